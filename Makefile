@@ -1,0 +1,28 @@
+# make demo: the embedded demo, from a clean clone. make test: the test suite. make report: results/report.zip.
+PYTHON ?= python3
+VENV := .venv
+SNAKEMAKE := $(VENV)/bin/snakemake
+export HF_HUB_OFFLINE := 1
+
+.PHONY: demo test report lint
+
+demo: $(VENV)/.ready
+	$(SNAKEMAKE) fill_activations --cores all
+	$(SNAKEMAKE) --cores all
+
+test: $(VENV)/.ready
+	$(VENV)/bin/python -m pytest
+
+report: $(VENV)/.ready
+	$(SNAKEMAKE) --report results/report.zip
+
+lint: $(VENV)/.ready
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/snakefmt --check Snakefile workflow/rules
+	$(SNAKEMAKE) --lint
+
+# Exact versions; --no-deps, since the lock names everything that is needed.
+$(VENV)/.ready: requirements.lock
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --no-deps --requirement requirements.lock
+	touch $@

@@ -1,0 +1,45 @@
+# AuroraScope: CAMS -> Aurora activations -> 48 sparse autoencoders -> evaluation -> index and release.
+#
+#   snakemake --cores 2                                          the demo of config.yaml: no key, no network, no GPU
+#   snakemake results/saes/sae_encoder_s1_b5.pt --cores 2        one block's SAE, and only what it needs
+#   snakemake --cores 8 --configfile workflow/config/cams-year.yaml     the published year
+from snakemake.utils import min_version
+
+min_version("9.27.0")
+
+
+configfile: "config.yaml"
+
+
+# Bounds what runs at once on this machine, never what a cluster may run at once.
+resource_scopes:
+    gpu="local",
+    ads="local",
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/cams.smk"
+include: "workflow/rules/backbone.smk"
+include: "workflow/rules/activations.smk"
+include: "workflow/rules/sae.smk"
+include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/release.smk"
+
+
+localrules:
+    all,
+    download_day,
+    select_states,
+    make_static,
+    build_index,
+    write_card,
+    copy_module,
+    copy_schema,
+    write_digests,
+    draw_suite,
+    draw_curves,
+
+
+rule all:
+    input:
+        RELEASE,

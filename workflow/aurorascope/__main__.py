@@ -1,0 +1,84 @@
+"""`python -m aurorascope VERB …`: parse, set up the log, run one verb, end with one clear line if it fails.
+
+Verbs are the modules of `aurorascope.cli`; each has `add_arguments(parser)` and `run(args, config)`. Only the verb that
+is called is imported.
+"""
+
+import argparse
+import importlib
+import logging
+import os
+import pkgutil
+import sys
+import time
+from pathlib import Path
+
+import aurorascope.cli
+from aurorascope.config import load_config
+from aurorascope.errors import UserError
+
+_LOG = logging.getLogger("aurorascope")
+
+
+def verbs() -> list[str]:
+    """Names of all verbs."""
+    return sorted(module.name for module in pkgutil.iter_modules(aurorascope.cli.__path__))
+
+
+def _set_up_log(path: str | None) -> None:
+    handlers: list[logging.Handler] = []
+    if path:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(path, mode="w", encoding="utf-8"))
+    if not path or sys.stderr.isatty():
+        handlers.append(logging.StreamHandler(sys.stderr))
+    logging.Formatter.converter = time.gmtime
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%Y-%m-%dT%H:%M:%SZ", handlers=handlers
+    )
+    logging.captureWarnings(True)
+
+
+def _report(line: str) -> None:
+    """Say what failed: on stderr, and in the list that the Snakefile prints once everything has stopped."""
+    sys.stderr.write(line + "\n")
+    collected = os.environ.get("AURORASCOPE_ERRORS")
+    if collected:
+        with open(collected, "a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one verb; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m aurorascope", description=aurorascope.__doc__)
+    commands = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    words = sys.argv[1:] if argv is None else argv
+    for name in verbs():
+        if words[:1] == [name] or words[:1] in (["-h"], ["--help"]):
+            module = importlib.import_module(f"aurorascope.cli.{name}")
+            command = commands.add_parser(name, help=(module.__doc__ or "").splitlines()[0], description=module.__doc__)
+            command.add_argument("--log", help="write the log to this file")
+            module.add_arguments(command)
+        else:
+            commands.add_parser(name)
+    args = parser.parse_args(words)
+    module = importlib.import_module(f"aurorascope.cli.{args.verb}")
+    try:
+        _set_up_log(args.log)
+        module.run(args, load_config())
+    except UserError as error:
+        _LOG.debug("", exc_info=True)
+        line = f"{args.verb}: {error.one_line()}"
+        if args.log:
+            _LOG.error(line)
+        _report(line)
+        return 1
+    except Exception as error:
+        _LOG.exception("%s failed in a way nobody foresaw.", args.verb)
+        _report(f"{args.verb}: {type(error).__name__}: {error} (traceback in {args.log or 'the lines above'})")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""What a store must hold, said before any activation exists, from small records alone.
+
+A dump, its verification and every reader compare a store with its claim. Nothing heavy is imported here: the dump job
+of a store that `fill_activations` has already filled costs one pass of sha256 and a fraction of a second.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from aurorascope.blocks import Block
+from aurorascope.config.model import Config
+from aurorascope.config.stages import stage_digest
+from aurorascope.files import read_record, sha256_json
+
+FORMAT = 1
+
+
+def make_claim(config: Config, block: Block, split: str, scratch: Path) -> dict[str, Any]:
+    """The content-only description of one store.
+
+    Args:
+        config: the configuration.
+        block: the block.
+        split: "train" or "held_out".
+        scratch: `results/scratch`, where the records of states, statics and checkpoint lie.
+
+    Returns:
+        Block, width, precision, digests of everything the numbers depend on, and the snapshots in time order, each
+        with a key over all of its inputs.
+
+    Raises:
+        UserError: one of the records is missing or damaged.
+    """
+    states = read_record(scratch / "states" / f"{split}.json", "states")
+    checkpoint = read_record(scratch / "checkpoint" / "checkpoint.json", "checkpoint")
+    static = read_record(scratch / "static" / "static.json", "static")
+    common = {
+        "format": FORMAT,
+        "block": block.id,
+        "d_model": block.width(checkpoint["embed_dim"]),
+        "dtype": config.activations.dtype,
+        "checkpoint_sha256": checkpoint["sha256"],
+        "static_sha256": static["content_sha256"],
+        "config_sha256": stage_digest(config, "dump_activations"),
+    }
+    snapshots = []
+    for snapshot in states["snapshots"]:
+        inputs = [states["states"][snapshot[name]]["sha256"] for name in ("previous", "time")]
+        key = sha256_json({**common, "time": snapshot["time"], "inputs": inputs})
+        snapshots.append({"time": snapshot["time"], "previous": snapshot["previous"], "inputs": inputs, "key": key})
+    return {**common, "split": split, "snapshots": snapshots}

@@ -1,0 +1,101 @@
+"""Names inside the folder of one store, and the lock that keeps a second writer out."""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from aurorascope.errors import UserError
+from aurorascope.files import disk_error
+
+
+@dataclass(frozen=True)
+class StorePaths:
+    """Where the pieces of one store lie.
+
+    Attributes:
+        folder: `results/scratch/activations/<block>/<split>`.
+    """
+
+    folder: Path
+
+    @classmethod
+    def of(cls, scratch: Path, block_id: str, split: str) -> "StorePaths":
+        """Paths of one block and split under `results/scratch`."""
+        return cls(scratch / "activations" / block_id / split)
+
+    @property
+    def manifest(self) -> Path:
+        """What rules depend on; written last, by the dump job alone."""
+        return self.folder / "manifest.json"
+
+    @property
+    def complete(self) -> Path:
+        """The manifest's content, left by whoever finished the store, until a dump job has verified it."""
+        return self.folder / "complete.json"
+
+    @property
+    def claim(self) -> Path:
+        """What the store under construction is meant to hold."""
+        return self.folder / "claim.json"
+
+    @property
+    def provenance(self) -> Path:
+        """Versions, device and threads of the run that computed the store; undeclared."""
+        return self.folder / "provenance.json"
+
+    @property
+    def zarr(self) -> Path:
+        """The zarr group."""
+        return self.folder / "store.zarr"
+
+    @property
+    def moments(self) -> Path:
+        """Moments of all snapshots; beside the chunks, so that deleting chunks keeps them."""
+        return self.folder / "moments.safetensors"
+
+    @property
+    def position_mean(self) -> Path:
+        """Mean over snapshots at each token (training split only)."""
+        return self.folder / "position_mean.safetensors"
+
+    def chunk(self, index: int) -> Path:
+        """The file of one snapshot's activations."""
+        return self.zarr / "activation" / "c" / str(index) / "0" / "0" / "0" / "0"
+
+    def part(self, time: str) -> Path:
+        """What one finished snapshot leaves for the final step: offset, scale, moments, digest."""
+        return self.folder / "parts" / f"{time.replace(':', '')}.safetensors"
+
+    def rebuild_command(self) -> str:
+        """The command that makes this store again."""
+        return f"rm -f {self.manifest} && snakemake {self.manifest} --cores 1"
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the store's lock; the system frees it even when the process is killed.
+
+        Raises:
+            UserError: another process is writing this store, or the folder cannot be written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise disk_error(self.folder, error) from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            raise UserError(
+                self.folder,
+                "one writer at a time",
+                "another process holds the lock",
+                "wait for it to end (a cancelled cluster job may still be running), then run the same command again",
+            ) from None
+        try:
+            yield
+        finally:
+            os.close(handle)

@@ -1,0 +1,1 @@
+"""Aurora itself: checkpoint, static fields, input batches, and hooks on its 48 blocks."""

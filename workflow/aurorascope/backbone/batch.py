@@ -1,0 +1,83 @@
+"""From two labelled CAMS states and the static fields to the batch that Aurora takes."""
+
+import datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+import xarray as xr
+from aurora import Batch, Metadata
+
+from aurorascope.backbone.static import load_static
+from aurorascope.cams.states import load_state
+from aurorascope.cams.variables import ATMOS, STATIC, SURFACE
+from aurorascope.config.calendar import STEP, iso, parse
+from aurorascope.errors import UserError
+
+
+def _history(previous: xr.Dataset, current: xr.Dataset, name: str) -> torch.Tensor:
+    """One variable of both states, (1, 2, [level,] lat, lon): index 0 is t - 12 h, index 1 is t."""
+    pair = np.stack([np.asarray(state[name].values, np.float32) for state in (previous, current)])
+    return torch.from_numpy(pair)[None]
+
+
+def make_batch(previous: xr.Dataset, current: xr.Dataset, *, time: str, static: dict[str, np.ndarray]) -> Batch:
+    """Aurora's input for one snapshot.
+
+    Args:
+        previous: state at t - 12 h, CAMS NetCDF names, dims (level,) latitude, longitude.
+        current: state at t, on the same grid and levels.
+        time: t, ISO, UTC. Aurora turns it into a time stamp, which only an aware datetime makes host-independent.
+        static: the 11 static variables, each (lat, lon).
+
+    Returns:
+        The batch, float32 on the CPU, batch size 1.
+
+    Raises:
+        UserError: the static fields are on another grid than the states.
+    """
+    lat, lon = current["latitude"].values, current["longitude"].values
+    shape = (len(lat), len(lon))
+    for name in STATIC:
+        if static[name].shape != shape:
+            raise UserError(
+                f"static variable {name}", f"the states' grid {shape}", str(static[name].shape),
+                "give static fields on the grid of the CAMS states (static.path)",
+            )
+    levels = tuple(int(level) for level in current["level"].values)
+    return Batch(
+        surf_vars={v.aurora: _history(previous, current, v.netcdf) for v in SURFACE},
+        static_vars={name: torch.from_numpy(np.ascontiguousarray(static[name], np.float32)) for name in STATIC},
+        atmos_vars={v.aurora: _history(previous, current, v.netcdf) for v in ATMOS},
+        metadata=Metadata(
+            lat=torch.tensor(lat, dtype=torch.float64),
+            lon=torch.tensor(lon, dtype=torch.float64),
+            time=(parse(time),),
+            atmos_levels=levels,
+        ),
+    )
+
+
+def snapshot_batch(scratch: Path, time: str, previous: str, static: dict[str, np.ndarray]) -> Batch:
+    """The batch of one snapshot from the states under `scratch/cams`."""
+    folder = scratch / "cams"
+    return make_batch(load_state(folder, previous), load_state(folder, time), time=time, static=static)
+
+
+def load_batch(date: str, *, hour: int = 12, results: Path | str = "results") -> Batch:
+    """The batch that Aurora takes for one date of this workflow's run.
+
+    Args:
+        date: `YYYY-MM-DD`, UTC; its states and those 12 hours before must have been downloaded.
+        hour: hour of the later state, UTC.
+        results: the results folder.
+
+    Returns:
+        Aurora's batch, float32 on the CPU, batch size 1.
+
+    Raises:
+        UserError: a state or the static fields are missing; the message names the target that makes them.
+    """
+    scratch = Path(results) / "scratch"
+    moment = parse(f"{datetime.date.fromisoformat(date)}T{hour:02d}:00:00Z")
+    return snapshot_batch(scratch, iso(moment), iso(moment - STEP), load_static(scratch / "static" / "static.json"))

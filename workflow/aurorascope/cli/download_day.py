@@ -1,0 +1,28 @@
+"""Make one CAMS day: fetch or generate its zip, validate it, write its states and its record."""
+
+import argparse
+from pathlib import Path
+
+from aurorascope.cams.day import make_day
+from aurorascope.config import Config
+from aurorascope.config.calendar import day_hours
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    parser.add_argument("--date", required=True, help="YYYY-MM-DD, UTC")
+    parser.add_argument("--record", required=True, type=Path, help="record to write")
+
+
+def run(args: argparse.Namespace, config: Config) -> None:
+    """Make the day."""
+    cams = config.cams
+    make_day(
+        args.date,
+        args.record,
+        source=cams.source,
+        directory=Path(cams.directory) if cams.directory else None,
+        levels=cams.levels,
+        hours=day_hours(cams)[args.date],
+        grid=cams.demo_grid,
+    )

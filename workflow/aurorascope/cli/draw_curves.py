@@ -1,0 +1,18 @@
+"""Draw the training curves of the configured blocks."""
+
+import argparse
+from pathlib import Path
+
+from aurorascope.config import Config
+from aurorascope.figures.curves import draw_curves
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    parser.add_argument("--training", required=True, type=Path, help="folder of the training logs")
+    parser.add_argument("--png", required=True, type=Path, help="figure to write")
+
+
+def run(args: argparse.Namespace, config: Config) -> None:
+    """Draw."""
+    draw_curves({block_id: args.training / f"{block_id}.parquet" for block_id in config.block_ids}, args.png)

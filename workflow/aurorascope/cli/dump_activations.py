@@ -1,0 +1,29 @@
+"""Dump the activations of one block and split, or verify the store that is already there, and write its manifest."""
+
+import argparse
+from pathlib import Path
+
+from aurorascope.activations.claim import make_claim
+from aurorascope.activations.paths import StorePaths
+from aurorascope.activations.verify import is_complete, publish
+from aurorascope.blocks import BLOCK_IDS, BY_ID
+from aurorascope.config import Config
+from aurorascope.config.calendar import SPLITS
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    parser.add_argument("--block", required=True, choices=BLOCK_IDS, metavar="BLOCK")
+    parser.add_argument("--split", required=True, choices=SPLITS)
+    parser.add_argument("--scratch", required=True, type=Path, help="the scratch folder")
+
+
+def run(args: argparse.Namespace, config: Config) -> None:
+    """Make and publish the store."""
+    block, paths = BY_ID[args.block], StorePaths.of(args.scratch, args.block, args.split)
+    if not is_complete(paths, make_claim(config, block, args.split, args.scratch)):
+        # Imported only where something must be computed: torch and Aurora cost 6 s and 1 GB.
+        from aurorascope.activations.dump import fill
+
+        fill(config, [block], args.split, args.scratch)
+    publish(paths)

@@ -1,0 +1,31 @@
+"""Fill the stores of all configured blocks, both splits, from a single forward per snapshot."""
+
+import argparse
+from pathlib import Path
+
+from aurorascope.activations.claim import make_claim
+from aurorascope.activations.paths import StorePaths
+from aurorascope.activations.verify import is_complete
+from aurorascope.blocks import BY_ID
+from aurorascope.config import Config
+from aurorascope.config.calendar import SPLITS
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    parser.add_argument("--scratch", required=True, type=Path, help="the scratch folder")
+
+
+def run(args: argparse.Namespace, config: Config) -> None:
+    """Fill what is not complete."""
+    blocks = [BY_ID[name] for name in config.block_ids]
+    for split in SPLITS:
+        unfinished = [
+            block
+            for block in blocks
+            if not is_complete(StorePaths.of(args.scratch, block.id, split), make_claim(config, block, split, args.scratch))
+        ]
+        if unfinished:
+            from aurorascope.activations.dump import fill
+
+            fill(config, unfinished, split, args.scratch)

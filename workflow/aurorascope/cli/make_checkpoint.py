@@ -1,0 +1,19 @@
+"""Put Aurora's weights in place: train the demo, fetch the official file, or copy a named one."""
+
+import argparse
+from pathlib import Path
+
+from aurorascope.backbone.checkpoint import make_checkpoint
+from aurorascope.backbone.device import make_repeatable
+from aurorascope.config import Config
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    parser.add_argument("--record", required=True, type=Path, help="record to write")
+
+
+def run(args: argparse.Namespace, config: Config) -> None:
+    """Make the checkpoint."""
+    make_repeatable(config.compute.threads)
+    make_checkpoint(config.aurora, args.record)

@@ -1,0 +1,104 @@
+"""One folder, one run: `results/run.json` keeps a demo from replacing a year.
+
+The command that regenerates one block's SAE, typed without `--configfile` in the folder of a year's run, would
+otherwise replace that SAE by a demo SAE. So the identity (what is downloaded, which model, which statics) is written
+by the first run and compared by every later one, before anything is planned or deleted.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from aurorascope.config.model import Config
+from aurorascope.errors import UserError
+from aurorascope.files import disk_error, sha256_json, write_json
+
+
+def identity(config: Config) -> dict[str, Any]:
+    """The keys that make a run another run."""
+    return {
+        "kind": "run",
+        "cams.source": config.cams.source,
+        "aurora.checkpoint": config.aurora.checkpoint,
+        "aurora.embed_dim": config.aurora.embed_dim,
+        "static.source": config.static.source,
+    }
+
+
+def check_identity(config: Config, path: Path, dry_run: bool) -> str | None:
+    """Compare a configuration with the folder's run, and record it when the folder has none.
+
+    Args:
+        config: the configuration.
+        path: `results/run.json`.
+        dry_run: write nothing and refuse nothing.
+
+    Returns:
+        A warning, for a dry run with another identity; else None.
+
+    Raises:
+        UserError: the folder holds another run and `replace_results` is not set.
+    """
+    mine = identity(config)
+    theirs = json.loads(path.read_text()) if path.exists() else mine
+    if theirs != mine and not config.replace_results:
+        keys = [key for key in mine if mine[key] != theirs.get(key)]
+        error = UserError(
+            path,
+            "this folder's run, " + ", ".join(f"{key}: {theirs.get(key)}" for key in keys),
+            ", ".join(f"{key}: {mine[key]}" for key in keys),
+            "add the --configfile that this folder was made with, or work in another clone, "
+            "or append --config replace_results=true to replace these results",
+        )
+        if not dry_run:
+            raise error
+        return error.one_line()
+    if not dry_run and (theirs != mine or not path.exists()):
+        write_json(path, mine)
+    return None
+
+
+def save_config(mapping: dict[str, Any], folder: Path) -> Path:
+    """Write the resolved configuration under its digest and return its path; idempotent."""
+    path = folder / f"config-{sha256_json(mapping)}.json"
+    if not path.exists():
+        write_json(path, mapping)
+    return path
+
+
+def link_scratch(target: str | None, link: Path) -> str | None:
+    """Make `results/scratch` a link to the configured folder, creating it; a plain folder without one.
+
+    Returns:
+        A warning when a variable in the target is not set (a plain folder is used), else None.
+
+    Raises:
+        UserError: a real, non-empty folder or a link elsewhere is in the way, or the target cannot be made.
+    """
+    warning = None
+    if target is not None:
+        expanded = os.path.expanduser(os.path.expandvars(target))
+        if "$" in expanded:
+            warning, target = f"storage.scratch: {target} names a variable that is not set; using {link}.", None
+    if target is None:
+        if not link.is_symlink():
+            link.mkdir(parents=True, exist_ok=True)
+        return warning
+    wanted = Path(expanded).absolute()
+    try:
+        wanted.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise disk_error(wanted, error) from error
+    if link.is_symlink() and link.resolve() == wanted.resolve():
+        return warning
+    if link.is_symlink() or (link.exists() and (not link.is_dir() or any(link.iterdir()))):
+        found = f"a link to {link.resolve()}" if link.is_symlink() else "a folder with files of its own"
+        raise UserError(
+            link, f"a link to storage.scratch ({wanted})", found, f"move its contents to {wanted} and remove {link}"
+        )
+    if link.exists():
+        link.rmdir()
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(wanted)
+    return warning

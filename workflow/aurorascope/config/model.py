@@ -1,0 +1,232 @@
+"""The configuration as frozen dataclasses, one per section; meanings and defaults are in schemas/config.schema.yaml."""
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass
+from typing import Any
+
+from aurorascope.blocks import BLOCK_IDS
+
+
+@dataclass(frozen=True)
+class Split:
+    """Dates of one split, ISO strings, UTC.
+
+    Attributes:
+        start: first date, or None where `dates` is given.
+        end: last date, included.
+        dates: explicit dates, which beat start and end.
+    """
+
+    start: str | None
+    end: str | None
+    dates: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class Cams:
+    """Which CAMS states exist and where they come from.
+
+    Attributes:
+        source: "demo", "local" or "ads".
+        directory: folder of ADS files, for "local".
+        levels: pressure levels in hPa.
+        train: dates of the training split.
+        held_out: dates of the held-out split.
+        gap_hours: least distance between states of the two splits.
+        init_hours: hours (UTC) of the snapshots.
+        missing_dates: dates absent from the archive.
+        demo_grid: rows and columns of the demo atmosphere.
+    """
+
+    source: str
+    directory: str | None
+    levels: tuple[int, ...]
+    train: Split
+    held_out: Split
+    gap_hours: int
+    init_hours: tuple[int, ...]
+    missing_dates: tuple[str, ...]
+    demo_grid: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Static:
+    """Aurora's static fields.
+
+    Attributes:
+        source: "demo", "official" or "file".
+        path: the file, for "file".
+        sha256: digest that a pickle must have before it is opened.
+    """
+
+    source: str
+    path: str | None
+    sha256: str | None
+
+
+@dataclass(frozen=True)
+class DemoTraining:
+    """How the demo checkpoint is trained.
+
+    Attributes:
+        grid: rows and columns it is trained on.
+        steps: optimiser steps.
+        seed: seed of the initial weights.
+    """
+
+    grid: tuple[int, int]
+    steps: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Aurora:
+    """The base model.
+
+    Attributes:
+        checkpoint: "demo", "official" or a path.
+        revision: commit of the model repository for official files.
+        embed_dim: width of the first stage.
+        autocast: bfloat16 autocast in the backbone.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        demo: training of the demo checkpoint.
+    """
+
+    checkpoint: str
+    revision: str
+    embed_dim: int
+    autocast: bool
+    device: str
+    demo: DemoTraining
+
+    @property
+    def checkpoint_kind(self) -> str:
+        """"demo", "official" or "file"."""
+        return self.checkpoint if self.checkpoint in ("demo", "official") else "file"
+
+
+@dataclass(frozen=True)
+class Activations:
+    """How activations reach the training.
+
+    Attributes:
+        mode: "dump".
+        dtype: stored precision, "float16" or "float32".
+    """
+
+    mode: str
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Sae:
+    """The sparse autoencoders.
+
+    Attributes:
+        recipe: "card".
+        architecture: activation function, or None for the recipe's own.
+        expansion: latents per channel.
+        l1_coeff: weight of the L1 term.
+        lr: Adam's learning rate.
+        epochs: passes over the training snapshots.
+        shuffle: "snapshots" or "rows".
+        seed: seed of initial weights and order.
+    """
+
+    recipe: str
+    architecture: str | None
+    expansion: int
+    l1_coeff: float
+    lr: float
+    epochs: int
+    shuffle: str
+    seed: int
+
+    @property
+    def resolved_architecture(self) -> str:
+        """The architecture, with the recipe's own in place of None."""
+        return self.architecture or {"card": "relu"}[self.recipe]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is measured on the held-out snapshots.
+
+    Attributes:
+        lat_bands: edges of the latitude bands, degrees north, ascending.
+    """
+
+    lat_bands: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Resources that can change last bits.
+
+    Attributes:
+        threads: CPU threads of every numeric job.
+    """
+
+    threads: int
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Where heavy files go.
+
+    Attributes:
+        scratch: target of the link results/scratch, or None.
+    """
+
+    scratch: str | None
+
+
+@dataclass(frozen=True)
+class Config:
+    """The whole configuration.
+
+    Attributes:
+        cams: the analyses.
+        static: the static fields.
+        aurora: the base model.
+        blocks: "all" or ids.
+        activations: how activations are kept.
+        sae: the autoencoders.
+        evaluation: the metrics.
+        compute: threads.
+        storage: folders.
+        replace_results: let another identity take over this folder.
+    """
+
+    cams: Cams
+    static: Static
+    aurora: Aurora
+    blocks: str | tuple[str, ...]
+    activations: Activations
+    sae: Sae
+    evaluation: Evaluation
+    compute: Compute
+    storage: Storage
+    replace_results: bool
+
+    @property
+    def block_ids(self) -> tuple[str, ...]:
+        """Configured block ids in forward order."""
+        return BLOCK_IDS if self.blocks == "all" else tuple(b for b in BLOCK_IDS if b in self.blocks)
+
+
+def _build(kind: Any, value: Any) -> Any:
+    if dataclasses.is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        return kind(**{field.name: _build(hints[field.name], value[field.name]) for field in dataclasses.fields(kind)})
+    if isinstance(kind, types.UnionType):
+        wants_tuple = [arg for arg in typing.get_args(kind) if typing.get_origin(arg) is tuple]
+        return tuple(value) if isinstance(value, list) and wants_tuple else value
+    return tuple(value) if typing.get_origin(kind) is tuple else value
+
+
+def from_mapping(mapping: dict[str, Any]) -> Config:
+    """The typed configuration from a resolved mapping (`resolve.resolve`)."""
+    return _build(Config, mapping)

@@ -1,0 +1,193 @@
+"""From what the user wrote to a complete, checked configuration: one place, when Snakemake parses.
+
+YAML makes dates objects, `--config 'sae={seed: 7}'` arrives as strings, overlays leave keys out. So: bring scalars to
+the schema's types, fill defaults, validate, then check what no schema can say (a grid Aurora cannot take, splits that
+share a state). Every complaint names the key, what was expected, what was found, and what to write instead.
+"""
+
+import contextlib
+import datetime
+import difflib
+import functools
+import math
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from aurorascope.blocks import BLOCK_IDS
+from aurorascope.config import calendar
+from aurorascope.config.model import from_mapping
+from aurorascope.errors import UserError
+
+SCHEMA_PATH = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
+
+
+@functools.cache
+def schema() -> dict[str, Any]:
+    """The configuration's JSON schema."""
+    return yaml.safe_load(SCHEMA_PATH.read_text())
+
+
+def _deref(node: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" in node:
+        target = schema()["$defs"][node["$ref"].rsplit("/", 1)[1]]
+        return {**target, **{key: value for key, value in node.items() if key != "$ref"}}
+    return node
+
+
+def _types(node: dict[str, Any]) -> set[str]:
+    if "enum" in node or "const" in node:
+        values = node.get("enum", [node.get("const")])
+        names = {str: "string", int: "integer", type(None): "null"}
+        return {names[type(value)] for value in values}
+    if "oneOf" in node:
+        return set().union(*(_types(choice) for choice in node["oneOf"]))
+    kinds = node.get("type", [])
+    return {kinds} if isinstance(kinds, str) else set(kinds)
+
+
+def _from_text(text: str, kinds: set[str]) -> Any:
+    """Read a string as one of the schema's types, where exactly such a reading exists; else leave it."""
+    if "null" in kinds and text.lower() in ("null", "none", "~", ""):
+        return None
+    if "boolean" in kinds and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind, read in (("integer", int), ("number", float)):
+        if kind in kinds:
+            try:
+                return read(text)
+            except ValueError:
+                continue
+    if kinds & {"array", "object"} and text[:1] in "[{":
+        with contextlib.suppress(yaml.YAMLError):
+            return yaml.safe_load(text)
+    return text
+
+
+def _coerce(value: Any, node: dict[str, Any]) -> Any:
+    node = _deref(node)
+    kinds = _types(node)
+    if isinstance(value, str) and not ("string" in kinds and kinds <= {"string"}):
+        value = _from_text(value, kinds)
+    if isinstance(value, datetime.datetime):
+        value = value.date()
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    if isinstance(value, dict):
+        known = node.get("properties", {})
+        return {str(key): _coerce(item, known[key]) if key in known else item for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        items = node.get("items") or next((c["items"] for c in node.get("oneOf", []) if "items" in c), {})
+        return [_coerce(item, items) for item in value]
+    # JSON has no NaN and no infinity, and a comparison with a bound lets NaN pass: left as text, it is refused.
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    # YAML 1.1 reads 3e-4 as text and 1.0 as a float; an integer key accepts a float without fraction.
+    if isinstance(value, float) and kinds == {"integer"} and value.is_integer():
+        return int(value)
+    return value
+
+
+def _fill(value: Any, node: dict[str, Any]) -> Any:
+    node = _deref(node)
+    if node.get("type") != "object":
+        return node.get("default") if value is None and "null" not in _types(node) else value
+    given = {} if value is None else value
+    if not isinstance(given, dict):
+        return value
+    filled = dict(given)
+    for key, child in node["properties"].items():
+        child = _deref(child)
+        if key not in filled or (filled[key] is None and "null" not in _types(child)):
+            filled[key] = child.get("default") if child.get("type") != "object" else None
+        filled[key] = _fill(filled[key], child)
+    return filled
+
+
+def _complain(error: jsonschema.ValidationError) -> UserError:
+    where = ".".join(str(part) for part in error.absolute_path) or "config"
+    node = error.schema
+    if error.validator == "additionalProperties":
+        known = list(node["properties"])
+        unknown = next(key for key in error.instance if key not in known)
+        near = difflib.get_close_matches(unknown, known, n=1, cutoff=0.5)
+        prefix = "" if where == "config" else f"{where}."
+        hint = f"did you mean {prefix}{near[0]}?" if near else f"remove it; known keys: {', '.join(known)}"
+        return UserError(f"config key {prefix}{unknown}", "a known key", "an unknown one", hint)
+    expected = {
+        "enum": lambda: "one of " + ", ".join("null" if v is None else str(v) for v in node["enum"]),
+        "type": lambda: " or ".join([node["type"]] if isinstance(node["type"], str) else node["type"]),
+        "pattern": lambda: f"text like {node['pattern']}",
+    }.get(error.validator, lambda: error.message)()
+    about = node.get("description", "see workflow/schemas/config.schema.yaml")
+    return UserError(f"config key {where}", expected, repr(error.instance), f"correct it in your config ({about})")
+
+
+def _check_blocks(blocks: Any) -> None:
+    for block in () if blocks == "all" else blocks:
+        if block not in BLOCK_IDS:
+            near = difflib.get_close_matches(block, BLOCK_IDS, n=3, cutoff=0.0)
+            raise UserError(
+                "config key blocks", "`all` or ids of the 48 blocks", block, f"did you mean {', '.join(near)}?"
+            )
+
+
+def _check_grid(key: str, grid: list[int]) -> None:
+    rows, cols = grid
+    if cols % 3 or rows % 3 == 2:
+        raise UserError(
+            f"config key {key}",
+            "columns divisible by 3 and rows that leave 0 or 1 when divided by 3 (19 x 36, 46 x 90, 451 x 900)",
+            f"{rows} x {cols}",
+            f"choose the nearest such grid, for example {rows // 3 * 3 + 1} x {max(9, cols // 3 * 3)}",
+        )
+
+
+def _check_combinations(config: dict[str, Any]) -> None:
+    cams, static, aurora = config["cams"], config["static"], config["aurora"]
+    _check_blocks(config["blocks"])
+    _check_grid("cams.demo_grid", cams["demo_grid"])
+    _check_grid("aurora.demo.grid", aurora["demo"]["grid"])
+    if cams["source"] == "local" and not cams["directory"]:
+        raise UserError("config key cams.directory", "a folder, since cams.source is local", "null", "set it")
+    if static["source"] == "file" and not static["path"]:
+        raise UserError("config key static.path", "a file, since static.source is file", "null", "set it")
+    if static["source"] == "demo" and cams["source"] != "demo":
+        raise UserError(
+            "config key static.source",
+            f"official or file, since cams.source is {cams['source']} and the demo's continents fit only the demo",
+            "demo",
+            "set static.source: file with static.path, or static.source: official",
+        )
+    if aurora["checkpoint"] == "official" and aurora["embed_dim"] != 512:
+        raise UserError(
+            "config key aurora.embed_dim", "512, the width of the official checkpoint", str(aurora["embed_dim"]),
+            "set aurora.embed_dim: 512",
+        )
+    bands = config["evaluation"]["lat_bands"]
+    if bands != sorted(set(bands)):
+        raise UserError("config key evaluation.lat_bands", "ascending edges", str(bands), "sort them")
+
+
+def resolve(raw: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The complete, checked configuration.
+
+    Args:
+        raw: what YAML files, overlays and `--config` gave, already merged.
+
+    Returns:
+        The mapping that `model.from_mapping` takes, JSON-ready; and warnings, sentences for the log.
+
+    Raises:
+        UserError: the first thing that is wrong.
+    """
+    config = _fill(_coerce(raw, schema()), schema())
+    validator = jsonschema.Draft202012Validator(schema())
+    # An unknown key is often the cause of the other complaints, so it is named first.
+    errors = sorted(validator.iter_errors(config), key=lambda e: (e.validator != "additionalProperties", len(e.path)))
+    if errors:
+        raise _complain(errors[0])
+    _check_combinations(config)
+    return config, calendar.check_splits(from_mapping(config).cams)

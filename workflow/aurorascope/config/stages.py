@@ -1,0 +1,103 @@
+"""Which config keys change the numbers of which stage: Snakemake's triggers, and the digest in every record.
+
+`params` of a rule are `stage_params(config, stage)`: the keys below with their values, and the stage's recipe version,
+which is raised on purpose when code changes numbers (a golden test fails when numbers change without it). Keys in
+`NO_NUMBERS` may be read by any verb without a trigger.
+"""
+
+from typing import Any
+
+from aurorascope.config.model import Config
+from aurorascope.files import sha256_json
+
+RECIPES = {
+    "download_day": 1,
+    "select_states": 1,
+    "make_static": 1,
+    "make_checkpoint": 1,
+    "dump_activations": 1,
+    "train_sae": 1,
+    "evaluate_sae": 1,
+    "build_index": 1,
+    "write_card": 1,
+    "draw_suite": 1,
+    "draw_curves": 1,
+    "draw_feature": 1,
+}
+
+KEYS = {
+    "download_day": ("cams.source", "cams.levels", "cams.demo_grid"),
+    # Each split's own snapshots are a param of the rule: a new held-out date must not redo the training split.
+    "select_states": ("cams.levels",),
+    "make_static": ("static.source", "static.sha256", "cams.demo_grid", "aurora.revision"),
+    "make_checkpoint": ("aurora.checkpoint_kind", "aurora.revision", "aurora.embed_dim", "aurora.demo"),
+    "dump_activations": ("aurora.embed_dim", "aurora.autocast", "activations.dtype", "compute.threads"),
+    "train_sae": ("sae", "compute.threads"),
+    "evaluate_sae": ("evaluation", "compute.threads"),
+    "build_index": ("cams.source", "cams.gap_hours", "cams.init_hours", "cams.missing_dates", "aurora.autocast",
+                    "aurora.revision", "aurora.demo.seed", "sae", "activations.dtype", "compute.threads", "blocks"),
+    "write_card": (),
+    "draw_suite": (),
+    "draw_curves": ("blocks",),
+    "draw_feature": ("compute.threads",),
+}
+
+NO_NUMBERS = (
+    "cams.directory",
+    "static.path",
+    "aurora.checkpoint",
+    "aurora.device",
+    "activations.mode",
+    "storage",
+    "replace_results",
+    "blocks",
+    "cams.train",
+    "cams.held_out",
+    "cams.init_hours",
+    "cams.missing_dates",
+    "cams.gap_hours",
+)
+
+# Keys that matter for one source only; with another, a change must not rerun anything.
+_ONLY_WITH = {
+    ("download_day", "cams.demo_grid"): "demo",
+    ("make_static", "cams.demo_grid"): "demo",
+    ("make_static", "aurora.revision"): "official",
+    ("make_static", "static.sha256"): "file",
+    ("make_checkpoint", "aurora.revision"): "official",
+    ("make_checkpoint", "aurora.demo"): "demo",
+}
+
+
+def _lookup(config: Config, key: str) -> Any:
+    value: Any = config
+    for part in key.split("."):
+        value = getattr(value, part)
+    return _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "__dataclass_fields__"):
+        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _source(config: Config, stage: str) -> str | None:
+    return {
+        "download_day": config.cams.source,
+        "make_static": config.static.source,
+        "make_checkpoint": config.aurora.checkpoint_kind,
+    }.get(stage)
+
+
+def stage_params(config: Config, stage: str) -> dict[str, Any]:
+    """Recipe version and the number-changing keys of a stage, JSON-ready, in a fixed order."""
+    source = _source(config, stage)
+    keys = [key for key in KEYS[stage] if _ONLY_WITH.get((stage, key), source) == source]
+    values = {key: _lookup(config, key) for key in keys}
+    return {"recipe": RECIPES[stage], **values}
+
+
+def stage_digest(config: Config, stage: str) -> str:
+    """sha256 over `stage_params`: what a record carries to say which configuration made it."""
+    return sha256_json(stage_params(config, stage))

@@ -1,0 +1,25 @@
+"""The one error a user is meant to read.
+
+Every failure that a user can cause or mend is raised as a `UserError`, which carries the four things that such a
+reader needs: where, what was expected, what was found, and the next command. The command line prints it as one line
+(`cli/__main__.py`); anything else that escapes a verb is a defect of ours and keeps its traceback.
+"""
+
+
+class UserError(Exception):
+    """A failure with its place, expectation, finding and next step.
+
+    Args:
+        where: the file, config key or target concerned.
+        expected: what should have been there.
+        found: what was there.
+        fix: the next command or edit, in plain words.
+    """
+
+    def __init__(self, where: object, expected: str, found: str, fix: str) -> None:
+        self.where, self.expected, self.found, self.fix = str(where), expected, found, fix
+        super().__init__(f"{where}: expected {expected}, found {found}. Next: {fix}")
+
+    def one_line(self) -> str:
+        """The message without line breaks, so that it can be the last line that a user reads."""
+        return " ".join(str(self).split())

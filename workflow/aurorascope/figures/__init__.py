@@ -1,0 +1,1 @@
+"""Figures, each as PNG with its numbers as CSV beside it."""

@@ -1,0 +1,41 @@
+"""Training curves of all SAEs: what is left to explain, and how many features fire, by optimiser step."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from aurorascope.blocks import BY_ID
+from aurorascope.figures import style
+
+_PANELS = (
+    ("mse", "Mean squared error\n(activation units²)", "log"),
+    ("l0", "L0\n(features above 0 per token)", "linear"),
+    ("frac_dead", "Not fired in the last epoch\n(share of features)", "linear"),
+)
+
+
+def draw_curves(logs: dict[str, Path], png: Path) -> None:
+    """Draw the curves.
+
+    Args:
+        logs: training log (Parquet) of each block id.
+        png: figure to write.
+    """
+    table = pd.concat([pd.read_parquet(path).assign(block=block_id) for block_id, path in logs.items()])
+    figure, axes = plt.subplots(1, len(_PANELS), figsize=(11, 3.6))
+    for axis, (name, label, scale) in zip(axes, _PANELS, strict=True):
+        for block_id, log in table.groupby("block", sort=False):
+            block = BY_ID[block_id]
+            axis.plot(log["step"], log[name], color=style.STAGE_COLOURS[block.component, block.stage], lw=0.8, alpha=0.8)
+        axis.set(xlabel="optimiser step", ylabel=label, yscale=scale)
+        axis.grid(alpha=0.25)
+    stages = {(BY_ID[b].component, BY_ID[b].stage) for b in logs}
+    handles = [
+        plt.Line2D([], [], color=colour, label=f"{component} s{stage}")
+        for (component, stage), colour in style.STAGE_COLOURS.items()
+        if (component, stage) in stages
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=6, frameon=False)
+    figure.suptitle(f"Training of {len(logs)} SAEs", fontsize=10)
+    style.save(figure, table[["block", "step", *(name for name, *_ in _PANELS)]], png)

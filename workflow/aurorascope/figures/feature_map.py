@@ -1,0 +1,89 @@
+"""One feature of one block on the globe, with coastlines from the model's own land mask."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+
+from aurorascope.activations.feed import ResidentFeed, StoreReader, StreamFeed, open_feed
+from aurorascope.backbone.static import load_static, static_path
+from aurorascope.blocks import BY_ID, LATENT_LEVELS, TokenGrid, token_grid
+from aurorascope.figures import style
+from aurorascope.files import check_file, read_record
+from aurorascope.sae.aurora_sae import AuroraSAE
+
+_DENSITY = (0.01, 0.5)
+
+
+def _pick_feature(sae: AuroraSAE, feed: ResidentFeed | StreamFeed) -> int:
+    """The feature that varies most in time at fixed places, among those that are neither rare nor everywhere on.
+
+    Weather moves; a feature that is merely a place has no such variance.
+    """
+    total, squares, active = None, None, None
+    for x_nd in feed.snapshots(np.arange(feed.n_snapshots)):
+        h = sae.encode(x_nd)
+        if total is None:
+            total, squares, active = torch.zeros_like(h), torch.zeros_like(h[0]), torch.zeros_like(h[0])
+        total += h
+        squares += h.square().sum(0)
+        active += (h > 0).float().mean(0)
+    density = active / feed.n_snapshots
+    in_time = squares - (total.square() / feed.n_snapshots).sum(0)
+    eligible = (density > _DENSITY[0]) & (density < _DENSITY[1])
+    if not eligible.any():
+        eligible = density > 0
+    return int(torch.where(eligible, in_time, -torch.inf).argmax())
+
+
+def _edges(centres: np.ndarray, cells: np.ndarray, step: float) -> np.ndarray:
+    """Edges of token rows or columns, degrees, from centres and the cells each covers."""
+    half = cells * step / 2
+    return np.append(centres - half, centres[-1] + half[-1])
+
+
+def draw_feature(sae_record: Path, manifest: Path, states: Path, static_record: Path, png: Path) -> None:
+    """Draw one feature of one SAE on its most active latent level at the first held-out snapshot.
+
+    Raises:
+        UserError: a file is missing or altered.
+    """
+    record = read_record(sae_record, "sae")
+    weights = sae_record.with_suffix(".pt")
+    check_file(weights, record["sha256"], sae_record)
+    split = read_record(states, "states")
+    grid = token_grid(BY_ID[record["block"]], split["latitude"], split["longitude"])
+    reader = StoreReader(manifest)
+    feed = open_feed(reader, torch.device("cpu"))
+    sae = AuroraSAE.from_file(str(weights))
+    with torch.inference_mode():
+        feature = _pick_feature(sae, feed)
+        h = sae.encode(next(feed.snapshots(np.array([0]))))[:, feature].numpy().reshape(grid.shape)
+    level = int(h.reshape(len(h), -1).sum(axis=1).argmax())
+    static = load_static(static_record)
+    time = reader.manifest["snapshots"][0]["time"]
+    _draw(h[level], grid, static["lsm"], static_path(static_record), png,
+          f"{record['block']}, feature {feature}, {LATENT_LEVELS[level]}, {time[:10]} {time[11:13]} UTC")  # fmt: skip
+
+
+def _draw(h_yx: np.ndarray, grid: TokenGrid, lsm: np.ndarray, static_file: Path, png: Path, title: str) -> None:
+    import xarray as xr
+
+    with xr.open_dataset(static_file, engine="scipy") as dataset:
+        lat, lon = dataset["latitude"].values, dataset["longitude"].values
+    lat_edges = np.append(grid.lat_edges[:, 1], grid.lat_edges[-1, 0])
+    lon_edges = _edges(grid.lon, grid.col_cells, float(lon[1] - lon[0]))
+    figure, axis = plt.subplots(figsize=(7.6, 3.9))
+    mesh = axis.pcolormesh(lon_edges, lat_edges, h_yx, cmap="magma_r", vmin=0, vmax=max(float(h_yx.max()), 1e-12))
+    # The land mask wraps around: one more column closes the coast at the date line's seam.
+    closed = np.concatenate([lsm, lsm[:, :1]], axis=1)
+    axis.contour(np.append(lon, lon[0] + 360), lat, closed, levels=[0.5], colors="#1b6ca8", linewidths=0.8)
+    axis.set(xlabel="longitude (degrees east)", ylabel="latitude (degrees north)", xlim=(0, 360), ylim=(-90, 90),
+             xticks=range(0, 361, 60), yticks=range(-90, 91, 30), aspect="equal")  # fmt: skip
+    axis.set_title(title)
+    figure.colorbar(mesh, ax=axis, label="feature activation\n(units of the block's output)", fraction=0.024, pad=0.02)
+    y, x = np.indices(h_yx.shape)
+    table = pd.DataFrame({"lat": grid.lat[y.ravel()], "lon": grid.lon[x.ravel()], "activation": h_yx.ravel()})
+    style.save(figure, table, png)

@@ -1,0 +1,170 @@
+"""Files that are complete or absent: atomic writes, digests, and the small JSON records that stand for heavy files.
+
+An output under its final name is complete. This module holds the only code that opens outputs for writing; the
+activation and state stores, which zarr writes into working folders, end with `publish_folder`.
+
+Records are content only (no time of making, host, path or version): Snakemake compares them by content, so the same
+content made again changes nothing downstream.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from aurorascope.errors import UserError
+
+_BLOCK = 1 << 20
+
+
+def sha256_bytes(data: bytes | memoryview) -> str:
+    """Hex sha256 of a buffer."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path | str) -> str:
+    """Hex sha256 of a file's bytes, read in pieces of 1 MiB."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while piece := file.read(_BLOCK):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def sha256_json(value: Any) -> str:
+    """Hex sha256 of a value's canonical JSON (sorted keys, no spaces, no NaN)."""
+    return sha256_bytes(json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode())
+
+
+def _fsync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def atomic_write(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
+    """Open a temporary file that becomes `path` only when the block ends without error.
+
+    The file and its folder are synced before and after the rename; on any error the temporary file is removed and
+    `path` is left as it was.
+
+    Raises:
+        UserError: the folder is read-only or the disk is full.
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+        with os.fdopen(handle, mode) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes files private; outputs follow the user's umask like any other file.
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+        temporary = None
+        _fsync_folder(path.parent)
+    except OSError as error:
+        raise disk_error(path, error) from error
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+def disk_error(path: Path | str, error: OSError) -> UserError:
+    """The `UserError` for a failed write: full disk, read-only folder, or whatever the system says."""
+    return UserError(
+        path,
+        "a writable place with enough free space",
+        error.strerror or str(error),
+        f"free space or mend the permissions of {Path(path).parent}, then run the same command again",
+    )
+
+
+def publish_folder(work: Path, final: Path) -> None:
+    """Rename a finished working folder to its final name, replacing an older one.
+
+    The older folder steps aside first and is deleted afterwards, so that `final` is never half one and half the other.
+    """
+    aside = final.with_name(f".{final.name}.old-{os.getpid()}")
+    try:
+        if final.exists():
+            os.replace(final, aside)
+        os.replace(work, final)
+        _fsync_folder(final.parent)
+    except OSError as error:
+        if aside.exists() and not final.exists():
+            os.replace(aside, final)
+        raise disk_error(final, error) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def write_bytes(path: Path | str, data: bytes | memoryview) -> None:
+    """Write a buffer atomically."""
+    with atomic_write(path) as file:
+        file.write(data)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write UTF-8 text atomically."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Write JSON atomically: sorted keys, two spaces, final newline; NaN and infinity are refused."""
+    write_text(path, json.dumps(value, sort_keys=True, indent=2, allow_nan=False) + "\n")
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number")
+
+
+def read_record(path: Path | str, kind: str) -> dict[str, Any]:
+    """Read a record and check that it is of the given kind.
+
+    Raises:
+        UserError: the file is missing, is not JSON, or is a record of another kind.
+    """
+    path = Path(path)
+    rebuild = f"rm -f {path} && snakemake {path} --cores 1"
+    try:
+        value = json.loads(path.read_text(), parse_constant=_refuse_constant)
+    except FileNotFoundError:
+        raise UserError(path, f"a record of kind {kind}", "no such file", rebuild) from None
+    except ValueError as error:  # not UTF-8, not JSON, or not a number
+        raise UserError(path, f"a JSON record of kind {kind}", f"unreadable JSON ({error})", rebuild) from None
+    found = value.get("kind") if isinstance(value, dict) else type(value).__name__
+    if found != kind:
+        raise UserError(path, f"a record of kind {kind}", f"kind {found}", rebuild)
+    return value
+
+
+def check_file(path: Path | str, sha256: str, record: Path | str) -> None:
+    """Check that the heavy file which `record` stands for is there with the digest the record names.
+
+    Raises:
+        UserError: the file is missing or its bytes differ; the message ends with the command that rebuilds it.
+    """
+    rebuild = f"rm -f {record} && snakemake {record} --cores 1"
+    if not Path(path).is_file():
+        raise UserError(path, f"the file that {record} stands for", "no such file", rebuild)
+    found = sha256_file(path)
+    if found != sha256:
+        raise UserError(path, f"sha256 {sha256}", f"sha256 {found}", rebuild)

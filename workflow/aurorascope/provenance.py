@@ -1,0 +1,29 @@
+"""What a result was made with: versions, commit, device, threads. Kept out of records, which hold content only."""
+
+import importlib.metadata
+import platform
+from typing import Any
+
+import torch
+
+from aurorascope.git import git_state
+
+_PACKAGES = ("torch", "microsoft-aurora", "numpy", "xarray", "zarr", "snakemake")
+
+
+def device_name(device: torch.device) -> str:
+    """Kind of device that numbers came from: the GPU's model, or the CPU's architecture."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu {platform.machine()}"
+
+
+def provenance(device: torch.device, threads: int) -> dict[str, Any]:
+    """Versions, commit, device and threads as a JSON-ready mapping; no host name, path or time."""
+    commit, dirty = git_state()
+    return {
+        "commit": commit,
+        "dirty": dirty,
+        "python": platform.python_version(),
+        "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "device": device_name(device),
+        "threads": threads,
+    }

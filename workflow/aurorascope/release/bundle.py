@@ -1,0 +1,45 @@
+"""The files around the weights: model card, stand-alone module, schema, and the digests of everything uploaded."""
+
+import json
+from pathlib import Path
+
+from aurorascope.files import sha256_file, write_bytes, write_text
+from aurorascope.release.card import model_card
+from aurorascope.release.index import SCHEMA_PATH
+
+_MODULE = Path(__file__).parents[1] / "sae" / "aurora_sae.py"
+
+
+def release_files(results: Path) -> list[Path]:
+    """Files of a release, relative to the results folder, sorted: what `SHA256SUMS` covers and what is uploaded.
+
+    Taken from the index, never from what happens to lie in the folder.
+    """
+    index = json.loads((results / "sae_index.json").read_text())
+    names = ["README.md", "aurora_sae.py", "sae_index.json", "sae_index.schema.json", "figures/suite.png"]
+    for sae in index["saes"]:
+        saelens = Path(sae["alternates"][0]["filename"])
+        names += [sae["filename"], f"saes/sae_{sae['id']}.json", sae["golden_file"]]
+        names += [str(saelens), str(saelens.with_name("cfg.json")), sae["metrics_file"], f"evaluation/{sae['id']}.json"]
+    return sorted(Path(name) for name in names)
+
+
+def write_card(results: Path) -> None:
+    """Write the model card from the index."""
+    write_text(results / "README.md", model_card(json.loads((results / "sae_index.json").read_text())))
+
+
+def copy_module(results: Path) -> None:
+    """Put the torch-only loader beside the weights."""
+    write_bytes(results / "aurora_sae.py", _MODULE.read_bytes())
+
+
+def copy_schema(results: Path) -> None:
+    """Put the index's schema beside the index."""
+    write_bytes(results / "sae_index.schema.json", SCHEMA_PATH.read_bytes())
+
+
+def write_digests(results: Path) -> None:
+    """Write `SHA256SUMS` (as `sha256sum -c` reads it) over every file of the release."""
+    lines = [f"{sha256_file(results / path)}  {path}\n" for path in release_files(results)]
+    write_text(results / "SHA256SUMS", "".join(lines))

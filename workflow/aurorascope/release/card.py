@@ -1,0 +1,136 @@
+"""The model card (README.md of the release), generated from the index: no number in it is typed."""
+
+from typing import Any
+
+from aurorascope.blocks import DEPTHS
+
+# The published card's ranges of FVE in percent, by (component, stage); what ours are read beside.
+PUBLISHED_FVE = {
+    ("encoder", 0): "99.6 – 99.8", ("encoder", 1): "95.2 – 99.9", ("encoder", 2): "75.8 – 80.4",
+    ("decoder", 0): "76.4 – 82.3", ("decoder", 1): "91.2 – 96.2", ("decoder", 2): "99.6 – 99.7",
+}
+
+_FRONT_MATTER = """---
+license: mit
+base_model: microsoft/aurora
+library_name: pytorch
+tags: [sparse-autoencoder, interpretability, weather, air-quality, aurora, cams]
+---
+"""
+
+_USE = """## Use
+
+```python
+from aurora_sae import AuroraSAE
+
+sae = AuroraSAE.from_file("saes/sae_encoder_s1_b5.pt")
+x_hat, features = sae(x)          # x: (n_tokens, d_model) float32, the block's output
+```
+
+The block's output is a tensor (batch, latent levels x rows x columns, d_model), latent level outermost, longitude
+fastest. Level 0 is the surface; levels 1 to 3 are learned mixtures of the pressure levels and carry no hPa. Give Aurora
+times with `tzinfo=UTC`: it turns them into time stamps, and naive times make activations depend on the host's zone.
+`sae_index.json` lists every SAE with its sizes, digests, training and metrics; `saelens/` holds each in SAELens' form.
+"""
+
+_CREDIT = """## Licence and attribution
+
+The weights are released under the MIT licence, as is Aurora. Where the training data are CAMS: generated using
+Copernicus Atmosphere Monitoring Service information; neither the European Commission nor ECMWF is responsible for any
+use that may be made of the information it contains.
+"""
+
+
+def _percent(value: float | None) -> str:
+    return "n/a" if value is None else f"{100 * value:.1f}"
+
+
+def _range(values: list[float | None]) -> str:
+    known = [v for v in values if v is not None]
+    return f"{_percent(min(known))} – {_percent(max(known))}" if known else "n/a"
+
+
+def _stage_table(saes: list[dict[str, Any]]) -> str:
+    lines = [
+        "| stage | SAEs | d_model → d_hidden | tokens a snapshot | FVE % | anomaly FVE % | L0 | dead % | published FVE % |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for component, depths in DEPTHS.items():
+        for stage in range(len(depths)):
+            group = [s for s in saes if (s["component"], s["stage"]) == (component, stage)]
+            if not group:
+                continue
+            first, metrics = group[0], [s["metrics"] for s in group]
+            grid = first["token_grid"]
+            l0 = [m["l0"] for m in metrics]
+            lines.append(
+                f"| {component} {stage} | {len(group)} | {first['d_model']} → {first['d_hidden']} "
+                f"| {grid['latent_levels'] * grid['lat'] * grid['lon']:,} | {_range([m['fve'] for m in metrics])} "
+                f"| {_range([m['fve_anom'] for m in metrics])} | {min(l0):.0f} – {max(l0):.0f} "
+                f"| {_range([m['frac_dead'] for m in metrics])} | {PUBLISHED_FVE[component, stage]} |"
+            )
+    return "\n".join(lines)
+
+
+def _block_table(saes: list[dict[str, Any]]) -> str:
+    lines = [
+        "| block | d_model → d_hidden | FVE % | anomaly FVE % | area FVE % | L0 (median, p95) | dead % | > 10 % dense % | sha256 |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for s in saes:
+        m = s["metrics"]
+        lines.append(
+            f"| `{s['id']}` | {s['d_model']} → {s['d_hidden']} | {_percent(m['fve'])} | {_percent(m['fve_anom'])} "
+            f"| {_percent(m['fve_area'])} | {m['l0']:.1f} ({m['l0_median']:.0f}, {m['l0_p95']:.0f}) "
+            f"| {_percent(m['frac_dead'])} | {_percent(m['frac_dense_10pct'])} | `{s['sha256'][:12]}` |"
+        )
+    return "\n".join(lines)
+
+
+def _data(index: dict[str, Any]) -> str:
+    base, acts, first = index["base_model"], index["activations"], index["saes"][0]
+    train, held_out, t = acts["train_snapshots"], acts["held_out_snapshots"], first["training"]
+    return "\n".join(
+        [
+            "## Data and training",
+            "",
+            f"- Base model: {base['class']} ({base['package']} {base['package_version']}), checkpoint "
+            f"`{base['checkpoint_name']}`, sha256 `{base['checkpoint_sha256'][:12]}`.",
+            f"- Data: {acts['dataset']}; {len(train)} training snapshots from {train[0]} to {train[-1]}; "
+            f"{len(held_out)} held-out snapshots from {held_out[0]} to {held_out[-1]}, one season only, at least "
+            f"{acts['gap_hours']} h from every training state.",
+            f"- Recipe `{t['recipe']}`: {t['optimizer']}, learning rate {t['lr']:g}, {t['loss']} with l1_coeff "
+            f"{t['l1_coeff']:g}; {t['reductions']}. With both terms summed, the coefficient would read "
+            f"{t['lambda_sum']:g} at d_model {first['d_model']}.",
+            f"- {t['epochs']:g} epochs of one step a snapshot: {t['n_steps']:,} steps; decoder rows at unit norm after each.",
+            f"- {index['suite']['total_parameters']:,} parameters in {index['suite']['n_saes']} SAEs.",
+        ]
+    )
+
+
+def model_card(index: dict[str, Any]) -> str:
+    """The model card of an index, Markdown with the front matter of a model hub."""
+    suite = index["suite"]
+    flags = "\n".join(f"> **Note:** {flag}.\n>" for flag in suite["flags"]).removesuffix("\n>")
+    definitions = "\n".join(f"- `{name}`: {text}." for name, text in index["metric_definitions"].items())
+    parts = [
+        _FRONT_MATTER,
+        f"# AuroraScope\n\n{suite['n_saes']} of {suite['n_expected']} sparse autoencoders, one for every transformer block "
+        "of the Swin3D backbone of Microsoft's Aurora Air Pollution model.",
+        flags,
+        "![The SAEs of the suite](figures/suite.png)",
+        "## Quality by stage\n\nOn held-out snapshots. The last column is the range that the published model card gives "
+        "for its own SAEs, whose formula, dates and sparsity it does not state.",
+        _stage_table(index["saes"]),
+        "How to read it: FVE counts geography as variance to explain, which a mean map alone explains; anomaly FVE does "
+        "not. An FVE without its L0 says little, since a denser SAE reconstructs more easily.",
+        _data(index),
+        _USE,
+        "## All SAEs",
+        _block_table(index["saes"]),
+        f"## Definitions\n\n{definitions}",
+        "## Limits\n\nFeatures need not be monosemantic. The SAEs belong to this checkpoint and no other. Metrics come from "
+        "one season. Only encoder stage 0 feeds the decoder's skip connection; stages 1 and 2 of the encoder do not.",
+        _CREDIT,
+    ]
+    return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"

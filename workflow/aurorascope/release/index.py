@@ -1,0 +1,217 @@
+"""`sae_index.json` from the records of SAEs, evaluations and stores: computed, checked against its schema, never typed."""
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+
+import aurorascope
+from aurorascope.activations.paths import StorePaths
+from aurorascope.activations.verify import read_manifest
+from aurorascope.blocks import BLOCK_IDS, BY_ID, LATENT_LEVELS, PATCH, Block
+from aurorascope.config.calendar import ENOUGH_HELD_OUT
+from aurorascope.config.model import Config
+from aurorascope.config.stages import RECIPES
+from aurorascope.errors import UserError
+from aurorascope.evaluation.formulas import FORMULAS
+from aurorascope.files import read_record, sha256_file, sha256_json
+from aurorascope.git import git_state
+
+_ROOT = Path(aurorascope.__file__).parents[2]
+SCHEMA_PATH = _ROOT / "workflow" / "schemas" / "sae_index.schema.json"
+LOCK_PATH = _ROOT / "requirements.lock"
+DATASET = "cams-global-atmospheric-composition-forecasts"
+
+
+def _records(results: Path, block_ids: tuple[str, ...]) -> list[tuple[Block, dict[str, Any], dict[str, Any]]]:
+    found = []
+    for block_id in block_ids:
+        sae = read_record(results / "saes" / f"sae_{block_id}.json", "sae")
+        evaluation_path = results / "evaluation" / f"{block_id}.json"
+        evaluation = read_record(evaluation_path, "evaluation")
+        if evaluation["sae_sha256"] != sae["sha256"]:
+            raise UserError(
+                evaluation_path, f"the evaluation of SAE {sae['sha256'][:12]}", f"one of {evaluation['sae_sha256'][:12]}",
+                f"rm {evaluation_path} && snakemake {evaluation_path} --cores 1",
+            )
+        found.append((BY_ID[block_id], sae, evaluation))
+    return found
+
+
+def _refuse_mixture(records: list[tuple[Block, dict[str, Any], dict[str, Any]]], results: Path) -> None:
+    """Refuse a suite made by two configurations, naming the blocks of the smaller part."""
+    for key in ("train_config_sha256", "dump_config_sha256", "checkpoint_sha256", "evaluate_config_sha256"):
+        values: dict[str, list[str]] = {}
+        for block, sae, evaluation in records:
+            values.setdefault({**sae, **evaluation}[key], []).append(block.id)
+        if len(values) > 1:
+            few = min(values.values(), key=len)
+            where = "evaluation/" if key.startswith("evaluate") else "saes/sae_"
+            files = " ".join(f"{results}/{where}{block_id}.json" for block_id in few[:3])
+            raise UserError(
+                f"the suite's {key}", "one value in all blocks", f"{len(values)}, with another in {', '.join(few)}",
+                f"rm {files} …, then snakemake --cores N makes them again with the present configuration",
+            )
+
+
+def _entry(block: Block, sae: dict[str, Any], evaluation: dict[str, Any], states: dict[str, Any]) -> dict[str, Any]:
+    levels, rows, cols = evaluation["token_grid"]
+    n_rows, n_cols = len(states["latitude"]) // PATCH, len(states["longitude"]) // PATCH
+    training = sae["training"]
+    saelens = f"saelens/{block.id}/sae_weights.safetensors"
+    return {
+        "id": block.id,
+        "component": block.component,
+        "stage": block.stage,
+        "block": block.block,
+        "depth_index": block.depth_index,
+        "hook": block.hook,
+        "d_model": sae["d_model"],
+        "d_hidden": sae["d_hidden"],
+        "expansion_factor": sae["d_hidden"] // sae["d_model"],
+        "filename": f"saes/sae_{block.id}.pt",
+        "format": "pt",
+        "sha256": sae["sha256"],
+        "tensor_sha256": sae["tensor_sha256"],
+        "size_bytes": sae["size_bytes"],
+        "n_parameters": sae["n_parameters"],
+        "dtype": "float32",
+        "alternates": [
+            {"filename": saelens, "format": "saelens", "sha256": sae["files"][saelens], "size_bytes": sae["saelens_bytes"]}
+        ],
+        "architecture": {
+            "activation": sae["architecture"],
+            "k": None,
+            "apply_b_dec_to_input": True,
+            "normalize_activations": "none",
+            "decoder_unit_norm": True,
+        },
+        "token_grid": {
+            "latent_levels": levels,
+            "lat": rows,
+            "lon": cols,
+            "degrees_per_token": 360 / n_cols * (1 << block.merges),
+            "padded_rows": int(rows * (1 << block.merges) > n_rows),
+        },
+        "training": {
+            **{key: training[key] for key in ("seed", "optimizer", "lr", "loss", "l1_coeff", "reductions", "lambda_sum",
+                                              "epochs", "n_steps", "n_tokens_seen", "shuffle")},
+            "recipe": sae["recipe"],
+            "train_config_sha256": sae["train_config_sha256"],
+            "activations_manifest_sha256": sae["activations_manifest_sha256"],
+        },
+        "metrics": evaluation["metrics"],
+        "metrics_file": f"evaluation/{block.id}.parquet",
+        "golden_file": f"saes/golden/{block.id}.safetensors",
+        "neuronpedia_id": None,
+    }
+
+
+def _flags(config: Config, n_saes: int, n_held_out: int) -> list[str]:
+    flags = []
+    if n_saes < len(BLOCK_IDS):
+        flags.append(f"partial suite: {n_saes} of {len(BLOCK_IDS)} SAEs")
+    if n_held_out < ENOUGH_HELD_OUT:
+        flags.append(f"only {n_held_out} held-out snapshots, fewer than {ENOUGH_HELD_OUT}")
+    if config.cams.source == "demo":
+        flags.append("demo: an idealised atmosphere, not CAMS; no number here says anything about the real model")
+    if config.aurora.checkpoint_kind == "demo":
+        flags.append("demo: a small Aurora trained here, not the published checkpoint")
+    return flags
+
+
+def build_index(config: Config, results: Path) -> dict[str, Any]:
+    """The index of the configured blocks.
+
+    Args:
+        config: the configuration.
+        results: the results folder, with records of SAEs, evaluations, stores, splits and checkpoint.
+
+    Returns:
+        The index, valid against `sae_index.schema.json`.
+
+    Raises:
+        UserError: a record is missing or the suite mixes configurations.
+    """
+    scratch = results / "scratch"
+    records = _records(results, config.block_ids)
+    _refuse_mixture(records, results)
+    checkpoint = read_record(scratch / "checkpoint" / "checkpoint.json", "checkpoint")
+    static = read_record(scratch / "static" / "static.json", "static")
+    splits = {name: read_record(scratch / "states" / f"{name}.json", "states") for name in ("train", "held_out")}
+    times = {name: [s["time"] for s in split["snapshots"]] for name, split in splits.items()}
+    manifests = [
+        read_manifest(StorePaths.of(scratch, block_id, split).manifest)["sha256"]
+        for block_id in config.block_ids
+        for split in ("train", "held_out")
+    ]
+    commit, dirty = git_state()
+    index = {
+        "schema_version": "1.0",
+        "suite": {
+            "name": "aurorascope",
+            "version": aurorascope.__version__,
+            "license": "MIT",
+            "config_sha256": sha256_json([records[0][1]["dump_config_sha256"], records[0][1]["train_config_sha256"],
+                                          records[0][2]["evaluate_config_sha256"]]),
+            "code": {"package": "aurorascope", "version": aurorascope.__version__, "commit": commit, "dirty": dirty},
+            "n_saes": len(records),
+            "n_expected": len(BLOCK_IDS),
+            "total_parameters": sum(sae["n_parameters"] for _, sae, _ in records),
+            "citation": None,
+            "flags": _flags(config, len(records), len(times["held_out"])),
+        },
+        "base_model": {
+            "class": "AuroraAirPollution",
+            "package": "microsoft-aurora",
+            "package_version": importlib.metadata.version("microsoft-aurora"),
+            "checkpoint_name": checkpoint["name"],
+            "checkpoint_revision": checkpoint["revision"],
+            "checkpoint_sha256": checkpoint["sha256"],
+            "static_sha256": static["content_sha256"],
+            "random_weights_seed": checkpoint["seed"],
+            "use_lora": True,
+            "autocast": config.aurora.autocast,
+            "timestep_hours": 12,
+            "patch_size": PATCH,
+            "latent_levels": len(LATENT_LEVELS),
+        },
+        "activations": {
+            "dataset": DATASET if config.cams.source == "ads" else f"{config.cams.source}, in the layout of {DATASET}",
+            "init_hours_utc": list(config.cams.init_hours),
+            "rollout_step": 0,
+            "storage_dtype": config.activations.dtype,
+            "token_order": "C,H,W (latent level outermost, longitude fastest)",
+            "latent_level_names": list(LATENT_LEVELS),
+            "manifest_sha256": hashlib.sha256("".join(manifests).encode()).hexdigest(),
+            "timestamp_timezone": "UTC",
+            "train_snapshots": times["train"],
+            "held_out_snapshots": times["held_out"],
+            "gap_hours": config.cams.gap_hours,
+            "missing_dates": list(config.cams.missing_dates),
+        },
+        "metric_definitions": {name: f"{formula}: {text}" for name, (formula, text) in FORMULAS.items()},
+        "environment": {
+            "python": platform.python_version(),
+            "torch": importlib.metadata.version("torch"),
+            "lock_sha256": sha256_file(LOCK_PATH),
+            "device": _devices(results, config.block_ids),
+        },
+        "recipe_versions": dict(RECIPES),
+        "saes": [_entry(*record, splits["train"]) for record in records],
+    }
+    jsonschema.validate(index, json.loads(SCHEMA_PATH.read_text()))
+    return index
+
+
+def _devices(results: Path, block_ids: tuple[str, ...]) -> str:
+    """Devices that the SAEs were trained on, from the undeclared provenance files."""
+    devices = set()
+    for block_id in block_ids:
+        path = results / "training" / f"{block_id}.provenance.json"
+        devices.add(json.loads(path.read_text())["device"] if path.is_file() else "unknown")
+    return ", ".join(sorted(devices))

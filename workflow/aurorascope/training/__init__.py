@@ -1,0 +1,1 @@
+"""Training of one SAE on one block's activations."""

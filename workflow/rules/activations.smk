@@ -1,0 +1,51 @@
+# Activations: one job per block and split, and the one explicit target that fills all stores from single forwards.
+ACTIVATION_INPUTS = {
+    "static": "results/scratch/static/static.json",
+    "checkpoint": "results/scratch/checkpoint/checkpoint.json",
+}
+
+
+rule dump_activations:
+    # The store lies beside its manifest, undeclared, so that Snakemake never deletes it: a retried job resumes.
+    input:
+        **ACTIVATION_INPUTS,
+        states="results/scratch/states/{split}.json",
+    output:
+        "results/scratch/activations/{block}/{split}/manifest.json",
+    log:
+        "results/logs/dump_activations/{block}_{split}.log",
+    benchmark:
+        "results/benchmarks/dump_activations/{block}_{split}.tsv"
+    retries: 2
+    conda:
+        "../../envs/aurorascope.yaml"
+    threads: CONFIG.compute.threads
+    resources:
+        gpu=dump_gpu,
+        mem_mb=64000 if CONFIG.aurora.embed_dim == 512 else 4000,
+        runtime=dump_runtime,
+    params:
+        config=stage_params(CONFIG, "dump_activations"),
+    shell:
+        "python -m aurorascope dump_activations --block {wildcards.block} --split {wildcards.split}"
+        " --scratch results/scratch --log {log}"
+
+
+rule fill_activations:
+    # No output on purpose: what it leaves, the dump jobs verify. `snakemake -c1 fill_activations`
+    input:
+        **ACTIVATION_INPUTS,
+        states=expand("results/scratch/states/{split}.json", split=SPLITS),
+    log:
+        "results/logs/fill_activations.log",
+    conda:
+        "../../envs/aurorascope.yaml"
+    threads: CONFIG.compute.threads
+    resources:
+        gpu=1,
+        mem_mb=64000 if CONFIG.aurora.embed_dim == 512 else 4000,
+        runtime=24 * 60,
+    params:
+        config=stage_params(CONFIG, "dump_activations"),
+    shell:
+        "python -m aurorascope fill_activations --scratch results/scratch --log {log}"

@@ -1,0 +1,47 @@
+# Aurora's static fields and weights, each a record with its file beside it.
+
+
+rule make_static:
+    input:
+        named_file(CONFIG.static.source, CONFIG.static.path),
+    output:
+        "results/scratch/static/static.json",
+    log:
+        "results/logs/make_static.log",
+    benchmark:
+        "results/benchmarks/make_static.tsv"
+    retries: 2 if CONFIG.static.source == "official" else 0
+    conda:
+        "../../envs/aurorascope.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        config=stage_params(CONFIG, "make_static"),
+    shell:
+        "python -m aurorascope make_static --record {output} --log {log}"
+
+
+rule make_checkpoint:
+    # On a cluster this runs where there is network: `localrule` unless it is trained here.
+    input:
+        named_file(CONFIG.aurora.checkpoint_kind, CONFIG.aurora.checkpoint),
+    output:
+        "results/scratch/checkpoint/checkpoint.json",
+    log:
+        "results/logs/make_checkpoint.log",
+    benchmark:
+        "results/benchmarks/make_checkpoint.tsv"
+    retries: 2 if CONFIG.aurora.checkpoint_kind == "official" else 0
+    localrule: CONFIG.aurora.checkpoint_kind != "demo"
+    conda:
+        "../../envs/aurorascope.yaml"
+    threads: CONFIG.compute.threads
+    resources:
+        mem_mb=16000 if CONFIG.aurora.embed_dim == 512 else 4000,
+        runtime=120,
+    params:
+        config=stage_params(CONFIG, "make_checkpoint"),
+    shell:
+        "python -m aurorascope make_checkpoint --record {output} --log {log}"

@@ -1,0 +1,54 @@
+# CAMS days and the splits made of them.
+
+
+rule download_day:
+    # The zip and the zarr group of states lie beside the record, undeclared.
+    input:
+        local_files,
+    output:
+        "results/scratch/cams/{day}.json",
+    log:
+        "results/logs/download_day/{day}.log",
+    benchmark:
+        "results/benchmarks/download_day/{day}.tsv"
+    retries: 2 if CONFIG.cams.source == "ads" else 0
+    conda:
+        "../../envs/aurorascope.yaml"
+    threads: 1
+    resources:
+        ads=1 if CONFIG.cams.source == "ads" else 0,
+        mem_mb=4000,
+        runtime=24 * 60,
+    params:
+        config=stage_params(CONFIG, "download_day"),
+        hours=hours_of,
+    shell:
+        "python -m aurorascope download_day --date {wildcards.day} --record {output} --log {log}"
+
+
+rule select_states:
+    input:
+        lambda wildcards: expand(
+            "results/scratch/cams/{day}.json",
+            day=split_days(CONFIG.cams, wildcards.split),
+        ),
+    output:
+        "results/scratch/states/{split}.json",
+    log:
+        "results/logs/select_states/{split}.log",
+    benchmark:
+        "results/benchmarks/select_states/{split}.tsv"
+    conda:
+        "../../envs/aurorascope.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        config=stage_params(CONFIG, "select_states"),
+        snapshots=lambda wildcards: sha256_json(
+            [s.time for s in snapshots(CONFIG.cams, wildcards.split)]
+        ),
+    shell:
+        "python -m aurorascope select_states --split {wildcards.split} --days results/scratch/cams"
+        " --record {output} --log {log}"

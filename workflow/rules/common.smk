@@ -1,0 +1,146 @@
+# The configuration, checked once when Snakemake parses; what all jobs share. Nothing heavy is imported here: a
+# cluster job parses this file twice.
+import atexit
+import re
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
+
+WORKFLOW = Path(workflow.basedir) / "workflow"
+sys.path.insert(0, str(WORKFLOW))
+
+from aurorascope.blocks import BLOCK_IDS, BLOCKS
+from aurorascope.config import from_mapping
+from aurorascope.config.calendar import SPLITS, day_hours, snapshots, split_days
+from aurorascope.config.identity import check_identity, link_scratch, save_config
+from aurorascope.config.resolve import resolve
+from aurorascope.config.stages import stage_params
+from aurorascope.errors import UserError
+from aurorascope.files import sha256_json
+from aurorascope.machine import count_gpus
+
+RESULTS = Path("results")
+SCRATCH = RESULTS / "scratch"
+PRIVATE = Path(".snakemake/aurorascope")
+ERRORS = PRIVATE / "errors.txt"
+
+# Snakemake knows only after parsing whether it will run anything.
+_LOOKS_ONLY = {"--dry-run", "--dryrun", "--lint", "--dag", "--rulegraph", "--filegraph"}
+_LOOKS_ONLY |= {"--summary", "--list", "--list-rules", "-l", "--unlock", "--report"}
+DRY_RUN = any(
+    word in _LOOKS_ONLY or re.fullmatch("-[pqkrwF]*n[npqkrwF]*", word)
+    for word in sys.argv
+)
+
+
+def _checked_config():
+    """The typed configuration and the file that verbs read it from; the first fault ends the parsing."""
+    try:
+        mapping, warnings = resolve(config)
+        typed = from_mapping(mapping)
+        warnings.append(check_identity(typed, RESULTS / "run.json", True))
+        if warnings[-1] and not DRY_RUN:
+            raise WorkflowError(warnings[-1])
+        warnings.append(link_scratch(typed.storage.scratch, SCRATCH))
+        if workflow.is_main_process:
+            for warning in filter(None, warnings):
+                logger.warning(warning)
+        return typed, save_config(mapping, PRIVATE)
+    except UserError as error:
+        raise WorkflowError(error.one_line()) from None
+
+
+CONFIG, CONFIG_PATH = _checked_config()
+
+# Verbs find the library, their configuration and, without --sdm, the interpreter that runs Snakemake.
+shell.executable("bash")
+shell.prefix(
+    "set -euo pipefail; "
+    f"export PYTHONPATH='{WORKFLOW}' AURORASCOPE_CONFIG='{CONFIG_PATH}' AURORASCOPE_ERRORS='{ERRORS}' "
+    "HF_HUB_OFFLINE=1; "
+    + (
+        ""
+        if workflow.deployment_settings.deployment_method
+        else f"export PATH='{Path(sys.executable).parent}':\"$PATH\"; "
+    )
+)
+
+# Without a bound, --cores 8 would start 8 GPU jobs on one GPU. Where there is none, nothing needs bounding.
+workflow.global_resources.setdefault("gpu", count_gpus() or 10_000)
+workflow.global_resources.setdefault("ads", 2)
+
+
+def _print_errors():
+    if ERRORS.exists():
+        sys.stderr.write(
+            "\n".join(dict.fromkeys(ERRORS.read_text().splitlines())) + "\n"
+        )
+        ERRORS.unlink()
+
+
+if workflow.is_main_process:
+    # Registered here, printed after Snakemake's own last words: what a user reads last says what to do.
+    atexit.register(_print_errors)
+
+
+onstart:
+    check_identity(CONFIG, RESULTS / "run.json", False)
+    ERRORS.unlink(missing_ok=True)
+    # One bad day or block must not keep the other jobs from being started.
+    workflow.scheduler.keepgoing = True
+
+
+wildcard_constraints:
+    block="|".join(BLOCK_IDS),
+    split="|".join(SPLITS),
+    day=r"\d{4}-\d{2}-\d{2}",
+
+
+def for_blocks(pattern):
+    """The pattern's files for the configured blocks, in forward order."""
+    return expand(pattern, block=CONFIG.block_ids)
+
+
+def stage_representatives():
+    """One configured block of each stage, the middle one: those whose features are drawn."""
+    stages = {}
+    for block in BLOCKS:
+        if block.id in CONFIG.block_ids:
+            stages.setdefault((block.component, block.stage), []).append(block.id)
+    return [ids[len(ids) // 2] for ids in stages.values()]
+
+
+def local_files(wildcards):
+    """The user's own file of a day, where it is a single one; a missing day is the job's to report."""
+    if CONFIG.cams.source != "local":
+        return []
+    archive = Path(CONFIG.cams.directory) / f"{wildcards.day}.zip"
+    return [str(archive)] if archive.is_file() else []
+
+
+def hours_of(wildcards):
+    """Hours (UTC) that the configuration needs of a day."""
+    return day_hours(CONFIG.cams).get(wildcards.day, [])
+
+
+def named_file(kind, path):
+    """The file that the user names in the config, as an input, so that a changed file is noticed."""
+    return [path] if kind == "file" and path and Path(path).is_file() else []
+
+
+def is_filled(wildcards):
+    """Whether the store was finished by an earlier job, so that this one only verifies it."""
+    folder = SCRATCH / "activations" / wildcards.block / wildcards.split
+    return (folder / "complete.json").exists()
+
+
+def dump_gpu(wildcards):
+    """GPUs of a dump: none where it only verifies."""
+    return 0 if is_filled(wildcards) else 1
+
+
+def dump_runtime(wildcards, attempt):
+    """Minutes of a dump; more on each attempt, which resumes the one before."""
+    return 60 if is_filled(wildcards) else 12 * 60 * attempt

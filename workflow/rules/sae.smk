@@ -1,0 +1,29 @@
+# Training: one job a block.
+
+
+rule train_sae:
+    # Rules further down depend on the record alone; the weights are named and digested in it.
+    input:
+        "results/scratch/activations/{block}/train/manifest.json",
+    output:
+        weights="results/saes/sae_{block}.pt",
+        record="results/saes/sae_{block}.json",
+        golden="results/saes/golden/{block}.safetensors",
+        saelens_config="results/saelens/{block}/cfg.json",
+        saelens_weights="results/saelens/{block}/sae_weights.safetensors",
+        training="results/training/{block}.parquet",
+    log:
+        "results/logs/train_sae/{block}.log",
+    benchmark:
+        "results/benchmarks/train_sae/{block}.tsv"
+    conda:
+        "../../envs/aurorascope.yaml"
+    threads: CONFIG.compute.threads
+    resources:
+        gpu=1,
+        mem_mb=96000 if CONFIG.aurora.embed_dim == 512 else 4000,
+        runtime=12 * 60,
+    params:
+        config=stage_params(CONFIG, "train_sae"),
+    shell:
+        "python -m aurorascope train_sae --block {wildcards.block} --manifest {input} --results results --log {log}"
