@@ -99,7 +99,8 @@ class _Base:
         self.scale = torch.from_numpy(reader.scale).to(device)
 
     def _decode(self, stored: torch.Tensor, index: int | torch.Tensor) -> torch.Tensor:
-        return stored.float().mul_(self.scale[index]).add_(self.offset[index])
+        # A copy also of what is float32 already: the resident values must not change in place.
+        return stored.to(torch.float32, copy=True).mul_(self.scale[index]).add_(self.offset[index])
 
 
 class ResidentFeed(_Base):

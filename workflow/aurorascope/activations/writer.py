@@ -1,8 +1,8 @@
 """One store under construction: take up what is still good, add snapshots in any order, then finish it.
 
-Every snapshot is two files written atomically, its chunk and then its part (offset, scale, moments, digest of the
-chunk, key over its inputs). A killed dump therefore loses at most the snapshot in flight, and a store of another
-configuration is recognised snapshot by snapshot, never by hand.
+Every snapshot is two files written atomically, its chunk and then its part (offset, scale, moments, digests of the
+chunk and of these, key over its inputs). A killed dump therefore loses at most the snapshot in flight, and a store of
+another configuration is recognised snapshot by snapshot, never by hand.
 """
 
 import json
@@ -30,6 +30,10 @@ def _tensor_file(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, 
     write_bytes(path, save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata))
 
 
+def _tensor_digest(arrays: dict[str, np.ndarray]) -> str:
+    return sha256_json({name: sha256_bytes(np.ascontiguousarray(array).tobytes()) for name, array in arrays.items()})
+
+
 class StoreWriter:
     """Writes the store of one block and split. Use inside `paths.locked()`.
 
@@ -49,11 +53,13 @@ class StoreWriter:
             return None
         try:
             with safe_open(path, framework="numpy") as part:
-                metadata = part.metadata()
+                metadata = part.metadata() or {}
+                tensors = _tensor_digest({name: part.get_tensor(name) for name in part.keys()})  # noqa: SIM118
         except (SafetensorError, OSError) as error:
             _LOG.warning("%s is damaged (%s); its snapshot will be computed again.", path, error)
             return None
-        return metadata if metadata.get("key") == snapshot["key"] else None
+        is_good = metadata.get("key") == snapshot["key"] and metadata.get("tensors") == tensors
+        return metadata if is_good else None
 
     def _chunks_on_disk(self) -> dict[str, Path]:
         """Chunk files by snapshot time, according to the claim they were written under."""
@@ -115,19 +121,17 @@ class StoreWriter:
         chunk_digest = sha256_bytes(store.write_chunk(self.paths, index, encoded))
         decoded = encoded.decode()
         part = moments.of_tokens(decoded)
-        _tensor_file(
-            self.paths.part(snapshot["time"]),
-            {
-                "offset": encoded.offset,
-                "scale": encoded.scale,
-                "mean": part.mean,
-                "m2": part.m2,
-                "norm_quantiles": moments.norm_quantiles(decoded, self.grid.n_levels),
-                "loss": np.array([encoded.loss]),
-                "max_abs": np.array([np.abs(decoded).max()], np.float64),
-            },
-            {"key": snapshot["key"], "sha256": chunk_digest},
-        )
+        tensors = {
+            "offset": encoded.offset,
+            "scale": encoded.scale,
+            "mean": part.mean,
+            "m2": part.m2,
+            "norm_quantiles": moments.norm_quantiles(decoded, self.grid.n_levels),
+            "loss": np.array([encoded.loss]),
+            "max_abs": np.array([np.abs(decoded).max()], np.float64),
+        }
+        metadata = {"key": snapshot["key"], "sha256": chunk_digest, "tensors": _tensor_digest(tensors)}
+        _tensor_file(self.paths.part(snapshot["time"]), tensors, metadata)
         self.missing.discard(index)
 
     def finish(self) -> None:

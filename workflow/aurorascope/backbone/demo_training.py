@@ -27,7 +27,7 @@ _STEP = datetime.timedelta(hours=12)
 _FIRST_DAY = datetime.datetime(2021, 1, 1, tzinfo=datetime.UTC)
 _N_TRAIN_DAYS = 300
 _UNSEEN = [datetime.datetime(2022, month, 9, 12, tzinfo=datetime.UTC) for month in (2, 5, 8, 11)]
-_PEAK_LR = 2e-3
+_PEAK_LR = 4e-3
 
 
 class _Forecasts:

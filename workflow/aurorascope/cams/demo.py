@@ -86,7 +86,10 @@ def _composition(days: float, lat: np.ndarray, lon: np.ndarray, air: dict[str, n
     puffs, sun, north = _tracers(days, lat, lon), _sun(days, lat, lon), np.sin(np.deg2rad(lat))
     # By night the air near the ground does not mix, and what is emitted stays there.
     trapped = 1.6 - 1.1 * np.sqrt(sun)
-    puffs = {name: {kind: (low * trapped, high) for kind, (low, high) in kinds.items()} for name, kinds in puffs.items()}
+    for name, kinds in puffs.items():
+        # Nitrogen monoxide turns into dioxide in the dark, so the daylight below is all its day and night.
+        near = 1 if name == "no" else trapped
+        puffs[name] = {kind: (low * near, high) for kind, (low, high) in kinds.items()}
     total = {name: tuple(sum(pair[i] for pair in kinds.values()) for i in (0, 1)) for name, kinds in puffs.items()}
     # Waves lift and lower the tropopause: where the geopotential is low, stratospheric air reaches down.
     descent = np.tanh((air["z"].mean(-1, keepdims=True) - air["z"]) / 1500)
@@ -161,7 +164,8 @@ def demo_state(time: datetime.datetime, lat: np.ndarray, lon: np.ndarray, levels
         levels: hPa, some of Aurora's 13, in any order.
 
     Returns:
-        The 22 variables under their NetCDF names and units, float32, dims (level,) latitude, longitude, levels as given.
+        The 22 variables under their NetCDF names and units, float32, dims (level,) latitude, longitude; levels as
+        given.
 
     Raises:
         ValueError: the time has no zone, or a level is not one of the 13.

@@ -45,10 +45,15 @@ def _check_belongs(record: dict[str, Any], train: StoreReader, held_out: StoreRe
 
 
 def _groups(grid: TokenGrid, bands: tuple[float, ...]) -> tuple[np.ndarray, int]:
-    """Group of each token, latent level x latitude band, (n_tokens,); a token on an edge belongs to the north."""
+    """Group of each token, latent level x latitude band, (n_tokens,); a token on an edge belongs to the north.
+
+    Tokens outside all bands share one last group, which the table leaves out.
+    """
     n_bands = len(bands) - 1
     band_y = np.clip(np.searchsorted(bands, grid.lat, side="right") - 1, 0, n_bands - 1)
     level_band = np.arange(grid.n_levels)[:, None] * n_bands + band_y[None, :]
+    is_outside_y = (grid.lat < bands[0]) | (grid.lat > bands[-1])
+    level_band[:, is_outside_y] = grid.n_levels * n_bands
     return np.broadcast_to(level_band[:, :, None], grid.shape).reshape(-1), n_bands
 
 
@@ -56,7 +61,7 @@ def _table(metrics: dict[str, Any], groups: list[dict[str, Any]], bands: tuple[f
     n = metrics["n_eval_tokens"]
     rows = [(name, FORMULAS[name][0], "all", None, None, value, n) for name, value in metrics.items()]
     n_bands = len(bands) - 1
-    for row in groups:
+    for row in groups[: len(LATENT_LEVELS) * n_bands]:
         level, band = divmod(row["group"], n_bands)
         label = f"{bands[band]:g}..{bands[band + 1]:g}"
         rows.append(("fve", FORMULAS["fve"][0], "group", LATENT_LEVELS[level], label, row["fve"], row["n"]))

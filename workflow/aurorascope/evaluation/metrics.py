@@ -41,11 +41,16 @@ def headline(sums: Sums) -> dict[str, Any]:
     }
 
 
+# A group's variance is a difference of two sums; below this share of the first, nothing but rounding is left.
+_LEAST_SHARE = 1e-12
+
+
 def by_group(sums: Sums) -> list[dict[str, Any]]:
     """Explained variance of each group of tokens, about the group's own mean; rows with n, sse, sst, fve."""
     rows = []
     for group, n in enumerate(sums.n_g):
         shift = float(np.square(sums.dev_gd[group]).sum()) / n if n else 0.0
         sst = float(sums.sst_g[group] - shift)
+        sst = sst if sst > _LEAST_SHARE * sums.sst_g[group] else 0.0
         rows.append({"group": group, "n": int(n), "fve": explained(float(sums.sse_g[group]), sst) if n else None})
     return rows

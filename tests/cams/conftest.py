@@ -1,0 +1,62 @@
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import xarray as xr
+from aurorascope.cams.demo import write_demo_day
+from aurorascope.cams.grid import regular_grid
+from aurorascope.cams.variables import LEVELS
+
+DATE, HOURS = "2022-06-11", (0, 12)
+
+
+@pytest.fixture(scope="session")
+def grid():
+    return regular_grid(19, 36)
+
+
+@pytest.fixture(scope="session")
+def demo_zip(tmp_path_factory, grid) -> Path:
+    path = tmp_path_factory.mktemp("demo") / f"{DATE}.zip"
+    write_demo_day(DATE, HOURS, *grid, LEVELS, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def parts(demo_zip, tmp_path_factory) -> dict[str, xr.Dataset]:
+    """The two members as datasets, to be spoilt by the tests."""
+    folder = tmp_path_factory.mktemp("parts")
+    zipfile.ZipFile(demo_zip).extractall(folder)
+    return {name: xr.load_dataset(folder / name, decode_timedelta=True) for name in ("data_sfc.nc", "data_plev.nc")}
+
+
+@pytest.fixture
+def make_zip(parts, tmp_path) -> Callable[..., Path]:
+    """A zip of the demo's members after a change to one of them, under the given member names."""
+
+    def make(change=None, member="data_plev.nc", names=None, encoding=None, file_format="NETCDF4") -> Path:
+        path = tmp_path / f"{DATE}.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, part in parts.items():
+                data = change(part.copy(deep=True)) if change and member in (name, "both") else part
+                file = tmp_path / f"member-{name}"
+                data.to_netcdf(file, format=file_format, encoding=(encoding or {}).get(name))
+                archive.writestr((names or {}).get(name, name), file.read_bytes())
+                file.unlink()
+        return path
+
+    return make
+
+
+@pytest.fixture
+def zip_of() -> Callable[[dict[str, bytes]], bytes]:
+    def make(members: dict[str, bytes], compression=zipfile.ZIP_STORED) -> bytes:
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", compression) as archive:
+            for name, data in members.items():
+                archive.writestr(zipfile.ZipInfo(name), data, compress_type=compression)
+        return buffer.getvalue()
+
+    return make

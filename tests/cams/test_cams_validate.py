@@ -1,0 +1,274 @@
+import logging
+import os
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from aurorascope.cams.validate import read_day
+from aurorascope.cams.variables import ATMOS, LEVELS, SURFACE
+from aurorascope.errors import UserError
+
+DATE, HOURS = "2022-06-11", (0, 12)
+
+
+def _read(path, date=DATE, hours=HOURS, levels=LEVELS):
+    return read_day(path, date, hours, levels)
+
+
+def test_a_good_zip(demo_zip, parts, grid, caplog):
+    with caplog.at_level(logging.WARNING):
+        day = _read(demo_zip)
+    assert not caplog.records
+    assert dict(day.sizes) == {"time": 2, "level": 13, "latitude": 19, "longitude": 36}
+    assert set(day.data_vars) == {v.netcdf for v in SURFACE + ATMOS}
+    assert all(day[v.netcdf].dtype == np.float32 for v in SURFACE + ATMOS)
+    assert day["t"].dims == ("time", "level", "latitude", "longitude")
+    assert day["msl"].dims == ("time", "latitude", "longitude")
+    assert day["level"].values.tolist() == list(LEVELS)
+    assert day["level"].dtype.kind == "i"
+    assert day["time"].values.astype("datetime64[ns]").tolist() == (
+        np.array(["2022-06-11T00", "2022-06-11T12"], "datetime64[ns]").tolist()
+    )
+    assert day["pm1"].attrs["units"] == "kg m**-3"
+    np.testing.assert_array_equal(day["latitude"], grid[0])
+    stored = parts["data_plev.nc"]["t"].isel(forecast_period=0)
+    np.testing.assert_array_equal(day["t"].values, stored.values[:, ::-1])
+
+
+def test_a_subset_of_levels_and_times(demo_zip):
+    whole, part = _read(demo_zip), _read(demo_zip, hours=[12], levels=[850, 500])
+    assert part["level"].values.tolist() == [500, 850]
+    np.testing.assert_array_equal(part["q"].values, whole["q"].sel(level=[500, 850]).values[1:])
+
+
+def test_an_extracted_folder(demo_zip, tmp_path):
+    zipfile.ZipFile(demo_zip).extractall(tmp_path)
+    assert _read(tmp_path).identical(_read(demo_zip))
+
+
+def _older(data):
+    """The layout of the converter before September 2024, dims time and level."""
+    data = data.isel(forecast_period=0, drop=True).drop_vars("valid_time", errors="ignore")
+    names = {"forecast_reference_time": "time", "pressure_level": "level"}
+    data = data.rename({old: new for old, new in names.items() if old in data.dims})
+    if "level" in data.dims:
+        data["level"] = data["level"].astype("int32")
+    for variable in data.variables.values():
+        variable.encoding = {}
+    return data
+
+
+def test_older_names_and_packed_integers(make_zip, parts, demo_zip):
+    names = {"data_sfc.nc": "levtype_sfc.nc", "data_plev.nc": "levtype_pl.nc"}
+    encoding = {}
+    for part, data in parts.items():
+        encoding[part] = {}
+        for name, field in data.data_vars.items():
+            low, high = float(field.min()), float(field.max())
+            packing = {"scale_factor": (high - low) / 65000, "add_offset": (high + low) / 2, "_FillValue": -32767}
+            encoding[part][name] = {"dtype": "int16", **packing}
+    path = make_zip(_older, "both", names, encoding, "NETCDF3_CLASSIC")
+    old, new = _read(path), _read(demo_zip)
+    for v in SURFACE + ATMOS:
+        assert old[v.netcdf].dtype == np.float32
+        step = float(new[v.netcdf].max() - new[v.netcdf].min()) / 65000
+        np.testing.assert_allclose(old[v.netcdf].values, new[v.netcdf].values, rtol=1e-6, atol=1.01 * step)
+
+
+def test_other_members_are_ignored(make_zip):
+    path = make_zip()
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("receipt-1.yaml", "dataset: cams")
+        archive.writestr("notes/data.txt", "x")
+    _read(path)
+
+
+def test_members_in_a_folder_are_found_by_their_last_name(make_zip):
+    _read(make_zip(names={"data_sfc.nc": "job-7/data_sfc.nc"}))
+
+
+def _without(*names):
+    return lambda data: data.drop_vars(list(names))
+
+
+def _set(name, value, count=1):
+    def change(data):
+        data[name].values.reshape(-1)[5 : 5 + count] = value
+        return data
+
+    return change
+
+
+def _later(hours):
+    def change(data):
+        shift = np.timedelta64(hours, "h")
+        return data.assign_coords(forecast_reference_time=data["forecast_reference_time"] + shift)
+
+    return change
+
+
+def _plain(change):
+    """A change after which the stored encoding no longer fits."""
+
+    def changed(data):
+        data = change(data)
+        for variable in data.variables.values():
+            variable.encoding = {}
+        return data
+
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("member", "change", "message"),
+    [
+        ("data_plev.nc", _without("no2"), "data_plev.nc.*none named no2"),
+        ("data_sfc.nc", _without("pm1", "tcso2"), "data_sfc.nc.*none named pm1, tcso2"),
+        ("data_plev.nc", lambda d: d.drop_sel(pressure_level=700), "levels 700 hPa"),
+        ("data_sfc.nc", lambda d: d.isel(forecast_reference_time=[0]), "states 2022-06-11T12:00 UTC"),
+        ("both", _later(24), "states 2022-06-11T00:00, 2022-06-11T12:00 UTC.*found 2022-06-12T00:00"),
+        ("both", _plain(lambda d: d.isel(forecast_reference_time=[0, 1, 1])), "each once"),
+        ("data_plev.nc", _set("co", np.nan, 3), "co: expected finite values, found 3 of 17784 values"),
+        ("data_sfc.nc", _set("msl", np.inf), "msl: expected finite values, found 1 of"),
+        ("data_sfc.nc", _plain(lambda d: d.astype("int32")), "floating point values, found int32"),
+        ("both", _plain(lambda d: d.isel(longitude=slice(35))), "columns divisible by 3"),
+        ("both", _plain(lambda d: d.isel(latitude=slice(17))), "rows divisible by 3"),
+        ("both", _plain(lambda d: d.isel(latitude=slice(None, None, -1))), "strictly decreasing"),
+        ("both", lambda d: d.assign_coords(longitude=d["longitude"] - 180), "within 0 to below 360"),
+        ("data_sfc.nc", lambda d: d.assign_coords(longitude=d["longitude"] + 1), "same longitude"),
+        ("data_sfc.nc", _plain(lambda d: d.expand_dims(number=2)), "dims .*number"),
+        ("data_sfc.nc", _plain(lambda d: d.rename(latitude="rows")), "coordinate for latitude"),
+        (
+            "data_sfc.nc",
+            lambda d: d.assign_coords(forecast_period=d["forecast_period"] + np.timedelta64(3, "h")),
+            "forecast_period 0",
+        ),
+    ],
+)
+def test_bad_content_is_refused(make_zip, member, change, message):
+    with pytest.raises(UserError, match=message) as caught:
+        _read(make_zip(change, member))
+    assert DATE in caught.value.where
+    assert caught.value.fix
+
+
+def test_more_periods_than_the_analysis(make_zip, demo_zip):
+    def twice(data):
+        later = data.assign_coords(forecast_period=data["forecast_period"] + np.timedelta64(3, "h")) + 1
+        return xr.concat([later.drop_vars("valid_time"), data.drop_vars("valid_time")], "forecast_period")
+
+    day = _read(make_zip(_plain(twice), "both"))
+    np.testing.assert_array_equal(day["t2m"].values, _read(demo_zip)["t2m"].values)
+
+
+def test_unusual_values_are_only_a_warning(make_zip, caplog):
+    def hot(data):
+        data["t"].values[:, 0, 0, 3] += 400
+        data["so2"].values[0, 0, 0, 0, 0] = -1e-3
+        return data
+
+    with caplog.at_level(logging.WARNING):
+        _read(make_zip(hot))
+    assert len(caplog.records) == 1
+    assert "t at 1000 hPa" in caplog.text
+    assert "so2 at 1000 hPa" in caplog.text
+
+
+def _truncated(data: bytes) -> bytes:
+    return data[: len(data) * 2 // 3]
+
+
+def _flipped(data: bytes) -> bytes:
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 16]) + data[middle + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (_truncated, "a whole zip file"),
+        (_flipped, "checksum|whole zip"),
+        (lambda data: b"", "a whole zip file"),
+        (lambda data: b'{"status": "failed"}', "a whole zip file"),
+        (lambda data: b"CDF\x01" + data[4:100], "a whole zip file"),
+    ],
+)
+def test_broken_zips(demo_zip, tmp_path, spoil, message):
+    path = tmp_path / "bad.zip"
+    path.write_bytes(spoil(demo_zip.read_bytes()))
+    with pytest.raises(UserError, match=message) as caught:
+        _read(path)
+    assert caught.value.where == str(path)
+
+
+@pytest.mark.parametrize(
+    "name", ["../data_sfc.nc", "/data_sfc.nc", "a/../../data_sfc.nc", "..\\x.txt", "C:/data_sfc.nc"]
+)
+def test_hostile_names(demo_zip, tmp_path, zip_of, name):
+    members = {info.filename: zipfile.ZipFile(demo_zip).read(info) for info in zipfile.ZipFile(demo_zip).infolist()}
+    path = tmp_path / "hostile.zip"
+    path.write_bytes(zip_of({**members, name: b"x"}))
+    with pytest.raises(UserError, match="hostile name"):
+        _read(path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["hostile.zip"]
+    assert not (tmp_path.parent / "data_sfc.nc").exists()
+
+
+def test_a_bomb(tmp_path, zip_of):
+    path = tmp_path / "bomb.zip"
+    path.write_bytes(zip_of({"data_sfc.nc": bytes(30 << 20), "data_plev.nc": b"x"}, zipfile.ZIP_DEFLATED))
+    with pytest.raises(UserError, match="times the packed size"):
+        _read(path)
+
+
+@pytest.mark.parametrize("members", [{}, {"data_0.nc": b"x"}, {"a/data_sfc.nc": b"x", "data_sfc.nc": b"x"}])
+def test_members_that_are_not_the_pair(tmp_path, zip_of, members):
+    path = tmp_path / "few.zip"
+    path.write_bytes(zip_of(members))
+    with pytest.raises(UserError, match=r"one file named data_sfc.nc"):
+        _read(path)
+
+
+def test_members_that_are_no_netcdf(tmp_path, zip_of):
+    path = tmp_path / "junk.zip"
+    path.write_bytes(zip_of({"data_sfc.nc": b"junk" * 99, "data_plev.nc": b"junk" * 99}))
+    with pytest.raises(UserError, match=r"data_sfc.nc: expected a readable NetCDF file"):
+        _read(path)
+
+
+def test_nothing_there(tmp_path):
+    with pytest.raises(UserError, match="no such file"):
+        _read(tmp_path / "none.zip")
+    with pytest.raises(UserError, match="found nothing"):
+        _read(tmp_path)
+
+
+def test_a_damaged_file_in_a_folder(demo_zip, tmp_path):
+    zipfile.ZipFile(demo_zip).extractall(tmp_path)
+    member = tmp_path / "data_plev.nc"
+    member.write_bytes(_truncated(member.read_bytes()))
+    with pytest.raises(UserError, match="readable NetCDF"):
+        _read(tmp_path)
+
+
+@pytest.mark.skipif(
+    "AURORASCOPE_REAL_DATA" not in os.environ,
+    reason="AURORASCOPE_REAL_DATA names no folder with ads/<date>.zip of real meteorology",
+)
+@pytest.mark.parametrize("date", ["2011-01-15", "2011-10-11"])
+def test_real_meteorology(date, tmp_path):
+    path = Path(os.environ["AURORASCOPE_REAL_DATA"]) / "ads" / f"{date}.zip"
+    day = _read(path, date=date)
+    assert dict(day.sizes) == {"time": 2, "level": 13, "latitude": 73, "longitude": 144}
+    for v in SURFACE + ATMOS:
+        for level in v.scale:
+            if not v.composition:
+                field = day[v.netcdf] if level is None else day[v.netcdf].sel(level=level)
+                loc, scale = v.stats(level)
+                assert abs(float(field.mean()) - loc) < 4 * scale, (v.netcdf, level)
+    zipfile.ZipFile(path).extractall(tmp_path)
+    assert _read(tmp_path, date=date).equals(day)
+    shutil.rmtree(tmp_path)
