@@ -1,6 +1,7 @@
 # The configuration, checked once when Snakemake parses; what all jobs share. Nothing heavy is imported here: a
 # cluster job parses this file twice.
 import atexit
+import os
 import re
 import sys
 from pathlib import Path
@@ -9,6 +10,8 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 WORKFLOW = Path(workflow.basedir) / "workflow"
+# Inputs are recorded by name: relative, so that a folder may be moved without anything looking changed.
+SOURCES = os.path.relpath(WORKFLOW)
 sys.path.insert(0, str(WORKFLOW))
 
 from aurorascope.blocks import BLOCK_IDS, BLOCKS

@@ -76,7 +76,7 @@ rule write_card:
 
 rule copy_module:
     input:
-        f"{WORKFLOW}/aurorascope/sae/aurora_sae.py",
+        f"{SOURCES}/aurorascope/sae/aurora_sae.py",
     output:
         "results/aurora_sae.py",
     log:
@@ -95,7 +95,7 @@ rule copy_module:
 
 rule copy_schema:
     input:
-        f"{WORKFLOW}/schemas/sae_index.schema.json",
+        f"{SOURCES}/schemas/sae_index.schema.json",
     output:
         "results/sae_index.schema.json",
     log:

@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+import torch
+from aurorascope.activations.feed import ResidentFeed, StoreReader, StreamFeed, epoch_order, open_feed
+from aurorascope.errors import UserError
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny import D_MODEL, claim, make_store
+
+CPU = torch.device("cpu")
+DAYS = range(3, 9)
+
+
+@pytest.fixture(scope="module", params=["float16", "float32"])
+def reader(tmp_path_factory, request):
+    return StoreReader(make_store(tmp_path_factory.mktemp("store"), claim(DAYS, dtype=request.param)))
+
+
+@pytest.fixture(scope="module")
+def table(reader):
+    """All rows decoded by the published formula, (snapshots, n_tokens, d)."""
+    stored = np.stack([reader.stored(i).astype(np.float32) for i in range(reader.n_snapshots)])
+    return torch.from_numpy(stored * reader.scale[:, None] + reader.offset[:, None])
+
+
+def test_resident_and_streamed_feeds_give_the_same(reader, table):
+    """From memory or from disk, snapshots have the same bits in the order asked for."""
+    order = np.array([4, 0, 0, 5, 2])
+    feeds = [list(kind(reader, CPU).snapshots(order)) for kind in (ResidentFeed, StreamFeed)]
+    for index, resident, streamed in zip(order, *feeds, strict=True):
+        assert resident.dtype == torch.float32 and resident.shape == (24, D_MODEL)
+        assert torch.equal(resident, streamed)
+        assert torch.equal(resident, table[index])
+
+
+def test_feeds_can_be_read_again(reader):
+    """Using a batch, even in place, does not change the next reading."""
+    feed = ResidentFeed(reader, CPU)
+    first = next(feed.snapshots(np.array([1])))
+    copy = first.clone()
+    first.mul_(0)
+    assert torch.equal(next(feed.snapshots(np.array([1]))), copy)
+
+
+@pytest.mark.parametrize("batch", [1, 7, 24, 1000])
+def test_rows_cover_every_row_once(reader, table, batch):
+    """An epoch of rows is every token of every snapshot once, in the order given, in batches of the size asked for."""
+    n = reader.n_snapshots * reader.n_tokens
+    order = epoch_order(0, 0, n)
+    batches = list(ResidentFeed(reader, CPU).rows(order, batch))
+    assert [len(b) for b in batches[:-1]] == [batch] * (len(batches) - 1)
+    rows = torch.cat(batches)
+    assert sorted(order.tolist()) == list(range(n))
+    assert torch.equal(rows, table.flatten(0, 1)[torch.from_numpy(order)])
+
+
+def test_streamed_rows_are_refused(reader):
+    """Rows across the year need the year in memory, and the message says what to set instead."""
+    with pytest.raises(UserError, match=r"sae\.shuffle.*set sae\.shuffle: snapshots"):
+        list(StreamFeed(reader, CPU).rows(np.arange(3), 1))
+
+
+@pytest.mark.parametrize(("available", "kind"), [(10**12, ResidentFeed), (1000, StreamFeed)])
+def test_feed_is_resident_where_memory_allows(reader, monkeypatch, available, kind):
+    """Data that do not fit in 40 % of the free memory are streamed."""
+
+    class Memory:
+        def __init__(self):
+            self.available = available
+
+    monkeypatch.setattr("psutil.virtual_memory", Memory)
+    assert type(open_feed(reader, CPU)) is kind
+
+
+def test_feed_finds_a_chunk_altered_since(tmp_path):
+    """A chunk altered between opening and reading is refused, not trained on."""
+    reader = StoreReader(make_store(tmp_path, claim([3, 4])))
+    path = reader.paths.chunk(1)
+    path.write_bytes(bytes(path.stat().st_size))
+    feed = StreamFeed(reader, CPU)
+    next(feed.snapshots(np.array([0])))
+    with pytest.raises(UserError, match="sha256"):
+        list(feed.snapshots(np.array([0, 1])))
+
+
+@given(st.integers(0, 10**9), st.integers(0, 100), st.integers(1, 400))
+def test_order_of_an_epoch_is_a_permutation(seed, epoch, n):
+    """Each item comes once, and asking again gives the same order."""
+    order = epoch_order(seed, epoch, n)
+    assert sorted(order.tolist()) == list(range(n))
+    assert (epoch_order(seed, epoch, n) == order).all()
+
+
+def test_order_depends_on_seed_and_epoch():
+    """Seeds and epochs all have their own order, and seed 0 epoch 1 is not seed 1 epoch 0."""
+    orders = {tuple(epoch_order(seed, epoch, 50)) for seed in range(8) for epoch in range(8)}
+    assert len(orders) == 64
+
+
+def test_order_is_the_published_one():
+    """The order of seed 0, epoch 0 is fixed: published SAEs depend on it."""
+    assert epoch_order(0, 0, 8).tolist() == np.random.default_rng([1, 0, 0]).permutation(8).tolist()
