@@ -8,6 +8,7 @@ content made again changes nothing downstream.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -20,6 +21,10 @@ from typing import IO, Any
 from aurorascope.errors import UserError
 
 _BLOCK = 1 << 20
+# What a full disk, a quota, a file size limit, missing rights or a broken disk look like when writing.
+_WRITE_ERRORS = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ENOTDIR,
+}  # fmt: skip
 
 
 def sha256_bytes(data: bytes | memoryview) -> str:
@@ -60,10 +65,12 @@ def atomic_write(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
         UserError: the folder is read-only or the disk is full.
     """
     path = Path(path)
-    temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+    except OSError as error:
+        raise disk_error(path, error) from error
+    try:
         with os.fdopen(handle, mode) as file:
             yield file
             file.flush()
@@ -74,6 +81,9 @@ def atomic_write(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
         temporary = None
         _fsync_folder(path.parent)
     except OSError as error:
+        # The caller's block may fail for reasons of its own, a source that is missing, say.
+        if error.errno not in _WRITE_ERRORS:
+            raise
         raise disk_error(path, error) from error
     finally:
         if temporary is not None:

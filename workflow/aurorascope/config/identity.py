@@ -5,14 +5,13 @@ otherwise replace that SAE by a demo SAE. So the identity (what is downloaded, w
 by the first run and compared by every later one, before anything is planned or deleted.
 """
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 from aurorascope.config.model import Config
 from aurorascope.errors import UserError
-from aurorascope.files import disk_error, sha256_json, write_json
+from aurorascope.files import disk_error, read_record, sha256_json, write_json
 
 
 def identity(config: Config) -> dict[str, Any]:
@@ -24,6 +23,13 @@ def identity(config: Config) -> dict[str, Any]:
         "aurora.embed_dim": config.aurora.embed_dim,
         "static.source": config.static.source,
     }
+
+
+def _recorded(path: Path) -> dict[str, Any]:
+    try:
+        return read_record(path, "run")
+    except UserError as error:
+        raise UserError(path, "this folder's run", error.found, f"rm {path}; the next run writes it again") from None
 
 
 def check_identity(config: Config, path: Path, dry_run: bool) -> str | None:
@@ -41,7 +47,7 @@ def check_identity(config: Config, path: Path, dry_run: bool) -> str | None:
         UserError: the folder holds another run and `replace_results` is not set.
     """
     mine = identity(config)
-    theirs = json.loads(path.read_text()) if path.exists() else mine
+    theirs = _recorded(path) if path.exists() else mine
     if theirs != mine and not config.replace_results:
         keys = [key for key in mine if mine[key] != theirs.get(key)]
         error = UserError(

@@ -87,6 +87,9 @@ def _coerce(value: Any, node: dict[str, Any]) -> Any:
     # YAML 1.1 reads 3e-4 as text and 1.0 as a float; an integer key accepts a float without fraction.
     if isinstance(value, float) and kinds == {"integer"} and value.is_integer():
         return int(value)
+    # One number, one digest, however it was written.
+    if isinstance(value, int) and not isinstance(value, bool) and kinds == {"number"}:
+        return float(value)
     return value
 
 
