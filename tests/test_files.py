@@ -77,7 +77,8 @@ def test_full_disk_is_a_user_error(tmp_path):
         [sys.executable, "-c", code, str(path)],
         capture_output=True,
         text=True,
-        env={"PYTHONPATH": os.pathsep.join(sys.path)},
+        # Under this limit Python would leave truncated caches beside the library, and every later import would fail.
+        env={"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONDONTWRITEBYTECODE": "1"},
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout.startswith(f"{path}: expected a writable place with enough free space")

@@ -12,7 +12,7 @@ MODULES = sorted(LIBRARY.rglob("*.py"))
 SCRIPTS = sorted({*(ROOT / "workflow").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")})
 # A module imports only from packages at or before its own place.
 ORDER = (
-    ("errors",), ("files",), ("blocks",), ("config",), ("progress", "provenance", "git", "machine"), ("cams",),
+    ("errors",), ("files",), ("blocks", "tokens"), ("config",), ("progress", "provenance", "git", "machine"), ("cams",),
     ("backbone",), ("activations",), ("sae",), ("training",), ("evaluation",), ("release",), ("figures",), ("cli",),
     ("__main__",),
 )  # fmt: skip

@@ -7,8 +7,9 @@ import numpy as np
 from aurorascope.activations.paths import StorePaths
 from aurorascope.activations.verify import publish
 from aurorascope.activations.writer import StoreWriter
-from aurorascope.blocks import BY_ID, TokenGrid, token_grid
+from aurorascope.blocks import BY_ID
 from aurorascope.files import sha256_json
+from aurorascope.tokens import TokenGrid, token_grid
 
 BLOCK = "encoder_s2_b0"
 LAT, LON = np.linspace(90, -90, 19), np.arange(36) * 10.0

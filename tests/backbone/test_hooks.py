@@ -3,7 +3,8 @@
 import pytest
 import torch
 from aurorascope.backbone.hooks import run_to_blocks
-from aurorascope.blocks import BLOCKS, BY_ID, token_grid
+from aurorascope.blocks import BLOCKS, BY_ID
+from aurorascope.tokens import token_grid
 
 pytestmark = pytest.mark.slow
 

@@ -310,7 +310,7 @@ def test_a_download(ads, two_days, demo_zip, tmp_path):
     ads.answer = demo_zip.read_bytes()
     folder = tmp_path / "cams"
     make_day(DATE, folder / f"{DATE}.json", **ADS)
-    assert _visible(folder) == [f"{DATE}.json", f"{DATE}.zarr", f"{DATE}.zip"]
+    assert _visible(folder) == [f"{DATE}.download.json", f"{DATE}.json", f"{DATE}.zarr", f"{DATE}.zip"]
     options, (dataset, request, target) = ads.asked
     assert options == {"url": "https://ads.atmosphere.copernicus.eu/api", "quiet": True, "progress": False}
     assert dataset == "cams-global-atmospheric-composition-forecasts"
@@ -320,6 +320,16 @@ def test_a_download(ads, two_days, demo_zip, tmp_path):
     assert record["states"] == demo["states"]
     # A zip that is there and good is not downloaded again.
     (folder / f"{DATE}.json").unlink()
+    make_day(DATE, folder / f"{DATE}.json", **ADS)
+    assert len(ads.asked) == 2
+
+
+def test_a_zip_of_the_demo_is_never_taken_for_a_download(ads, demo_zip, tmp_path):
+    """A zip without proof of its download is fetched anew, however good it looks."""
+    folder = tmp_path / "cams"
+    folder.mkdir()
+    (folder / f"{DATE}.zip").write_bytes(demo_zip.read_bytes())
+    ads.answer = demo_zip.read_bytes()
     make_day(DATE, folder / f"{DATE}.json", **ADS)
     assert len(ads.asked) == 2
 
@@ -343,7 +353,7 @@ def test_a_download_with_wrong_content_is_set_aside(ads, make_zip, demo_zip, tmp
     assert _visible(folder) == [f"{DATE}.rejected.zip"]
     ads.answer = demo_zip.read_bytes()
     make_day(DATE, folder / f"{DATE}.json", **ADS)
-    assert _visible(folder) == [f"{DATE}.json", f"{DATE}.zarr", f"{DATE}.zip"]
+    assert _visible(folder) == [f"{DATE}.download.json", f"{DATE}.json", f"{DATE}.zarr", f"{DATE}.zip"]
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
-from aurorascope.blocks import BY_ID, token_grid
+from aurorascope.blocks import BY_ID
 from aurorascope.evaluation import sums as sums_module
 from aurorascope.evaluation.evaluate import _groups, _table
 from aurorascope.evaluation.formulas import FORMULAS
 from aurorascope.evaluation.metrics import by_group, headline
 from aurorascope.evaluation.sums import Baselines, Sums
+from aurorascope.tokens import token_grid
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -5,6 +5,7 @@ is called is imported.
 """
 
 import argparse
+import contextlib
 import importlib
 import logging
 import os
@@ -16,6 +17,7 @@ from pathlib import Path
 import aurorascope.cli
 from aurorascope.config import load_config
 from aurorascope.errors import UserError
+from aurorascope.files import disk_error
 
 _LOG = logging.getLogger("aurorascope")
 
@@ -28,8 +30,11 @@ def verbs() -> list[str]:
 def _set_up_log(path: str | None) -> None:
     handlers: list[logging.Handler] = []
     if path:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(path, mode="w", encoding="utf-8"))
+        try:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            handlers.append(logging.FileHandler(path, mode="w", encoding="utf-8"))
+        except OSError as error:
+            raise disk_error(path, error) from error
     if not path or sys.stderr.isatty():
         handlers.append(logging.StreamHandler(sys.stderr))
     logging.Formatter.converter = time.gmtime
@@ -44,7 +49,8 @@ def _report(line: str) -> None:
     sys.stderr.write(line + "\n")
     collected = os.environ.get("AURORASCOPE_ERRORS")
     if collected:
-        with open(collected, "a", encoding="utf-8") as file:
+        # On a full disk the line still stands on stderr and ends the job's own output.
+        with contextlib.suppress(OSError), open(collected, "a", encoding="utf-8") as file:
             file.write(line + "\n")
 
 

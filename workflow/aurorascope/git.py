@@ -6,8 +6,8 @@ from pathlib import Path
 
 
 @functools.cache
-def git_state() -> tuple[str | None, bool]:
-    """(commit, whether the tree has changes) of this checkout; (None, False) outside a repository."""
+def git_state() -> tuple[str | None, bool | None]:
+    """(commit, whether the tree has changes) of this checkout; (None, None) outside a repository."""
     folder = Path(__file__).parent
 
     def ask(*words: str) -> str:
@@ -17,4 +17,4 @@ def git_state() -> tuple[str | None, bool]:
     try:
         return ask("rev-parse", "HEAD"), bool(ask("status", "--porcelain", "--untracked-files=no"))
     except (OSError, subprocess.CalledProcessError):
-        return None, False
+        return None, None

@@ -42,7 +42,7 @@ rule fill_activations:
         "../../envs/aurorascope.yaml"
     threads: CONFIG.compute.threads
     resources:
-        gpu=1,
+        gpu=GPU,
         mem_mb=64000 if CONFIG.aurora.embed_dim == 512 else 4000,
         runtime=24 * 60,
     params:

@@ -14,7 +14,10 @@ WORKFLOW = Path(workflow.basedir) / "workflow"
 SOURCES = os.path.relpath(WORKFLOW)
 sys.path.insert(0, str(WORKFLOW))
 
-from aurorascope.blocks import BLOCK_IDS, BLOCKS
+from aurorascope.activations.claim import make_claim
+from aurorascope.activations.paths import StorePaths
+from aurorascope.activations.verify import is_complete
+from aurorascope.blocks import BLOCK_IDS, BLOCKS, BY_ID
 from aurorascope.config import from_mapping
 from aurorascope.config.calendar import SPLITS, day_hours, snapshots, split_days
 from aurorascope.config.identity import check_identity, link_scratch, save_config
@@ -33,9 +36,15 @@ ERRORS = PRIVATE / "errors.txt"
 _LOOKS_ONLY = {"--dry-run", "--dryrun", "--lint", "--dag", "--rulegraph", "--filegraph"}
 _LOOKS_ONLY |= {"--summary", "--list", "--list-rules", "-l", "--unlock", "--report"}
 DRY_RUN = any(
-    word in _LOOKS_ONLY or re.fullmatch("-[pqkrwF]*n[npqkrwF]*", word)
+    word in _LOOKS_ONLY or re.fullmatch("-[pqkrwF]*n.*", word)
     for word in sys.argv
 )
+
+
+def _stop(line):
+    """End the parsing with one line, printed once more after whatever Snakemake adds to it."""
+    atexit.register(lambda: sys.stderr.write(line + "\n"))
+    raise WorkflowError(line)
 
 
 def _checked_config():
@@ -45,14 +54,14 @@ def _checked_config():
         typed = from_mapping(mapping)
         warnings.append(check_identity(typed, RESULTS / "run.json", True))
         if warnings[-1] and not DRY_RUN:
-            raise WorkflowError(warnings[-1])
+            _stop(warnings[-1])
         warnings.append(link_scratch(typed.storage.scratch, SCRATCH))
         if workflow.is_main_process:
             for warning in filter(None, warnings):
                 logger.warning(warning)
         return typed, save_config(mapping, PRIVATE)
     except UserError as error:
-        raise WorkflowError(error.one_line()) from None
+        _stop(error.one_line())
 
 
 CONFIG, CONFIG_PATH = _checked_config()
@@ -70,6 +79,9 @@ shell.prefix(
     )
 )
 
+# GPUs that a computing job asks for.
+GPU = 0 if CONFIG.aurora.device == "cpu" else 1
+
 # Without a bound, --cores 8 would start 8 GPU jobs on one GPU. Where there is none, nothing needs bounding.
 workflow.global_resources.setdefault("gpu", count_gpus() or 10_000)
 workflow.global_resources.setdefault("ads", 2)
@@ -77,20 +89,16 @@ workflow.global_resources.setdefault("ads", 2)
 
 def _print_errors():
     if ERRORS.exists():
-        sys.stderr.write(
-            "\n".join(dict.fromkeys(ERRORS.read_text().splitlines())) + "\n"
-        )
+        lines = dict.fromkeys(ERRORS.read_text().splitlines())
+        sys.stderr.write("\n".join(lines) + "\n")
         ERRORS.unlink()
-
-
-if workflow.is_main_process:
-    # Registered here, printed after Snakemake's own last words: what a user reads last says what to do.
-    atexit.register(_print_errors)
 
 
 onstart:
     check_identity(CONFIG, RESULTS / "run.json", False)
     ERRORS.unlink(missing_ok=True)
+    # Printed after Snakemake's own last words: what a user reads last says what to do.
+    atexit.register(_print_errors)
     # One bad day or block must not keep the other jobs from being started.
     workflow.scheduler.keepgoing = True
 
@@ -116,11 +124,13 @@ def stage_representatives():
 
 
 def local_files(wildcards):
-    """The user's own file of a day, where it is a single one; a missing day is the job's to report."""
+    """The user's own files of a day, so that changed ones are noticed; a missing day is the job's to report."""
     if CONFIG.cams.source != "local":
         return []
-    archive = Path(CONFIG.cams.directory) / f"{wildcards.day}.zip"
-    return [str(archive)] if archive.is_file() else []
+    folder = Path(CONFIG.cams.directory)
+    archive = folder / f"{wildcards.day}.zip"
+    pair = sorted((folder / wildcards.day).glob("*.nc"))
+    return [str(archive)] if archive.is_file() else [str(path) for path in pair]
 
 
 def hours_of(wildcards):
@@ -134,14 +144,18 @@ def named_file(kind, path):
 
 
 def is_filled(wildcards):
-    """Whether the store was finished by an earlier job, so that this one only verifies it."""
-    folder = SCRATCH / "activations" / wildcards.block / wildcards.split
-    return (folder / "complete.json").exists()
+    """Whether an earlier job finished just this store, so that this one only verifies it."""
+    try:
+        claim = make_claim(CONFIG, BY_ID[wildcards.block], wildcards.split, SCRATCH)
+    except UserError:
+        return False
+    paths = StorePaths.of(SCRATCH, wildcards.block, wildcards.split)
+    return is_complete(paths, claim)
 
 
 def dump_gpu(wildcards):
     """GPUs of a dump: none where it only verifies."""
-    return 0 if is_filled(wildcards) else 1
+    return 0 if is_filled(wildcards) else GPU
 
 
 def dump_runtime(wildcards, attempt):

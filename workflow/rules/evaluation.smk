@@ -18,7 +18,7 @@ rule evaluate_sae:
         "../../envs/aurorascope.yaml"
     threads: CONFIG.compute.threads
     resources:
-        gpu=1,
+        gpu=GPU,
         mem_mb=64000 if CONFIG.aurora.embed_dim == 512 else 4000,
         runtime=4 * 60,
     params:

@@ -177,7 +177,7 @@ rule draw_curves:
     params:
         config=stage_params(CONFIG, "draw_curves"),
     shell:
-        "python -m aurorascope draw_curves --training results/training --png {output.png} --log {log}"
+        "python -m aurorascope draw_curves --results results --png {output.png} --log {log}"
 
 
 rule draw_feature:

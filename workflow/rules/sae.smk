@@ -20,7 +20,7 @@ rule train_sae:
         "../../envs/aurorascope.yaml"
     threads: CONFIG.compute.threads
     resources:
-        gpu=1,
+        gpu=GPU,
         mem_mb=96000 if CONFIG.aurora.embed_dim == 512 else 4000,
         runtime=12 * 60,
     params:

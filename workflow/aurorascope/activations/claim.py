@@ -10,9 +10,23 @@ from typing import Any
 from aurorascope.blocks import Block
 from aurorascope.config.model import Config
 from aurorascope.config.stages import stage_digest
+from aurorascope.errors import UserError
 from aurorascope.files import read_record, sha256_json
 
 FORMAT = 1
+
+
+def _check_grids(states: dict[str, Any], static: dict[str, Any], scratch: Path) -> None:
+    for axis in ("latitude", "longitude"):
+        values, fields = states[axis], static[axis]
+        mine = (len(values), values[0], values[-1])
+        theirs = (fields["n"], fields["first"], fields["last"])
+        # Files keep axes in single precision now and then.
+        if mine[0] != theirs[0] or any(abs(a - b) > 1e-3 for a, b in zip(mine, theirs, strict=True)):
+            raise UserError(
+                scratch / "static" / "static.json", f"static fields on the states' {axis} (n, first, last) {mine}",
+                str(theirs), "give static.path a file on the grid of the CAMS states",
+            )
 
 
 def make_claim(config: Config, block: Block, split: str, scratch: Path) -> dict[str, Any]:
@@ -34,6 +48,7 @@ def make_claim(config: Config, block: Block, split: str, scratch: Path) -> dict[
     states = read_record(scratch / "states" / f"{split}.json", "states")
     checkpoint = read_record(scratch / "checkpoint" / "checkpoint.json", "checkpoint")
     static = read_record(scratch / "static" / "static.json", "static")
+    _check_grids(states, static, scratch)
     common = {
         "format": FORMAT,
         "block": block.id,

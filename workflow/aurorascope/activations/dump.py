@@ -9,18 +9,19 @@ import torch
 
 from aurorascope.activations.claim import make_claim
 from aurorascope.activations.paths import StorePaths
-from aurorascope.activations.verify import is_complete, publish
+from aurorascope.activations.verify import is_complete
 from aurorascope.activations.writer import StoreWriter
 from aurorascope.backbone.batch import snapshot_batch
 from aurorascope.backbone.device import make_repeatable, pick_device
 from aurorascope.backbone.hooks import run_to_blocks
 from aurorascope.backbone.model import load_model
 from aurorascope.backbone.static import load_static
-from aurorascope.blocks import Block, token_grid
+from aurorascope.blocks import Block
 from aurorascope.config.model import Config
 from aurorascope.files import read_record, write_json
 from aurorascope.progress import Progress
 from aurorascope.provenance import provenance
+from aurorascope.tokens import token_grid
 
 _LOG = logging.getLogger(__name__)
 
@@ -73,14 +74,3 @@ def _run(
     for writer in writers.values():
         writer.finish()
         write_json(writer.paths.provenance, made)
-
-
-def dump(config: Config, block: Block, split: str, scratch: Path) -> None:
-    """Make one block's store, if it is not there, and publish its manifest.
-
-    Raises:
-        UserError: as `fill` and `publish`.
-    """
-    fill(config, [block], split, scratch)
-    publish(StorePaths.of(scratch, block.id, split))
-

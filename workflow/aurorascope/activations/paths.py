@@ -33,7 +33,7 @@ class StorePaths:
 
     @property
     def complete(self) -> Path:
-        """The manifest's content, left by whoever finished the store, until a dump job has verified it."""
+        """The manifest's content, left by whoever finished the store; a dump job verifies it and writes the manifest."""
         return self.folder / "complete.json"
 
     @property

@@ -16,9 +16,10 @@ from zarr.codecs import BytesCodec, Crc32cCodec
 
 from aurorascope.activations.encode import Encoded
 from aurorascope.activations.paths import StorePaths
-from aurorascope.blocks import LATENT_LEVELS, TokenGrid
+from aurorascope.blocks import LATENT_LEVELS
 from aurorascope.config.calendar import parse
 from aurorascope.files import write_bytes
+from aurorascope.tokens import TokenGrid
 
 _CRC_BYTES = 4
 _TIME_ATTRS = {"units": "seconds since 1970-01-01 00:00:00", "calendar": "proleptic_gregorian", "standard_name": "time"}

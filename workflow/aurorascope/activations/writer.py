@@ -19,9 +19,10 @@ from aurorascope.activations import moments, store
 from aurorascope.activations.encode import decode, encode
 from aurorascope.activations.paths import StorePaths
 from aurorascope.activations.verify import seal
-from aurorascope.blocks import LATENT_LEVELS, TokenGrid
+from aurorascope.blocks import LATENT_LEVELS
 from aurorascope.errors import UserError
 from aurorascope.files import sha256_bytes, sha256_file, sha256_json, write_bytes, write_json
+from aurorascope.tokens import TokenGrid
 
 _LOG = logging.getLogger(__name__)
 
@@ -65,7 +66,11 @@ class StoreWriter:
         """Chunk files by snapshot time, according to the claim they were written under."""
         if not self.paths.claim.is_file() or not self.paths.zarr.is_dir():
             return {}
-        times = [s["time"] for s in json.loads(self.paths.claim.read_text())["snapshots"]]
+        try:
+            times = [s["time"] for s in json.loads(self.paths.claim.read_text())["snapshots"]]
+        except ValueError:
+            _LOG.warning("%s is damaged; all snapshots will be computed again.", self.paths.claim)
+            return {}
         found = {time: self.paths.chunk(index) for index, time in enumerate(times)}
         return {time: path for time, path in found.items() if path.is_file()}
 

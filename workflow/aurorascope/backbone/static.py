@@ -91,7 +91,8 @@ def make_static(static: Static, cams: Cams, revision: str, record: Path) -> None
         coords={"latitude": np.asarray(lat, np.float64), "longitude": np.asarray(lon, np.float64)},
     )
     write_bytes(static_path(record), dataset.to_netcdf(format="NETCDF3_64BIT", engine="scipy"))
-    content = np.concatenate([np.asarray(fields[name], "<f4").ravel() for name in STATIC]).tobytes()
+    axes = np.concatenate([lat, lon]).astype("<f8").tobytes()
+    content = axes + np.concatenate([np.asarray(fields[name], "<f4").ravel() for name in STATIC]).tobytes()
     write_json(
         record,
         {

@@ -16,7 +16,7 @@ from aurorascope.cams.download import fetch_day
 from aurorascope.cams.states import write_states
 from aurorascope.cams.validate import read_day
 from aurorascope.errors import UserError
-from aurorascope.files import read_record, write_json
+from aurorascope.files import read_record, sha256_file, write_json
 
 _LOG = logging.getLogger(__name__)
 
@@ -51,9 +51,11 @@ def make_day(
     record = Path(record)
     target, store = record.with_name(f"{date}.zip"), record.with_name(f"{date}.zarr")
     _clean(record.parent, date)
-    day = _downloaded_before(target, date, hours, levels) if source == "ads" else None
+    proof = record.with_name(f"{date}.download.json")
+    day = _downloaded_before(target, proof, date, hours, levels) if source == "ads" else None
     if day is None:
         options: dict[str, Any] = {"source": source, "directory": directory, "levels": levels, "hours": hours}
+        proof.unlink(missing_ok=True)
         files = fetch_day(date, target, **options, grid=grid)
         try:
             day = read_day(files, date, hours, levels)
@@ -61,6 +63,8 @@ def make_day(
             if files == target:
                 raise _reject(target, error) from None
             raise
+        if source == "ads":
+            write_json(proof, {"kind": "download", "source": source, "sha256": sha256_file(target)})
     states = write_states(day, store)
     write_json(record, {"kind": "cams_day", "format": 1, "date": date, "source": source, "states": states} | _axes(day))
     record.with_name(f"{date}.rejected.zip").unlink(missing_ok=True)
@@ -73,11 +77,18 @@ def _clean(folder: Path, date: str) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _downloaded_before(target: Path, date: str, hours: Sequence[int], levels: Sequence[int]) -> xr.Dataset | None:
-    """The day from a zip that an earlier run finished downloading, if it still is what is wanted."""
-    if not target.is_file():
+def _downloaded_before(
+    target: Path, proof: Path, date: str, hours: Sequence[int], levels: Sequence[int]
+) -> xr.Dataset | None:
+    """The day from a zip that an earlier run finished downloading, if it still is what is wanted.
+
+    Without its proof a zip may be another source's, the demo's say, which looks the same.
+    """
+    if not target.is_file() or not proof.is_file():
         return None
     try:
+        if read_record(proof, "download")["sha256"] != sha256_file(target):
+            return None
         return read_day(target, date, hours, levels)
     except UserError as error:
         _LOG.info("Downloading %s again, since the zip at hand does not do: %s", date, error.one_line())

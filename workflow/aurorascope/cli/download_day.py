@@ -6,6 +6,7 @@ from pathlib import Path
 from aurorascope.cams.day import make_day
 from aurorascope.config import Config
 from aurorascope.config.calendar import day_hours
+from aurorascope.errors import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,12 +18,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, config: Config) -> None:
     """Make the day."""
     cams = config.cams
+    needed = day_hours(cams)
+    if args.date not in needed:
+        days = list(needed)
+        raise UserError(
+            args.record, f"a day of the configured run ({days[0]} … {days[-1]})", args.date,
+            "add the date to cams.train or cams.held_out",
+        )
     make_day(
         args.date,
         args.record,
         source=cams.source,
         directory=Path(cams.directory) if cams.directory else None,
         levels=cams.levels,
-        hours=day_hours(cams)[args.date],
+        hours=needed[args.date],
         grid=cams.demo_grid,
     )

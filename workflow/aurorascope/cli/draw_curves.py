@@ -9,10 +9,10 @@ from aurorascope.figures.curves import draw_curves
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
-    parser.add_argument("--training", required=True, type=Path, help="folder of the training logs")
+    parser.add_argument("--results", required=True, type=Path, help="the results folder")
     parser.add_argument("--png", required=True, type=Path, help="figure to write")
 
 
 def run(args: argparse.Namespace, config: Config) -> None:
     """Draw."""
-    draw_curves({block_id: args.training / f"{block_id}.parquet" for block_id in config.block_ids}, args.png)
+    draw_curves(config.block_ids, args.results, args.png)

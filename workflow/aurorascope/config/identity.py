@@ -89,7 +89,10 @@ def link_scratch(target: str | None, link: Path) -> str | None:
             warning, target = f"storage.scratch: {target} names a variable that is not set; using {link}.", None
     if target is None:
         if not link.is_symlink():
-            link.mkdir(parents=True, exist_ok=True)
+            try:
+                link.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise disk_error(link, error) from error
         return warning
     wanted = Path(expanded).absolute()
     try:
@@ -103,8 +106,11 @@ def link_scratch(target: str | None, link: Path) -> str | None:
         raise UserError(
             link, f"a link to storage.scratch ({wanted})", found, f"move its contents to {wanted} and remove {link}"
         )
-    if link.exists():
-        link.rmdir()
-    link.parent.mkdir(parents=True, exist_ok=True)
-    link.symlink_to(wanted)
+    try:
+        if link.exists():
+            link.rmdir()
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(wanted)
+    except OSError as error:
+        raise disk_error(link, error) from error
     return warning

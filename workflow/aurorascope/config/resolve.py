@@ -193,4 +193,7 @@ def resolve(raw: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     if errors:
         raise _complain(errors[0])
     _check_combinations(config)
+    for key in ("levels", "init_hours"):
+        # Sorted wherever they are used: another order is not another configuration.
+        config["cams"][key] = sorted(config["cams"][key])
     return config, calendar.check_splits(from_mapping(config).cams)

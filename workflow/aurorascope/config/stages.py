@@ -30,12 +30,19 @@ KEYS = {
     # Each split's own snapshots are a param of the rule: a new held-out date must not redo the training split.
     "select_states": ("cams.levels",),
     "make_static": ("static.source", "static.sha256", "cams.demo_grid", "aurora.revision"),
-    "make_checkpoint": ("aurora.checkpoint_kind", "aurora.revision", "aurora.embed_dim", "aurora.demo"),
+    "make_checkpoint": (
+        "aurora.checkpoint_kind", "aurora.revision", "aurora.embed_dim", "aurora.demo", "compute.threads",
+    ),
     "dump_activations": ("aurora.embed_dim", "aurora.autocast", "activations.dtype", "compute.threads"),
-    "train_sae": ("sae", "compute.threads"),
+    "train_sae": (
+        "sae.recipe", "sae.resolved_architecture", "sae.expansion", "sae.l1_coeff", "sae.lr", "sae.epochs",
+        "sae.shuffle", "sae.seed", "compute.threads",
+    ),
     "evaluate_sae": ("evaluation", "compute.threads"),
-    "build_index": ("cams.source", "cams.gap_hours", "cams.init_hours", "cams.missing_dates", "aurora.autocast",
-                    "aurora.revision", "aurora.demo.seed", "sae", "activations.dtype", "compute.threads", "blocks"),
+    "build_index": (
+        "cams.source", "cams.gap_hours", "cams.init_hours", "cams.missing_dates", "aurora.autocast", "activations.dtype",
+        "blocks",
+    ),
     "write_card": (),
     "draw_suite": (),
     "draw_curves": ("blocks",),
@@ -60,12 +67,13 @@ NO_NUMBERS = (
 
 # Keys that matter for one source only; with another, a change must not rerun anything.
 _ONLY_WITH = {
-    ("download_day", "cams.demo_grid"): "demo",
-    ("make_static", "cams.demo_grid"): "demo",
-    ("make_static", "aurora.revision"): "official",
-    ("make_static", "static.sha256"): "file",
-    ("make_checkpoint", "aurora.revision"): "official",
-    ("make_checkpoint", "aurora.demo"): "demo",
+    ("download_day", "cams.demo_grid"): {"demo"},
+    ("make_static", "cams.demo_grid"): {"demo"},
+    ("make_static", "aurora.revision"): {"official"},
+    ("make_static", "static.sha256"): {"file", "official"},
+    ("make_checkpoint", "aurora.revision"): {"official"},
+    ("make_checkpoint", "aurora.demo"): {"demo"},
+    ("make_checkpoint", "compute.threads"): {"demo"},
 }
 
 
@@ -93,7 +101,7 @@ def _source(config: Config, stage: str) -> str | None:
 def stage_params(config: Config, stage: str) -> dict[str, Any]:
     """Recipe version and the number-changing keys of a stage, JSON-ready, in a fixed order."""
     source = _source(config, stage)
-    keys = [key for key in KEYS[stage] if _ONLY_WITH.get((stage, key), source) == source]
+    keys = [key for key in KEYS[stage] if source in _ONLY_WITH.get((stage, key), {source})]
     values = {key: _lookup(config, key) for key in keys}
     return {"recipe": RECIPES[stage], **values}
 

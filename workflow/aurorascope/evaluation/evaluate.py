@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from aurorascope.activations.feed import StoreReader, open_feed
-from aurorascope.blocks import BY_ID, LATENT_LEVELS, TokenGrid, token_grid
+from aurorascope.blocks import BY_ID, LATENT_LEVELS
 from aurorascope.config.model import Config
 from aurorascope.config.stages import stage_digest
 from aurorascope.errors import UserError
@@ -18,6 +18,7 @@ from aurorascope.evaluation.metrics import by_group, headline
 from aurorascope.evaluation.sums import Baselines, Sums
 from aurorascope.files import check_file, read_record, sha256_file, write_bytes, write_json
 from aurorascope.sae.aurora_sae import AuroraSAE
+from aurorascope.tokens import TokenGrid, token_grid
 
 
 def _check_belongs(record: dict[str, Any], train: StoreReader, held_out: StoreReader, where: Path) -> None:

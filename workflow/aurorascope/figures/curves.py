@@ -1,5 +1,6 @@
 """Training curves of all SAEs: what is left to explain, and how many features fire, by optimiser step."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -7,6 +8,7 @@ import pandas as pd
 
 from aurorascope.blocks import BY_ID
 from aurorascope.figures import style
+from aurorascope.files import check_file, read_record
 
 _PANELS = (
     ("mse", "Mean squared error\n(activation units²)", "log"),
@@ -15,13 +17,21 @@ _PANELS = (
 )
 
 
-def draw_curves(logs: dict[str, Path], png: Path) -> None:
+def draw_curves(block_ids: Sequence[str], results: Path, png: Path) -> None:
     """Draw the curves.
 
     Args:
-        logs: training log (Parquet) of each block id.
+        block_ids: blocks to draw.
+        results: the results folder.
         png: figure to write.
+
+    Raises:
+        UserError: a training log is missing or is not the one that its SAE's record names.
     """
+    logs = {block_id: results / "training" / f"{block_id}.parquet" for block_id in block_ids}
+    for block_id, path in logs.items():
+        record = results / "saes" / f"sae_{block_id}.json"
+        check_file(path, read_record(record, "sae")["files"][str(path.relative_to(results))], record)
     table = pd.concat([pd.read_parquet(path).assign(block=block_id) for block_id, path in logs.items()])
     figure, axes = plt.subplots(1, len(_PANELS), figsize=(11, 3.6))
     for axis, (name, label, scale) in zip(axes, _PANELS, strict=True):

@@ -9,10 +9,11 @@ import torch
 
 from aurorascope.activations.feed import ResidentFeed, StoreReader, StreamFeed, open_feed
 from aurorascope.backbone.static import load_static, static_path
-from aurorascope.blocks import BY_ID, LATENT_LEVELS, TokenGrid, token_grid
+from aurorascope.blocks import BY_ID, LATENT_LEVELS
 from aurorascope.figures import style
 from aurorascope.files import check_file, read_record
 from aurorascope.sae.aurora_sae import AuroraSAE
+from aurorascope.tokens import TokenGrid, token_grid
 
 _DENSITY = (0.01, 0.5)
 

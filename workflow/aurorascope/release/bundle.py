@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from aurorascope.files import sha256_file, write_bytes, write_text
+from aurorascope.files import check_file, read_record, sha256_file, write_bytes, write_text
 from aurorascope.release.card import model_card
 from aurorascope.release.index import SCHEMA_PATH
 
@@ -40,6 +40,16 @@ def copy_schema(results: Path) -> None:
 
 
 def write_digests(results: Path) -> None:
-    """Write `SHA256SUMS` (as `sha256sum -c` reads it) over every file of the release."""
+    """Write `SHA256SUMS` (as `sha256sum -c` reads it) over every file of the release.
+
+    Raises:
+        UserError: a file is missing or is not the one that its record names.
+    """
+    index = json.loads((results / "sae_index.json").read_text())
+    for sae in index["saes"]:
+        record = results / "saes" / f"sae_{sae['id']}.json"
+        check_file(results / sae["filename"], sae["sha256"], record)
+        for name, digest in read_record(record, "sae")["files"].items():
+            check_file(results / name, digest, record)
     lines = [f"{sha256_file(results / path)}  {path}\n" for path in release_files(results)]
     write_text(results / "SHA256SUMS", "".join(lines))

@@ -1,5 +1,6 @@
 """The model card (README.md of the release), generated from the index: no number in it is typed."""
 
+import datetime
 from typing import Any
 
 from aurorascope.blocks import DEPTHS
@@ -9,6 +10,8 @@ PUBLISHED_FVE = {
     ("encoder", 0): "99.6 – 99.8", ("encoder", 1): "95.2 – 99.9", ("encoder", 2): "75.8 – 80.4",
     ("decoder", 0): "76.4 – 82.3", ("decoder", 1): "91.2 – 96.2", ("decoder", 2): "99.6 – 99.7",
 }
+
+_SEASON_DAYS = 92
 
 _FRONT_MATTER = """---
 license: mit
@@ -23,7 +26,7 @@ _USE = """## Use
 ```python
 from aurora_sae import AuroraSAE
 
-sae = AuroraSAE.from_file("saes/sae_encoder_s1_b5.pt")
+sae = AuroraSAE.from_file("FILENAME")
 x_hat, features = sae(x)          # x: (n_tokens, d_model) float32, the block's output
 ```
 
@@ -87,6 +90,12 @@ def _block_table(saes: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def _season(times: list[str]) -> str:
+    """A remark where all times lie within one season of the year."""
+    days = (datetime.date.fromisoformat(times[-1][:10]) - datetime.date.fromisoformat(times[0][:10])).days
+    return ", one season only" if days < _SEASON_DAYS else ""
+
+
 def _data(index: dict[str, Any]) -> str:
     base, acts, first = index["base_model"], index["activations"], index["saes"][0]
     train, held_out, t = acts["train_snapshots"], acts["held_out_snapshots"], first["training"]
@@ -97,8 +106,8 @@ def _data(index: dict[str, Any]) -> str:
             f"- Base model: {base['class']} ({base['package']} {base['package_version']}), checkpoint "
             f"`{base['checkpoint_name']}`, sha256 `{base['checkpoint_sha256'][:12]}`.",
             f"- Data: {acts['dataset']}; {len(train)} training snapshots from {train[0]} to {train[-1]}; "
-            f"{len(held_out)} held-out snapshots from {held_out[0]} to {held_out[-1]}, one season only, at least "
-            f"{acts['gap_hours']} h from every training state.",
+            f"{len(held_out)} held-out snapshots from {held_out[0]} to {held_out[-1]}{_season(held_out)}; "
+            f"no state in common, at least {acts['gap_hours']} h between a training and a held-out state.",
             f"- Recipe `{t['recipe']}`: {t['optimizer']}, learning rate {t['lr']:g}, {t['loss']} with l1_coeff "
             f"{t['l1_coeff']:g}; {t['reductions']}. With both terms summed, the coefficient would read "
             f"{t['lambda_sum']:g} at d_model {first['d_model']}.",
@@ -125,12 +134,11 @@ def model_card(index: dict[str, Any]) -> str:
         "How to read it: FVE counts geography as variance to explain, which a mean map alone explains; anomaly FVE does "
         "not. An FVE without its L0 says little, since a denser SAE reconstructs more easily.",
         _data(index),
-        _USE,
+        _USE.replace("FILENAME", index["saes"][0]["filename"]),
         "## All SAEs",
         _block_table(index["saes"]),
         f"## Definitions\n\n{definitions}",
-        "## Limits\n\nFeatures need not be monosemantic. The SAEs belong to this checkpoint and no other. Metrics come from "
-        "one season. Only encoder stage 0 feeds the decoder's skip connection; stages 1 and 2 of the encoder do not.",
+        "## Limits\n\nFeatures need not be monosemantic. The SAEs belong to this checkpoint and no other. Only encoder stage 0 feeds the decoder's skip connection; stages 1 and 2 of the encoder do not.",
         _CREDIT,
     ]
     return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"

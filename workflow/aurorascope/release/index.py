@@ -3,7 +3,6 @@
 import hashlib
 import importlib.metadata
 import json
-import platform
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from aurorascope.config.stages import RECIPES
 from aurorascope.errors import UserError
 from aurorascope.evaluation.formulas import FORMULAS
 from aurorascope.files import read_record, sha256_file, sha256_json
-from aurorascope.git import git_state
 
 _ROOT = Path(aurorascope.__file__).parents[2]
 SCHEMA_PATH = _ROOT / "workflow" / "schemas" / "sae_index.schema.json"
@@ -56,6 +54,27 @@ def _refuse_mixture(records: list[tuple[Block, dict[str, Any], dict[str, Any]]],
                 f"the suite's {key}", "one value in all blocks", f"{len(values)}, with another in {', '.join(few)}",
                 f"rm {files} …, then snakemake --cores N makes them again with the present configuration",
             )
+
+
+def _check_store(
+    manifest: dict[str, Any], split: str, times: list[str], sae: dict[str, Any], evaluation: dict[str, Any]
+) -> str:
+    """Digest of a store's manifest, once it is the one that the SAE and its evaluation were made from."""
+    block, used = manifest["block"], {
+        "train": sae["activations_manifest_sha256"], "held_out": evaluation["held_out_manifest_sha256"]
+    }[split]  # fmt: skip
+    target = f"results/saes/sae_{block}.json" if split == "train" else f"results/evaluation/{block}.json"
+    if manifest["sha256"] != used:
+        raise UserError(
+            target, f"a result of the present {split} store {manifest['sha256'][:12]}", f"one of {used[:12]}",
+            f"rm {target} && snakemake {target} --cores 1",
+        )
+    if [snapshot["time"] for snapshot in manifest["snapshots"]] != times:
+        raise UserError(
+            f"the {split} store of {block}", f"the {len(times)} snapshots of the configured {split} split",
+            f"{len(manifest['snapshots'])} others", "run snakemake once more with the present configuration",
+        )
+    return manifest["sha256"]
 
 
 def _entry(block: Block, sae: dict[str, Any], evaluation: dict[str, Any], states: dict[str, Any]) -> dict[str, Any]:
@@ -111,7 +130,7 @@ def _entry(block: Block, sae: dict[str, Any], evaluation: dict[str, Any], states
     }
 
 
-def _flags(config: Config, n_saes: int, n_held_out: int) -> list[str]:
+def _flags(config: Config, checkpoint_source: str, n_saes: int, n_held_out: int) -> list[str]:
     flags = []
     if n_saes < len(BLOCK_IDS):
         flags.append(f"partial suite: {n_saes} of {len(BLOCK_IDS)} SAEs")
@@ -119,7 +138,7 @@ def _flags(config: Config, n_saes: int, n_held_out: int) -> list[str]:
         flags.append(f"only {n_held_out} held-out snapshots, fewer than {ENOUGH_HELD_OUT}")
     if config.cams.source == "demo":
         flags.append("demo: an idealised atmosphere, not CAMS; no number here says anything about the real model")
-    if config.aurora.checkpoint_kind == "demo":
+    if checkpoint_source == "demo":
         flags.append("demo: a small Aurora trained here, not the published checkpoint")
     return flags
 
@@ -145,11 +164,11 @@ def build_index(config: Config, results: Path) -> dict[str, Any]:
     splits = {name: read_record(scratch / "states" / f"{name}.json", "states") for name in ("train", "held_out")}
     times = {name: [s["time"] for s in split["snapshots"]] for name, split in splits.items()}
     manifests = [
-        read_manifest(StorePaths.of(scratch, block_id, split).manifest)["sha256"]
-        for block_id in config.block_ids
+        _check_store(read_manifest(StorePaths.of(scratch, block.id, split).manifest), split, times[split], sae, evaluation)
+        for block, sae, evaluation in records
         for split in ("train", "held_out")
     ]
-    commit, dirty = git_state()
+    made = _made_with(results, config.block_ids)
     index = {
         "schema_version": "1.0",
         "suite": {
@@ -158,12 +177,12 @@ def build_index(config: Config, results: Path) -> dict[str, Any]:
             "license": "MIT",
             "config_sha256": sha256_json([records[0][1]["dump_config_sha256"], records[0][1]["train_config_sha256"],
                                           records[0][2]["evaluate_config_sha256"]]),
-            "code": {"package": "aurorascope", "version": aurorascope.__version__, "commit": commit, "dirty": dirty},
+            "code": {"package": "aurorascope", "version": aurorascope.__version__, "commit": made["commit"], "dirty": made["dirty"]},
             "n_saes": len(records),
             "n_expected": len(BLOCK_IDS),
             "total_parameters": sum(sae["n_parameters"] for _, sae, _ in records),
             "citation": None,
-            "flags": _flags(config, len(records), len(times["held_out"])),
+            "flags": _flags(config, checkpoint["source"], len(records), len(times["held_out"])),
         },
         "base_model": {
             "class": "AuroraAirPollution",
@@ -196,10 +215,8 @@ def build_index(config: Config, results: Path) -> dict[str, Any]:
         },
         "metric_definitions": {name: f"{formula}: {text}" for name, (formula, text) in FORMULAS.items()},
         "environment": {
-            "python": platform.python_version(),
-            "torch": importlib.metadata.version("torch"),
+            **{key: made[key] for key in ("python", "torch", "device")},
             "lock_sha256": sha256_file(LOCK_PATH),
-            "device": _devices(results, config.block_ids),
         },
         "recipe_versions": dict(RECIPES),
         "saes": [_entry(*record, splits["train"]) for record in records],
@@ -208,10 +225,18 @@ def build_index(config: Config, results: Path) -> dict[str, Any]:
     return index
 
 
-def _devices(results: Path, block_ids: tuple[str, ...]) -> str:
-    """Devices that the SAEs were trained on, from the undeclared provenance files."""
-    devices = set()
+def _made_with(results: Path, block_ids: tuple[str, ...]) -> dict[str, Any]:
+    """What the SAEs were trained with, from the undeclared provenance files; differing values are all listed."""
+    found: dict[str, set[str]] = {"python": set(), "torch": set(), "device": set(), "commit": set(), "dirty": set()}
     for block_id in block_ids:
         path = results / "training" / f"{block_id}.provenance.json"
-        devices.add(json.loads(path.read_text())["device"] if path.is_file() else "unknown")
-    return ", ".join(sorted(devices))
+        made = json.loads(path.read_text()) if path.is_file() else {}
+        values = {**made, "torch": made.get("packages", {}).get("torch")}
+        for key, seen in found.items():
+            seen.add(values.get(key))
+    known = {key: sorted(str(v) for v in seen if v is not None) for key, seen in found.items()}
+    return {
+        **{key: ", ".join(known[key]) or "unknown" for key in ("python", "torch", "device")},
+        "commit": ", ".join(known["commit"]) or None,
+        "dirty": any(v == "True" for v in known["dirty"]) if known["dirty"] else None,
+    }
