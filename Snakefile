@@ -11,6 +11,9 @@ min_version("9.27.0")
 configfile: "config.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 # Bounds what runs at once on this machine, never what a cluster may run at once.
 resource_scopes:
     gpu="local",

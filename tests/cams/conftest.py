@@ -1,15 +1,19 @@
 import io
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import xarray as xr
+from aurorascope.cams.day import make_day
 from aurorascope.cams.demo import write_demo_day
 from aurorascope.cams.grid import regular_grid
 from aurorascope.cams.variables import LEVELS
 
-DATE, HOURS = "2022-06-11", (0, 12)
+from tests.cams.made import DATE, OPTIONS
+
+HOURS = (0, 12)
 
 
 @pytest.fixture(scope="session")
@@ -60,3 +64,17 @@ def zip_of() -> Callable[[dict[str, bytes]], bytes]:
         return buffer.getvalue()
 
     return make
+
+
+@pytest.fixture(scope="session")
+def two_days(tmp_path_factory):
+    """Folder with the finished days 2022-06-11 and 2022-06-12; not to be changed."""
+    folder = tmp_path_factory.mktemp("cams")
+    for date in (DATE, "2022-06-12"):
+        make_day(date, folder / f"{date}.json", **OPTIONS)
+    return folder
+
+
+@pytest.fixture
+def days(two_days, tmp_path):
+    return Path(shutil.copytree(two_days, tmp_path / "cams"))

@@ -36,14 +36,13 @@ ERRORS = PRIVATE / "errors.txt"
 _LOOKS_ONLY = {"--dry-run", "--dryrun", "--lint", "--dag", "--rulegraph", "--filegraph"}
 _LOOKS_ONLY |= {"--summary", "--list", "--list-rules", "-l", "--unlock", "--report"}
 DRY_RUN = any(
-    word in _LOOKS_ONLY or re.fullmatch("-[pqkrwF]*n.*", word)
-    for word in sys.argv
+    word in _LOOKS_ONLY or re.fullmatch("-[pqkrwF]*n.*", word) for word in sys.argv
 )
 
 
 def _stop(line):
     """End the parsing with one line, printed once more after whatever Snakemake adds to it."""
-    atexit.register(lambda: sys.stderr.write(line + "\n"))
+    atexit.register(lambda: print(line, file=sys.stderr))
     raise WorkflowError(line)
 
 
@@ -90,7 +89,7 @@ workflow.global_resources.setdefault("ads", 2)
 def _print_errors():
     if ERRORS.exists():
         lines = dict.fromkeys(ERRORS.read_text().splitlines())
-        sys.stderr.write("\n".join(lines) + "\n")
+        print("\n".join(lines), file=sys.stderr)
         ERRORS.unlink()
 
 

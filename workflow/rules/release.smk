@@ -140,7 +140,11 @@ rule draw_suite:
     input:
         "results/sae_index.json",
     output:
-        png="results/figures/suite.png",
+        png=report(
+            "results/figures/suite.png",
+            caption="../report/suite.rst",
+            category="Suite",
+        ),
         csv="results/figures/suite.csv",
     log:
         "results/logs/draw_suite.log",
@@ -162,7 +166,11 @@ rule draw_curves:
     input:
         SUITE["saes"],
     output:
-        png="results/figures/training_curves.png",
+        png=report(
+            "results/figures/training_curves.png",
+            caption="../report/training_curves.rst",
+            category="Training",
+        ),
         csv="results/figures/training_curves.csv",
     log:
         "results/logs/draw_curves.log",
@@ -187,7 +195,12 @@ rule draw_feature:
         states="results/scratch/states/held_out.json",
         static="results/scratch/static/static.json",
     output:
-        png="results/figures/feature_{block}.png",
+        png=report(
+            "results/figures/feature_{block}.png",
+            caption="../report/feature.rst",
+            category="Features",
+            labels={"block": "{block}"},
+        ),
         csv="results/figures/feature_{block}.csv",
     log:
         "results/logs/draw_feature/{block}.log",

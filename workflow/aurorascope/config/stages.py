@@ -90,17 +90,16 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
-def _source(config: Config, stage: str) -> str | None:
-    return {
-        "download_day": config.cams.source,
-        "make_static": config.static.source,
-        "make_checkpoint": config.aurora.checkpoint_kind,
-    }.get(stage)
+_SOURCE = {
+    "download_day": "cams.source",
+    "make_static": "static.source",
+    "make_checkpoint": "aurora.checkpoint_kind",
+}
 
 
 def stage_params(config: Config, stage: str) -> dict[str, Any]:
     """Recipe version and the number-changing keys of a stage, JSON-ready, in a fixed order."""
-    source = _source(config, stage)
+    source = _lookup(config, _SOURCE[stage]) if stage in _SOURCE else None
     keys = [key for key in KEYS[stage] if source in _ONLY_WITH.get((stage, key), {source})]
     values = {key: _lookup(config, key) for key in keys}
     return {"recipe": RECIPES[stage], **values}

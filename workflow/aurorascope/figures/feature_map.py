@@ -77,7 +77,9 @@ def _draw(h_yx: np.ndarray, grid: TokenGrid, lsm: np.ndarray, static_file: Path,
     lat_edges = np.append(grid.lat_edges[:, 1], grid.lat_edges[-1, 0])
     lon_edges = _edges(grid.lon, grid.col_cells, float(lon[1] - lon[0]))
     figure, axis = plt.subplots(figsize=(7.6, 3.9))
-    mesh = axis.pcolormesh(lon_edges, lat_edges, h_yx, cmap="magma_r", vmin=0, vmax=max(float(h_yx.max()), 1e-12))
+    # The first column starts half a cell west of 0; drawn again, it closes the gap before 360.
+    lon_edges, wrapped = np.append(lon_edges, lon_edges[1] + 360), np.concatenate([h_yx, h_yx[:, :1]], axis=1)
+    mesh = axis.pcolormesh(lon_edges, lat_edges, wrapped, cmap="magma_r", vmin=0, vmax=max(float(h_yx.max()), 1e-12))
     # The land mask wraps around: one more column closes the coast at the date line's seam.
     closed = np.concatenate([lsm, lsm[:, :1]], axis=1)
     axis.contour(np.append(lon, lon[0] + 360), lat, closed, levels=[0.5], colors="#1b6ca8", linewidths=0.8)

@@ -1,0 +1,140 @@
+import json
+
+import numpy as np
+import pytest
+from aurorascope.activations.feed import StoreReader
+from aurorascope.activations.paths import StorePaths
+from aurorascope.activations.verify import check_files, publish, read_manifest
+from aurorascope.errors import UserError
+from aurorascope.files import sha256_json, write_json
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny import D_MODEL, claim, digest, tokens
+
+from tests.activations.stores import DAYS, add, writer_on
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_activations_that_are_not_finite_are_refused(tmp_path, value):
+    """One NaN ends the dump with its place, and neither chunk nor part nor manifest is left of that snapshot."""
+    writer, content = writer_on(tmp_path, claim(DAYS[:2])), claim(DAYS[:2])
+    bad = tokens(content["snapshots"][0], 24, D_MODEL)
+    bad[5, 2] = value
+    with pytest.raises(UserError, match=r"encoder_s2_b0 at 2022-06-03T12:00:00Z: .*found 1 that are not"):
+        writer.add(0, bad)
+    paths = StorePaths(tmp_path)
+    assert not paths.chunk(0).exists() and not paths.part(content["snapshots"][0]["time"]).exists()
+    assert not paths.complete.exists() and not paths.manifest.exists()
+    assert writer.missing == {0, 1}
+
+
+@pytest.mark.parametrize("shape", [(23, D_MODEL), (24, D_MODEL + 1), (1, 24, D_MODEL)])
+def test_activations_of_another_shape_are_refused(tmp_path, shape):
+    """Tokens that do not fill the grid are refused before anything is written."""
+    with pytest.raises(UserError, match=r"expected shape \(24, 6\)"):
+        writer_on(tmp_path, claim(DAYS[:1])).add(0, np.zeros(shape, np.float32))
+
+
+def test_chunk_altered_while_dumping_is_not_finished(tmp_path):
+    """The finishing read compares every chunk with what was written."""
+    writer = writer_on(tmp_path, claim(DAYS[:2]))
+    add(writer, 0, 1)
+    path = StorePaths(tmp_path).chunk(0)
+    path.write_bytes(bytes(path.stat().st_size))
+    with pytest.raises(UserError, match="found other bytes"):
+        writer.finish()
+    assert not (tmp_path / "complete.json").exists()
+
+
+KINDS = (
+    "manifest.json", "moments.safetensors", "position_mean.safetensors", "store.zarr/zarr.json",
+    "store.zarr/activation/zarr.json", "store.zarr/activation/c/2/0/0/0/0", "store.zarr/lat/zarr.json",
+    "store.zarr/lat/c/0", "store.zarr/time/c/0", "store.zarr/latent_level/c/0", "store.zarr/offset/c/0/0",
+    "store.zarr/scale/c/0/0",
+)  # fmt: skip
+
+
+def read_all(folder):
+    reader = StoreReader(folder / "manifest.json")
+    values = [reader.stored(i).tobytes() for i in range(reader.n_snapshots)]
+    arrays = [reader.offset, reader.scale, reader.position_mean(), *reader.moments().values()]
+    return values + [a.tobytes() for a in arrays]
+
+
+@pytest.mark.parametrize("name", KINDS)
+@given(st.data())
+def test_any_flipped_bit_is_refused(writable, name, data):
+    """One bit altered anywhere, in data, labels, metadata or the manifest, and the reader refuses the store.
+
+    In the manifest a flip may leave the content as it was (1e-07 written 1E-07); then nothing is wrong.
+    """
+    path = writable / name
+    original = path.read_bytes()
+    flipped = bytearray(original)
+    position = data.draw(st.integers(0, len(original) - 1))
+    flipped[position] ^= 1 << data.draw(st.integers(0, 7))
+    before = json.loads((writable / "manifest.json").read_text())
+    path.write_bytes(flipped)
+    try:
+        if name == "manifest.json":
+            try:
+                assert read_manifest(path) == before
+            except UserError:
+                return
+        else:
+            with pytest.raises(UserError, match="sha256"):
+                read_all(writable)
+            with pytest.raises(UserError, match="sha256"):
+                check_files(StorePaths(writable), before)
+    finally:
+        path.write_bytes(original)
+
+
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("damage", ["truncated", "longer", "missing"])
+def test_truncated_and_missing_files_are_refused(writable, name, damage):
+    """A file cut short, grown or gone is refused with the command that makes the store again."""
+    path = writable / name
+    manifest = read_manifest(writable / "manifest.json")
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:-3] if damage == "truncated" else path.read_bytes() + b"}}}")
+    with pytest.raises(UserError, match=r"rm -f .*manifest\.json && snakemake .*manifest\.json"):
+        read_all(writable)
+    if name != "manifest.json":
+        with pytest.raises(UserError, match=r"rm -f .*manifest\.json"):
+            check_files(StorePaths(writable), manifest)
+
+
+def test_publish_refuses_an_altered_store(writable):
+    """A dump job that finds an altered store leaves no manifest."""
+    (writable / "manifest.json").unlink()
+    path = writable / KINDS[5]
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(UserError, match="bytes, found"):
+        publish(StorePaths(writable))
+    assert not (writable / "manifest.json").exists()
+
+
+def test_manifest_whose_content_was_changed_by_hand_is_refused(writable):
+    """A manifest edited, even into valid JSON of the right kind, is refused by its own digest."""
+    path = writable / "manifest.json"
+    manifest = json.loads(path.read_text())
+    write_json(path, {**manifest, "checkpoint_sha256": digest("other")})
+    with pytest.raises(UserError, match="its own digest"):
+        StoreReader(path)
+    write_json(path, {**manifest, "max_abs": 10**6})
+    with pytest.raises(UserError, match="its own digest"):
+        read_manifest(path)
+    path.write_text(path.read_text().replace("1000000", "NaN"))
+    with pytest.raises(UserError):
+        read_manifest(path)
+
+
+def test_record_of_another_kind_is_not_a_manifest(tmp_path):
+    """The record of an SAE, say, is not taken for a store."""
+    body = {"kind": "sae", "files": {}}
+    write_json(tmp_path / "manifest.json", {**body, "sha256": sha256_json(body)})
+    with pytest.raises(UserError, match="expected a record of kind activations, found kind sae"):
+        read_manifest(tmp_path / "manifest.json")

@@ -1,0 +1,100 @@
+import json
+
+import pytest
+import yaml
+from aurorascope.config.stages import KEYS, NO_NUMBERS, RECIPES, stage_digest, stage_params
+
+from tests.config.raw import LEAVES, put, typed
+
+
+def changed_stages(before, after):
+    return {stage for stage in KEYS if stage_params(before, stage) != stage_params(after, stage)}
+
+
+MAKE = {"make_static", "make_checkpoint"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "stages"),
+    [
+        ("sae.seed", 5, {"train_sae"}),
+        ("sae.epochs", 1, {"train_sae"}),
+        ("sae.l1_coeff", 0.001, {"train_sae"}),
+        ("sae.architecture", "relu", set()),
+        ("evaluation.lat_bands", [-90, 0, 90], {"evaluate_sae"}),
+        ("activations.dtype", "float32", {"dump_activations", "build_index"}),
+        ("aurora.autocast", True, {"dump_activations", "build_index"}),
+        ("aurora.embed_dim", 16, {"make_checkpoint", "dump_activations"}),
+        ("aurora.demo.steps", 10, {"make_checkpoint"}),
+        ("cams.levels", [500, 850], {"download_day", "select_states"}),
+        ("cams.levels", [1000, 925, 850, 700, 600, 500, 400, 300, 250, 200, 150, 100, 50], set()),
+        ("cams.demo_grid", [19, 36], {"download_day", "make_static"}),
+        (
+            "compute.threads", 2,
+            {"make_checkpoint", "dump_activations", "train_sae", "evaluate_sae", "draw_feature"},
+        ),
+        ("cams.train.end", "2022-06-10", set()),
+        ("cams.held_out.end", "2022-06-27", set()),
+        ("cams.directory", "elsewhere", set()),
+        ("static.path", "elsewhere", set()),
+        ("static.sha256", "0" * 64, set()),
+        ("aurora.device", "cpu", set()),
+        ("storage.scratch", "$HOME", set()),
+        ("replace_results", True, set()),
+    ],
+)
+def test_a_key_changes_only_the_stages_whose_numbers_it_changes(demo_raw, key, value, stages):
+    """Each key reaches its own stages' parameters and no other's."""
+    before, after = typed(demo_raw), typed(put(demo_raw, key, value))
+    assert changed_stages(before, after) == stages
+    assert {s for s in KEYS if stage_digest(before, s) != stage_digest(after, s)} == stages
+
+
+def test_revision_matters_only_where_official_files_are_fetched(year_raw, root):
+    """The demo fetches nothing, so that a new revision remakes neither its statics nor its checkpoint."""
+    demo = yaml.safe_load((root / "config.yaml").read_text())
+    found = []
+    for raw in (demo, year_raw):
+        before = typed(raw)
+        found.append(changed_stages(before, typed(put(raw, "aurora.revision", "0" * 40))))
+    assert found == [set(), MAKE]
+
+
+def test_demo_keys_do_not_matter_to_the_year(year_raw):
+    """How the demo is made changes nothing of the published run."""
+    before = typed(year_raw)
+    for key, value in (("cams.demo_grid", [19, 36]), ("aurora.demo.steps", 3)):
+        put(year_raw, key, value)
+    assert changed_stages(before, typed(year_raw)) == set()
+
+
+def test_digest_of_static_files_matters_only_for_files(demo_raw):
+    """The expected digest of a static file is a parameter where a file is given."""
+    put(put(demo_raw, "static.source", "file"), "static.path", "static.pickle")
+    before = typed(demo_raw)
+    assert changed_stages(before, typed(put(demo_raw, "static.sha256", "0" * 64))) == {"make_static"}
+
+
+def test_params_hold_no_paths(demo_raw):
+    """Paths of the user never enter the parameters, which Snakemake stores in clear."""
+    for key in ("cams.directory", "static.path", "aurora.checkpoint", "storage.scratch"):
+        put(demo_raw, key, "/a/secret/place")
+    config = typed(demo_raw)
+    assert "secret" not in json.dumps([stage_params(config, stage) for stage in KEYS])
+
+
+@pytest.mark.parametrize("key", LEAVES)
+def test_every_key_is_accounted_for(key):
+    """Each key changes a stage's numbers or is listed as one that changes none."""
+    listed = {*NO_NUMBERS, *(name for keys in KEYS.values() for name in keys)}
+    names = {key, key.replace("sae.architecture", "sae.resolved_architecture")}
+    assert any(name == entry or name.startswith(f"{entry}.") for name in names for entry in listed)
+
+
+def test_every_stage_has_a_recipe_version(demo_raw):
+    """Stages with keys and stages with recipes are the same, and each stage's parameters begin with its version."""
+    assert set(KEYS) == set(RECIPES)
+    for stage in KEYS:
+        params = stage_params(typed(demo_raw), stage)
+        assert list(params)[0] == "recipe"
+        assert json.loads(json.dumps(params)) == params

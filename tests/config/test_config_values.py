@@ -1,0 +1,187 @@
+import copy
+import datetime
+import json
+
+import pytest
+import yaml
+from aurorascope.blocks import BLOCK_IDS
+from aurorascope.config import from_mapping
+from aurorascope.config.resolve import resolve
+from aurorascope.errors import UserError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.config.raw import put, typed
+
+
+def take(mapping, key):
+    for part in key.split("."):
+        mapping = mapping[part]
+    return mapping
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("sae.epoch", r"config key sae\.epoch: .*did you mean sae\.epochs\?"),
+        ("saes", r"config key saes: .*did you mean sae\?"),
+        ("cams.train.strat", r"config key cams\.train\.strat: .*did you mean cams\.train\.start\?"),
+        ("aurora.demo.step", r"config key aurora\.demo\.step: .*did you mean aurora\.demo\.steps\?"),
+        ("storage.zzzz", r"config key storage\.zzzz: .*known keys: scratch"),
+    ],
+)
+def test_unknown_keys_are_named_with_the_nearest_known_one(demo_raw, key, message):
+    """An unknown key is an error that says which known key is nearest."""
+    with pytest.raises(UserError, match=message):
+        resolve(put(demo_raw, key, 1))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("sae.epochs", "three"), ("sae.epochs", 1.5), ("sae.epochs", 0), ("sae.epochs", True), ("sae.epochs", [3]),
+        ("sae.lr", 0), ("sae.lr", "fast"), ("sae.recipe", "cards"), ("sae", 3), ("sae", ["epochs"]),
+        ("sae.architecture", "topk"), ("aurora.autocast", "maybe"), ("aurora.autocast", 1),
+        ("aurora.embed_dim", 24), ("aurora.revision", "main"), ("aurora.device", "gpu"),
+        ("cams.levels", []), ("cams.levels", [50, 50]), ("cams.levels", [55]), ("cams.levels", 500),
+        ("cams.init_hours", [6]), ("cams.init_hours", []), ("cams.source", "era5"),
+        ("cams.train.start", "June"), ("cams.train.start", "2022-02-30"), ("cams.train.dates", "2022-06-01"),
+        ("cams.train.dates", ["2022-6-1"]), ("cams.missing_dates", ["2022-02-30"]), ("cams.gap_hours", -1),
+        ("cams.demo_grid", [46]), ("cams.demo_grid", [46, 90, 1]), ("cams.demo_grid", [7, 9]),
+        ("activations.mode", "live "), ("activations.dtype", "bfloat16"), ("compute.threads", 0),
+        ("evaluation.lat_bands", [0]), ("evaluation.lat_bands", [0, 91]), ("evaluation.lat_bands", [30, -30]),
+        ("evaluation.lat_bands", [0, 0, 30]), ("blocks", []), ("blocks", ["encoder_s0_b0"] * 2), ("blocks", 5),
+        ("replace_results", "perhaps"), ("static.sha256", "abc"), ("storage.scratch", 5),
+        ("sae.lr", float("nan")), ("sae.lr", float("inf")), ("sae.l1_coeff", "nan"), ("evaluation.lat_bands", "[0"),
+    ],
+)  # fmt: skip
+def test_wrong_values_are_refused_by_name(demo_raw, key, value):
+    """A value of the wrong type or range is a user error that names the key."""
+    with pytest.raises(UserError, match=f"config key {key}"):
+        resolve(put(demo_raw, key, value))
+
+
+TEXT_FORMS = [
+    lambda d: d.isoformat(),
+    lambda d: d,
+    lambda d: datetime.datetime.combine(d, datetime.time(0)),
+    lambda d: datetime.datetime.combine(d, datetime.time(12), datetime.UTC),
+]
+
+
+@pytest.mark.parametrize("form", TEXT_FORMS, ids=["text", "date", "datetime", "aware datetime"])
+def test_dates_of_any_form_become_iso_text(demo_raw, form):
+    """Dates may be text, dates or datetimes, alone or in a list."""
+    put(demo_raw, "cams.train", {"start": form(datetime.date(2022, 6, 1)), "end": form(datetime.date(2022, 6, 3))})
+    put(demo_raw, "cams.held_out", {"dates": [form(datetime.date(2022, 6, 25))]})
+    put(demo_raw, "cams.missing_dates", [form(datetime.date(2022, 6, 2))])
+    config = resolve(demo_raw)[0]
+    assert config["cams"]["train"] == {"start": "2022-06-01", "end": "2022-06-03", "dates": None}
+    assert config["cams"]["held_out"]["dates"] == ["2022-06-25"]
+    assert config["cams"]["missing_dates"] == ["2022-06-02"]
+
+
+def test_scalars_may_arrive_as_text(demo_raw, root):
+    """With every scalar as text, as a nested --config gives them, the configuration is the same."""
+    text = yaml.load((root / "config.yaml").read_text(), Loader=yaml.BaseLoader)
+    assert text["sae"]["lr"] == "4.0e-4"
+    assert resolve(text) == resolve(demo_raw)
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("sae.seed", "7", 7), ("sae.seed", 7.0, 7), ("sae.lr", "3e-4", 0.0003), ("sae.architecture", "null", None),
+        ("aurora.autocast", "True", True), ("storage.scratch", "null", None), ("cams.demo_grid", "[19, 36]", [19, 36]),
+        ("cams.levels", ["500", 850.0], [500, 850]), ("blocks", "[encoder_s0_b0]", ["encoder_s0_b0"]),
+        ("cams.train.dates", "[2022-06-01, 2022-06-03]", ["2022-06-01", "2022-06-03"]), ("sae.lr", None, 0.0004),
+        ("cams.source", None, "demo"),
+        ("storage.scratch", "$HOME/x", "$HOME/x"), ("cams.init_hours", ["0"], [0]), ("replace_results", "true", True),
+    ],
+)  # fmt: skip
+def test_text_is_read_as_the_type_of_the_key(demo_raw, key, text, value):
+    """Text and floats become what the schema asks for; null takes the default where null is not allowed."""
+    found = take(resolve(put(demo_raw, key, text))[0], key)
+    assert found == value
+    assert type(found) is type(value)
+
+
+def test_resolve_does_not_change_its_input(demo_raw):
+    """What the user gave stays as it was."""
+    before = copy.deepcopy(demo_raw)
+    resolve(demo_raw)
+    assert demo_raw == before
+
+
+@given(
+    seed=st.integers(0, 10**9) | st.integers(0, 99).map(str),
+    lr=st.floats(1e-9, 1) | st.just("4e-4"),
+    blocks=st.just("all") | st.lists(st.sampled_from(BLOCK_IDS), min_size=1, max_size=5, unique=True),
+    hours=st.sampled_from([[0], [12], [0, 12], [12, 0]]),
+    dates=st.none() | st.lists(st.dates(datetime.date(2023, 1, 1), datetime.date(2023, 3, 1)), min_size=1, max_size=4),
+    levels=st.lists(st.sampled_from([50, 500, 850]), min_size=1, unique=True),
+)
+def test_resolving_twice_changes_nothing(demo_raw, seed, lr, blocks, hours, dates, levels):
+    """A resolved configuration resolves to itself, also after a way through JSON, and can be a cache key."""
+    raw = copy.deepcopy(demo_raw)
+    raw["sae"] |= {"seed": seed, "lr": lr}
+    raw["cams"] |= {"init_hours": hours, "levels": levels, "held_out": {**raw["cams"]["held_out"], "dates": dates}}
+    raw["blocks"] = blocks
+    once = resolve(raw)
+    assert resolve(json.loads(json.dumps(once[0]))) == once
+    assert hash(from_mapping(once[0])) == hash(typed(once[0]))
+
+
+@pytest.mark.parametrize("rows_cols", [[47, 90], [46, 91], [20, 36], [19, 37]])
+@pytest.mark.parametrize("key", ["cams.demo_grid", "aurora.demo.grid"])
+def test_grids_that_aurora_cannot_take_are_refused(demo_raw, key, rows_cols):
+    """Columns must divide by 3, and rows divide by 3 or leave 1; the grid suggested is one that passes."""
+    with pytest.raises(UserError, match=f"config key {key}") as caught:
+        resolve(put(demo_raw, key, rows_cols))
+    suggested = [int(n) for n in caught.value.fix.rsplit("example ", 1)[1].split(" x ")]
+    resolve(put(demo_raw, key, suggested))
+
+
+@pytest.mark.parametrize("rows_cols", [[9, 9], [45, 90], [46, 90], [451, 900]])
+def test_grids_that_aurora_takes_are_accepted(demo_raw, rows_cols):
+    """Rows that divide by 3 and rows with one left over both pass."""
+    assert typed(put(demo_raw, "cams.demo_grid", rows_cols)).cams.demo_grid == tuple(rows_cols)
+
+
+def test_unknown_block_is_refused_with_the_nearest(demo_raw):
+    """A block id that is none names three that are."""
+    with pytest.raises(UserError, match=r"found encoder_s1_b10\. Next: did you mean .*encoder_s1_b1"):
+        resolve(put(demo_raw, "blocks", ["encoder_s0_b0", "encoder_s1_b10"]))
+
+
+def test_blocks_are_kept_in_forward_order(demo_raw):
+    """However they are listed, the configured blocks run in forward order."""
+    config = typed(put(demo_raw, "blocks", ["decoder_s2_b5", "encoder_s0_b3", "encoder_s0_b0"]))
+    assert config.block_ids == ("encoder_s0_b0", "encoder_s0_b3", "decoder_s2_b5")
+
+
+def test_official_checkpoint_needs_its_own_width(demo_raw):
+    """The official weights are 512 wide."""
+    put(demo_raw, "aurora.checkpoint", "official")
+    with pytest.raises(UserError, match=r"config key aurora\.embed_dim: expected 512"):
+        resolve(demo_raw)
+    assert typed(put(demo_raw, "aurora.embed_dim", 512)).aurora.checkpoint_kind == "official"
+
+
+@pytest.mark.parametrize("source", ["ads", "local"])
+def test_demo_static_fields_fit_only_the_demo(demo_raw, source):
+    """Made-up continents under real analyses are refused."""
+    put(put(demo_raw, "cams.source", source), "cams.directory", "days")
+    with pytest.raises(UserError, match=r"config key static\.source"):
+        resolve(demo_raw)
+    resolve(put(demo_raw, "static.source", "official"))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "missing"),
+    [("cams.source", "local", "cams.directory"), ("static.source", "file", "static.path")],
+)
+def test_sources_on_disk_need_their_place(demo_raw, key, value, missing):
+    """A local source without its folder or file is refused by the name of the missing key."""
+    with pytest.raises(UserError, match=f"config key {missing}"):
+        resolve(put(demo_raw, key, value))

@@ -1,0 +1,103 @@
+"""Numbers of each stage on a fixed tiny input: when they change, a recipe version must be raised on purpose.
+
+`python tests/test_golden.py` prints the present numbers; put them into tests/golden.json in the commit that raises
+`RECIPES` in workflow/aurorascope/config/stages.py.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path[:0] = [str(Path(__file__).parents[1] / "workflow"), str(Path(__file__).parents[1])]
+
+import numpy as np
+import pytest
+
+GOLDEN = Path(__file__).with_name("golden.json")
+
+
+def _atmosphere():
+    from aurorascope.cams.demo import demo_state, demo_static
+    from aurorascope.cams.grid import regular_grid
+    from aurorascope.cams.variables import LEVELS
+    from aurorascope.config.calendar import parse
+
+    lat, lon = regular_grid(19, 36)
+    state, static = demo_state(parse("2022-06-01T12:00:00Z"), lat, lon, LEVELS), demo_static(lat, lon)
+    fields = {name: state[name].values.astype(float) for name in ("t2m", "u", "pm2p5", "co")}
+    return {
+        **{f"{name} mean": float(field.mean()) for name, field in fields.items()},
+        **{f"{name} spread": float(field.std()) for name, field in fields.items()},
+        "orography mean": float(static["z"].astype(float).mean()),
+    }
+
+
+def _tokens():
+    waves = np.sin(np.outer(np.arange(1, 97), np.arange(1, 9)) * 0.37)
+    return (waves * np.arange(1, 9) + 3).astype(np.float32)
+
+
+def _encoding():
+    from aurorascope.activations.encode import encode
+
+    encoded = encode(_tokens(), "float16")
+    return {"decoded sum": float(encoded.decode().astype(float).sum()), "loss": encoded.loss}
+
+
+class _Feed:
+    """Four snapshots of 24 rows."""
+
+    def __init__(self):
+        import torch
+
+        self.n_snapshots, self.device, self.reader = 4, torch.device("cpu"), self
+        self.d_model, self.n_tokens = 8, 24
+        self._values = torch.from_numpy(_tokens()).reshape(4, 24, 8)
+
+    def snapshots(self, order):
+        yield from (self._values[i] for i in order.tolist())
+
+
+def _training():
+    from aurorascope.blocks import BY_ID
+    from aurorascope.config.model import Sae
+    from aurorascope.training.engine import train
+
+    result = train(_Feed(), BY_ID["encoder_s1_b5"], Sae("card", None, 4, 3e-4, 4e-3, 50, "snapshots", 0))
+    return {
+        **{name: float(tensor.double().abs().sum()) for name, tensor in result.weights.items()},
+        "final mse": float(result.log["mse"].iloc[-1]),
+    }
+
+
+def _metrics():
+    from aurorascope.evaluation.metrics import headline
+    from aurorascope.evaluation.sums import Baselines, Sums
+
+    x = _tokens().astype(np.float64)
+    mean = x.mean(axis=0)
+    sums = Sums(np.arange(96) % 3, np.linspace(0.5, 1.5, 96), Baselines(mean, mean + 0.1, x * 0.5), 8)
+    sums.add(x, x * 0.97 + 0.01, np.maximum(x, 0))
+    return {name: value for name, value in headline(sums).items() if value is not None}
+
+
+STAGES = {"download_day": _atmosphere, "dump_activations": _encoding, "train_sae": _training, "evaluate_sae": _metrics}
+
+
+def _present():
+    from aurorascope.config.stages import RECIPES
+
+    return {stage: {"recipe": RECIPES[stage], "numbers": numbers()} for stage, numbers in STAGES.items()}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_numbers_change_only_with_a_recipe_version(stage):
+    """The stage's numbers are those recorded for its recipe version."""
+    recorded, present = json.loads(GOLDEN.read_text())[stage], _present()[stage]
+    assert present["recipe"] == recorded["recipe"], "write the new numbers: python tests/test_golden.py"
+    assert present["numbers"] == pytest.approx(recorded["numbers"], rel=1e-4, abs=1e-12), f"raise RECIPES[{stage!r}]"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(_present(), indent=2) + "\n")

@@ -1,0 +1,115 @@
+"""Every config key that a verb reads is a parameter of its rule, or known to change no number."""
+
+import argparse
+import importlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from aurorascope.config import from_mapping
+from aurorascope.config.stages import KEYS, NO_NUMBERS
+from aurorascope.errors import UserError
+
+from tests.workflow.project import ROOT
+
+pytestmark = pytest.mark.slow
+BLOCK = "encoder_s1_b5"
+STORE = f"results/scratch/activations/{BLOCK}"
+VERBS = {
+    "download_day": "--date 2022-06-01 --record results/scratch/cams/2022-06-01.json",
+    "select_states": "--split train --days results/scratch/cams --record results/scratch/states/train.json",
+    "make_static": "--record results/scratch/static/static.json",
+    "make_checkpoint": "--record other/checkpoint.json",
+    "dump_activations": f"--block {BLOCK} --split held_out --scratch results/scratch",
+    "train_sae": f"--block {BLOCK} --manifest {STORE}/train/manifest.json --results results",
+    "evaluate_sae": f"--sae results/saes/sae_{BLOCK}.json --train {STORE}/train/manifest.json"
+    f" --held-out {STORE}/held_out/manifest.json --states results/scratch/states/held_out.json"
+    f" --record results/evaluation/{BLOCK}.json",
+    "build_index": "--results results",
+    "draw_suite": "--index results/sae_index.json --png other/suite.png",
+    "draw_curves": "--results results --png other/curves.png",
+    "draw_feature": f"--sae results/saes/sae_{BLOCK}.json --held-out {STORE}/held_out/manifest.json"
+    " --states results/scratch/states/held_out.json --static results/scratch/static/static.json --png other/f.png",
+}
+
+
+class Recorder:
+    """A configuration that notes the dotted name of every value read from it."""
+
+    def __init__(self, target, read, prefix=""):
+        self.__dict__.update(_target=target, _read=read, _prefix=prefix)
+
+    def __getattr__(self, name):
+        value = getattr(self._target, name)
+        if name.startswith("__"):
+            return value
+        if hasattr(value, "__dataclass_fields__"):
+            return Recorder(value, self._read, f"{self._prefix}{name}.")
+        self._read.add(f"{self._prefix}{name}".replace("block_ids", "blocks"))
+        return value
+
+
+@pytest.fixture(scope="module")
+def scratch_copy(suite, tmp_path_factory):
+    """One copy of the finished suite for all verbs, with its resolved configuration."""
+    project = suite.copy(tmp_path_factory.mktemp("triggers") / "project")
+    resolved = max((project.path / ".snakemake/aurorascope").glob("config-*.json"), key=os.path.getmtime)
+    return project, json.loads(resolved.read_text())
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_keys_that_a_verb_reads_are_its_parameters(scratch_copy, verb, monkeypatch):
+    """Run the verb with a recording configuration; nothing unlisted is read."""
+    project, mapping = scratch_copy
+    mapping = json.loads(json.dumps(mapping))
+    mapping["aurora"]["demo"]["steps"] = 2
+    monkeypatch.chdir(project.path)
+    if verb == "dump_activations":
+        shutil.rmtree(project.result(f"scratch/activations/{BLOCK}/held_out"))
+    module, read = importlib.import_module(f"aurorascope.cli.{verb}"), set()
+    parser = argparse.ArgumentParser()
+    module.add_arguments(parser)
+    try:
+        module.run(parser.parse_args(VERBS[verb].split()), Recorder(from_mapping(mapping), read))
+    except UserError as error:
+        assert "persistence" in str(error)
+    listed = {*KEYS[verb], *NO_NUMBERS}
+    unlisted = {key for key in read if not any(key == name or key.startswith(f"{name}.") for name in listed)}
+    assert not unlisted
+    assert read or verb in ("draw_suite",)
+
+
+def test_every_rule_with_numbers_is_covered():
+    """The table above misses no stage but the card, which reads the index alone."""
+    assert set(VERBS) == set(KEYS) - {"write_card"}
+
+
+def test_a_dump_that_only_verifies_imports_neither_torch_nor_aurora(suite, tmp_path):
+    """With both made impossible to import, the verb still publishes the manifest."""
+    project = suite.copy(tmp_path / "project")
+    manifest = project.path / STORE / "train" / "manifest.json"
+    content = manifest.read_bytes()
+    manifest.unlink()
+    resolved = max((project.path / ".snakemake/aurorascope").glob("config-*.json"), key=os.path.getmtime)
+    code = (
+        "import sys\nfor name in ('torch', 'aurora', 'numpy', 'zarr', 'xarray'): sys.modules[name] = None\n"
+        "from aurorascope.__main__ import main\n"
+        f"sys.exit(main('dump_activations --block {BLOCK} --split train --scratch results/scratch'.split()))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow"), "AURORASCOPE_CONFIG": str(resolved)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=project.path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert manifest.read_bytes() == content
+
+
+def test_what_snakemake_records_holds_no_path_of_this_machine(suite):
+    """Parameters and inputs are recorded without absolute paths, hosts or keys."""
+    metadata = suite.path / ".snakemake" / "metadata"
+    texts = [path.read_text() for path in metadata.rglob("*") if path.is_file()]
+    assert texts
+    for text in texts:
+        record = json.loads(text)
+        assert str(suite.path) not in json.dumps([record["params"], record["input"], record["shellcmd"]])
