@@ -1,15 +1,39 @@
 """One place that decides where numbers are computed, with how many threads, and that repeats give the same bits."""
 
+import fcntl
 import os
+import tempfile
+from pathlib import Path
+from typing import IO
 
 import torch
 from threadpoolctl import threadpool_limits
 
 from aurorascope.errors import UserError
 
+# Open lock files of the GPU this process took; closed, and so freed, when it ends, however it ends.
+_HELD: list[IO[str]] = []
+
+
+def claim_gpu(n_gpus: int, folder: Path) -> int:
+    """Index of a GPU that no other process of this workflow on this machine has taken; 0 where all are.
+
+    Snakemake bounds how many GPU jobs run at once but hands out no device, so two jobs would share the first.
+    """
+    for index in range(n_gpus):
+        file = open(folder / f"aurorascope-{os.getuid()}-gpu{index}.lock", "a+")  # noqa: SIM115
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            continue
+        _HELD.append(file)
+        return index
+    return 0
+
 
 def pick_device(name: str) -> torch.device:
-    """The torch device for `aurora.device`.
+    """The torch device for `aurora.device`; `auto` takes a free GPU, unless a scheduler has already chosen.
 
     Raises:
         UserError: CUDA is asked for by name and there is none.
@@ -20,6 +44,8 @@ def pick_device(name: str) -> torch.device:
         )
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+        if name == "cuda" and "CUDA_VISIBLE_DEVICES" not in os.environ and torch.cuda.device_count() > 1:
+            name = f"cuda:{claim_gpu(torch.cuda.device_count(), Path(tempfile.gettempdir()))}"
     return torch.device(name)
 
 
