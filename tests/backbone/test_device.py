@@ -1,5 +1,7 @@
 """Where numbers are computed."""
 
+import os
+
 import pytest
 from aurorascope.backbone import device
 from aurorascope.errors import UserError
@@ -10,9 +12,9 @@ def test_each_process_takes_a_gpu_of_its_own(tmp_path, monkeypatch):
     held = []
     monkeypatch.setattr(device, "_HELD", held)
     assert [device.claim_gpu(2, tmp_path) for _ in range(3)] == [0, 1, 0]
-    held[0].close()
+    os.close(held[0])
     assert device.claim_gpu(2, tmp_path) == 0
-    held[1].close()
+    os.close(held[1])
     assert device.claim_gpu(2, tmp_path) == 1
 
 

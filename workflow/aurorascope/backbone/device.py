@@ -4,7 +4,6 @@ import fcntl
 import os
 import tempfile
 from pathlib import Path
-from typing import IO
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -12,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from aurorascope.errors import UserError
 
 # Open lock files of the GPU this process took; closed, and so freed, when it ends, however it ends.
-_HELD: list[IO[str]] = []
+_HELD: list[int] = []
 
 
 def claim_gpu(n_gpus: int, folder: Path) -> int:
@@ -21,13 +20,13 @@ def claim_gpu(n_gpus: int, folder: Path) -> int:
     Snakemake bounds how many GPU jobs run at once but hands out no device, so two jobs would share the first.
     """
     for index in range(n_gpus):
-        file = open(folder / f"aurorascope-{os.getuid()}-gpu{index}.lock", "a+")  # noqa: SIM115
+        lock = os.open(folder / f"aurorascope-{os.getuid()}-gpu{index}.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            file.close()
+            os.close(lock)
             continue
-        _HELD.append(file)
+        _HELD.append(lock)
         return index
     return 0
 
