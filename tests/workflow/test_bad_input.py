@@ -51,7 +51,7 @@ def test_another_identity_is_refused_and_a_dry_run_warns(finished):
     assert "aurora.embed_dim: 16" in line and "aurora.embed_dim: 32" in line
     assert "--configfile" in line and "another clone" in line and "replace_results=true" in line
     dry = finished.run("--dry-run", "--cores", "1", "--config", "aurora={embed_dim: 32}")
-    assert dry.returncode == 0 and "another clone" in dry.stderr
+    assert dry.returncode == 0 and "another clone" in dry.stdout + dry.stderr
     assert finished.hashes() == before
 
 
