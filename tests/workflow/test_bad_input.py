@@ -118,9 +118,8 @@ def test_a_flipped_bit_in_a_store_stops_the_training(finished):
 @pytest.mark.parametrize(("option", "reason"), [("size=4k", "No space left on device"), ("ro", "Read-only file system")])
 def test_a_full_or_read_only_disk_leaves_no_partial_file(finished, option, reason):
     """Training onto a file system that takes no more bytes ends with a line that says so; no file keeps a final name."""
-    for path in finished.result("saelens/encoder_s0_b0").iterdir():
-        path.unlink()
-    folder = finished.result("saelens")
+    weights, folder = finished.result("saes/sae_encoder_s0_b0.pt"), finished.result("saelens")
+    weights.unlink()
     shutil.rmtree(folder)
     folder.mkdir()
     if os.system(f"mount -t tmpfs -o size=1m tmpfs {folder} 2>/dev/null"):
@@ -129,8 +128,10 @@ def test_a_full_or_read_only_disk_leaves_no_partial_file(finished, option, reaso
         (folder / "encoder_s0_b0").mkdir()
         assert os.system(f"mount -o remount,{option} {folder}") == 0
         line = finished.fail("results/saes/sae_encoder_s0_b0.pt")
-        assert reason in line and "free space" in line
-        assert not list(folder.rglob("*.*")) and not finished.result("saes/sae_encoder_s0_b0.json").exists()
+        # Snakemake itself meets the read-only folder first and names the file; the full disk is the job's to explain.
+        assert reason in line and "saelens/encoder_s0_b0" in line
+        assert "free space" in line or option == "ro"
+        assert not list(folder.rglob("*.*")) and not weights.exists()
     finally:
         os.system(f"umount {folder}")
 
