@@ -83,6 +83,7 @@ def test_dates_of_any_form_become_iso_text(demo_raw, form):
 
 def test_scalars_may_arrive_as_text(demo_raw, root):
     """With every scalar as text, as a nested --config gives them, the configuration is the same."""
+    # BaseLoader makes nothing but text, lists and mappings; Snakemake reads --config with it.
     text = yaml.load((root / "config.yaml").read_text(), Loader=yaml.BaseLoader)
     assert text["sae"]["lr"] == "4.0e-4"
     assert resolve(text) == resolve(demo_raw)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 
 import jsonschema
 import pytest
@@ -98,8 +99,6 @@ def test_any_lost_file_of_the_release_is_noticed(finished):
         path.unlink()
         assert finished.planned(), f"{name} was not missed"
         path.write_bytes(content)
-        import os
-
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert not finished.planned()
     finished.result("README.md").unlink()

@@ -1,6 +1,5 @@
 """Build `AuroraAirPollution` at the width of a checkpoint and load that checkpoint like any other."""
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -74,6 +73,6 @@ def load_model(record: Path, *, autocast: bool, device: torch.device) -> AuroraA
     content = read_record(record, "checkpoint")
     path = checkpoint_path(record)
     check_file(path, content["sha256"], record)
-    model = build_model(json.loads(json.dumps(content["arguments"])), autocast)
+    model = build_model(content["arguments"], autocast)
     load_weights(model, path, content["embed_dim"])
     return model.eval().requires_grad_(False).to(device)

@@ -75,6 +75,7 @@ def check_zip(path: Path, where: object) -> None:
 
 @contextlib.contextmanager
 def _broken_zip(where: object) -> Iterator[None]:
+    # A damaged header can ask for an encryption (RuntimeError) or a compression (NotImplementedError) zipfile lacks.
     try:
         yield
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError) as error:

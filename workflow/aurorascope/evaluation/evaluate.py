@@ -45,7 +45,7 @@ def _check_belongs(record: dict[str, Any], train: StoreReader, held_out: StoreRe
         )
 
 
-def _groups(grid: TokenGrid, bands: tuple[float, ...]) -> tuple[np.ndarray, int]:
+def _groups(grid: TokenGrid, bands: tuple[float, ...]) -> np.ndarray:
     """Group of each token, latent level x latitude band, (n_tokens,); a token on an edge belongs to the north.
 
     Tokens outside all bands share one last group, which the table leaves out.
@@ -55,7 +55,7 @@ def _groups(grid: TokenGrid, bands: tuple[float, ...]) -> tuple[np.ndarray, int]
     level_band = np.arange(grid.n_levels)[:, None] * n_bands + band_y[None, :]
     is_outside_y = (grid.lat < bands[0]) | (grid.lat > bands[-1])
     level_band[:, is_outside_y] = grid.n_levels * n_bands
-    return np.broadcast_to(level_band[:, :, None], grid.shape).reshape(-1), n_bands
+    return np.broadcast_to(level_band[:, :, None], grid.shape).reshape(-1)
 
 
 def _table(metrics: dict[str, Any], groups: list[dict[str, Any]], bands: tuple[float, ...]) -> pd.DataFrame:
@@ -86,7 +86,7 @@ def evaluate(
     _check_belongs(record, train, held_out, record_path)
     split = read_record(states, "states")
     grid = token_grid(BY_ID[record["block"]], split["latitude"], split["longitude"])
-    groups, _ = _groups(grid, config.evaluation.lat_bands)
+    groups = _groups(grid, config.evaluation.lat_bands)
     baselines = Baselines(held_out.moments()["mean"], train.moments()["mean"], train.position_mean())
     sums = Sums(groups, grid.area.reshape(-1), baselines, record["d_hidden"])
     sae = AuroraSAE.from_file(str(weights)).to(device)
