@@ -1,7 +1,7 @@
 """`python -m aurorascope VERB …`: parse, set up the log, run one verb, end with one clear line if it fails.
 
 Verbs are the modules of `aurorascope.cli`; each has `add_arguments(parser)` and `run(args, config)`. Only the verb that
-is called is imported.
+is called is imported. `AURORASCOPE_LOG_LEVEL=DEBUG` makes the log say more.
 """
 
 import argparse
@@ -18,6 +18,7 @@ import aurorascope.cli
 from aurorascope.config import load_config
 from aurorascope.errors import UserError
 from aurorascope.files import disk_error
+from aurorascope.redact import Formatter, redact
 
 _LOG = logging.getLogger("aurorascope")
 
@@ -37,15 +38,19 @@ def _set_up_log(path: str | None) -> None:
             raise disk_error(path, error) from error
     if not path or sys.stderr.isatty():
         handlers.append(logging.StreamHandler(sys.stderr))
+    level = os.environ.get("AURORASCOPE_LOG_LEVEL", "INFO").upper()
+    if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise UserError("the variable AURORASCOPE_LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR", level, "correct it")
     logging.Formatter.converter = time.gmtime
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%Y-%m-%dT%H:%M:%SZ", handlers=handlers
-    )
+    for handler in handlers:
+        handler.setFormatter(Formatter("%(asctime)s %(message)s", "%Y-%m-%dT%H:%M:%SZ"))
+    logging.basicConfig(level=level, handlers=handlers)
     logging.captureWarnings(True)
 
 
 def _report(line: str) -> None:
     """Say what failed: on stderr, and in the list that the Snakefile prints once everything has stopped."""
+    line = redact(line)
     sys.stderr.write(line + "\n")
     collected = os.environ.get("AURORASCOPE_ERRORS")
     if collected:
@@ -78,7 +83,10 @@ def main(argv: list[str] | None = None) -> int:
         if args.log:
             _LOG.error(line)
         _report(line)
-        return 1
+        return error.status
+    except KeyboardInterrupt:
+        _LOG.info("%s was interrupted.", args.verb)
+        return 130
     except Exception as error:
         _LOG.exception("%s failed in a way nobody foresaw.", args.verb)
         _report(f"{args.verb}: {type(error).__name__}: {error} (traceback in {args.log or 'the lines above'})")

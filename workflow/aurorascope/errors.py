@@ -14,7 +14,12 @@ class UserError(Exception):
         expected: what should have been there.
         found: what was there.
         fix: the next command or edit, in plain words.
+
+    Attributes:
+        status: exit status of the verb that ends with it.
     """
+
+    status = 1
 
     def __init__(self, where: object, expected: str, found: str, fix: str) -> None:
         self.where, self.expected, self.found, self.fix = str(where), expected, found, fix
@@ -23,3 +28,19 @@ class UserError(Exception):
     def one_line(self) -> str:
         """The message without line breaks, so that it can be the last line that a user reads."""
         return " ".join(str(self).split())
+
+
+class DiskError(UserError):
+    """A disk that is full, read-only or broken."""
+
+
+class TryAgainError(UserError):
+    """Nothing is wrong with what was asked; the same command may succeed later. Exit status EX_TEMPFAIL."""
+
+    status = 75
+
+
+class FatalError(UserError):
+    """Every other job of this kind would fail in the same way. Exit status EX_CONFIG."""
+
+    status = 78

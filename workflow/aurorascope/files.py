@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from aurorascope.errors import UserError
+from aurorascope.errors import DiskError, UserError
 
 _BLOCK = 1 << 20
 # What a full disk, a quota, a file size limit, missing rights or a broken disk look like when writing.
@@ -46,8 +46,8 @@ def sha256_json(value: Any) -> str:
     return sha256_bytes(json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode())
 
 
-def _fsync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
@@ -79,7 +79,7 @@ def atomic_write(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
         temporary = None
-        _fsync_folder(path.parent)
+        _fsync(path.parent)
     except OSError as error:
         # The caller's block may fail for reasons of its own, a source that is missing, say.
         if error.errno not in _WRITE_ERRORS:
@@ -97,9 +97,9 @@ def _umask() -> int:
     return current
 
 
-def disk_error(path: Path | str, error: OSError) -> UserError:
-    """The `UserError` for a failed write: full disk, read-only folder, or whatever the system says."""
-    return UserError(
+def disk_error(path: Path | str, error: OSError) -> DiskError:
+    """The error for a failed write: full disk, read-only folder, or whatever the system says."""
+    return DiskError(
         path,
         "a writable place with enough free space",
         error.strerror or str(error),
@@ -111,13 +111,16 @@ def publish_folder(work: Path, final: Path) -> None:
     """Rename a finished working folder to its final name, replacing an older one.
 
     The older folder steps aside first and is deleted afterwards, so that `final` is never half one and half the other.
+    All files are synced before, so that what bears the final name outlives a power cut.
     """
     aside = final.with_name(f".{final.name}.old-{os.getpid()}")
     try:
+        for path in (work, *work.rglob("*")):
+            _fsync(path)
         if final.exists():
             os.replace(final, aside)
         os.replace(work, final)
-        _fsync_folder(final.parent)
+        _fsync(final.parent)
     except OSError as error:
         if aside.exists() and not final.exists():
             os.replace(aside, final)

@@ -1,4 +1,4 @@
-"""Progress a reader can use: a bar on a terminal, one sentence a minute anywhere else."""
+"""What a reader of the terminal sees: a bar there, one sentence a minute anywhere else; and what a verb found out."""
 
 import logging
 import sys
@@ -6,8 +6,20 @@ import time
 
 from tqdm import tqdm
 
+from aurorascope.redact import redact
+
 _LOG = logging.getLogger(__name__)
 _INTERVAL_S = 60.0
+
+
+def tell(text: str) -> None:
+    """Show a finding on the terminal as it is, once, and keep it in the log."""
+    text = redact(text)
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.FileHandler):
+            handler.handle(_LOG.makeRecord(_LOG.name, logging.INFO, __file__, 0, "%s", (text,), None))
 
 
 class Progress:

@@ -1,14 +1,10 @@
 """Names inside the folder of one store, and the lock that keeps a second writer out."""
 
 import contextlib
-import fcntl
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from aurorascope.errors import UserError
-from aurorascope.files import disk_error
+from aurorascope.locks import folder_lock
 
 
 @dataclass(frozen=True)
@@ -73,29 +69,6 @@ class StorePaths:
         """The command that makes this store again."""
         return f"rm -f {self.manifest} && snakemake {self.manifest} --cores 1"
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the store's lock; the system frees it even when the process is killed.
-
-        Raises:
-            UserError: another process is writing this store, or the folder cannot be written.
-        """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o666)
-        except OSError as error:
-            raise disk_error(self.folder, error) from error
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
-            raise UserError(
-                self.folder,
-                "one writer at a time",
-                "another process holds the lock",
-                "wait for it to end (a cancelled cluster job may still be running), then run the same command again",
-            ) from None
-        try:
-            yield
-        finally:
-            os.close(handle)
+    def locked(self) -> contextlib.AbstractContextManager[None]:
+        """Hold the store's lock (`locks.folder_lock`)."""
+        return folder_lock(self.folder)
