@@ -1,15 +1,20 @@
+import errno
 import logging
 import os
 import shutil
+import subprocess
+import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
+from aurorascope.cams.source import open_pair
 from aurorascope.cams.validate import read_day
 from aurorascope.cams.variables import ATMOS, LEVELS, SURFACE
-from aurorascope.errors import UserError
+from aurorascope.errors import DiskError, UserError
 
 DATE, HOURS = "2022-06-11", (0, 12)
 
@@ -252,6 +257,95 @@ def test_a_damaged_file_in_a_folder(demo_zip, tmp_path):
     member.write_bytes(_truncated(member.read_bytes()))
     with pytest.raises(UserError, match="readable NetCDF"):
         _read(tmp_path)
+
+
+def test_a_zip_is_unpacked_where_it_should_be(demo_zip, tmp_path):
+    with open_pair(demo_zip, "day", tmp_path) as pair:
+        assert [file.parents[1] for file in pair.files.values()] == [tmp_path, tmp_path]
+        assert len(list(tmp_path.rglob("*.nc"))) == 2
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(KeyboardInterrupt), open_pair(demo_zip, "day", tmp_path):
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+    assert read_day(demo_zip, DATE, HOURS, LEVELS, work=tmp_path).identical(_read(demo_zip))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bad_content_leaves_nothing_unpacked(make_zip, tmp_path):
+    work = tmp_path / "work"
+    work.mkdir()
+    with pytest.raises(UserError, match="none named no2"):
+        read_day(make_zip(_without("no2")), DATE, HOURS, LEVELS, work=work)
+    assert list(work.iterdir()) == []
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_full_folder_is_named(demo_zip, tmp_path, monkeypatch, given):
+    def full(packed, plain, length):
+        plain.write(packed.read(length)[:1000])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfileobj", full)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(DiskError, match="room for the unpacked files.*No space left on device") as caught:
+        read_day(demo_zip, DATE, HOURS, LEVELS, work=tmp_path if given else None)
+    assert caught.value.where == str(tmp_path)
+    assert ("TMPDIR" in caught.value.fix) is not given
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_takes_no_more(demo_zip, tmp_path):
+    """Where the system itself refuses more bytes."""
+    code = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "from aurorascope.cams.validate import read_day\n"
+        "from aurorascope.errors import DiskError\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "try:\n"
+        "    read_day(sys.argv[1], '2022-06-11', (0, 12), [500], work=Path(sys.argv[2]))\n"
+        "except DiskError as error:\n"
+        "    print(error.one_line())\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, str(demo_zip), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        # Under this limit Python would leave truncated caches beside the library, and every later import would fail.
+        env={"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith(f"{tmp_path}: expected room for the unpacked files of a day, found File too large")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_to_unpack_in_that_is_not_there(demo_zip, tmp_path):
+    with pytest.raises(DiskError, match="nowhere: expected room.*No such file or directory"):
+        read_day(demo_zip, DATE, HOURS, LEVELS, work=tmp_path / "nowhere")
+
+
+def test_members_are_never_whole_in_memory(tmp_path, zip_of):
+    path = tmp_path / "large.zip"
+    path.write_bytes(zip_of({"data_sfc.nc": os.urandom(12 << 20), "data_plev.nc": os.urandom(24 << 20)}))
+    # In a process without other threads: CPython 3.11 can crash where tracing stops while another thread allocates.
+    code = (
+        "import sys, tracemalloc\n"
+        "from pathlib import Path\n"
+        "from aurorascope.cams.source import open_pair\n"
+        "tracemalloc.start()\n"
+        "with open_pair(Path(sys.argv[1]), 'day', Path(sys.argv[2])) as pair:\n"
+        "    print(pair.files['atmos'].stat().st_size, tracemalloc.get_traced_memory()[1])\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, str(path), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert run.returncode == 0, run.stderr
+    size, peak = map(int, run.stdout.split())
+    assert size == 24 << 20
+    assert peak < 8 << 20
 
 
 @pytest.mark.skipif(

@@ -9,16 +9,10 @@ import xarray as xr
 from aurora import Batch, Metadata
 
 from aurorascope.backbone.static import load_static
-from aurorascope.cams.states import load_state
+from aurorascope.cams.states import open_states
 from aurorascope.cams.variables import ATMOS, STATIC, SURFACE
 from aurorascope.config.calendar import STEP, iso, parse
 from aurorascope.errors import UserError
-
-
-def _history(previous: xr.Dataset, current: xr.Dataset, name: str) -> torch.Tensor:
-    """One variable of both states, (1, 2, [level,] lat, lon): index 0 is t - 12 h, index 1 is t."""
-    pair = np.stack([np.asarray(state[name].values, np.float32) for state in (previous, current)])
-    return torch.from_numpy(pair)[None]
 
 
 def make_batch(previous: xr.Dataset, current: xr.Dataset, *, time: str, static: dict[str, np.ndarray]) -> Batch:
@@ -36,7 +30,16 @@ def make_batch(previous: xr.Dataset, current: xr.Dataset, *, time: str, static: 
     Raises:
         UserError: the static fields are on another grid than the states.
     """
-    lat, lon = current["latitude"].values, current["longitude"].values
+    history = {
+        v.netcdf: np.stack([np.asarray(state[v.netcdf].values, np.float32) for state in (previous, current)])
+        for v in SURFACE + ATMOS
+    }
+    return _batch(history, current, time, static)
+
+
+def _batch(history: dict[str, np.ndarray], axes: xr.Dataset, time: str, static: dict[str, np.ndarray]) -> Batch:
+    """The batch of both states' variables, each (2, [level,] lat, lon): index 0 is t - 12 h, index 1 is t."""
+    lat, lon = axes["latitude"].values, axes["longitude"].values
     shape = (len(lat), len(lon))
     for name in STATIC:
         if static[name].shape != shape:
@@ -44,11 +47,11 @@ def make_batch(previous: xr.Dataset, current: xr.Dataset, *, time: str, static: 
                 f"static variable {name}", f"the states' grid {shape}", str(static[name].shape),
                 "give static fields on the grid of the CAMS states (static.path)",
             )
-    levels = tuple(int(level) for level in current["level"].values)
+    levels = tuple(int(level) for level in axes["level"].values)
     return Batch(
-        surf_vars={v.aurora: _history(previous, current, v.netcdf) for v in SURFACE},
+        surf_vars={v.aurora: torch.from_numpy(history[v.netcdf])[None] for v in SURFACE},
         static_vars={name: torch.from_numpy(np.ascontiguousarray(static[name], np.float32)) for name in STATIC},
-        atmos_vars={v.aurora: _history(previous, current, v.netcdf) for v in ATMOS},
+        atmos_vars={v.aurora: torch.from_numpy(history[v.netcdf])[None] for v in ATMOS},
         metadata=Metadata(
             lat=torch.tensor(lat, dtype=torch.float64),
             lon=torch.tensor(lon, dtype=torch.float64),
@@ -60,8 +63,8 @@ def make_batch(previous: xr.Dataset, current: xr.Dataset, *, time: str, static: 
 
 def snapshot_batch(scratch: Path, time: str, previous: str, static: dict[str, np.ndarray]) -> Batch:
     """The batch of one snapshot from the states under `scratch/cams`."""
-    folder = scratch / "cams"
-    return make_batch(load_state(folder, previous), load_state(folder, time), time=time, static=static)
+    pair = open_states(scratch / "cams", [previous, time])
+    return _batch({v.netcdf: pair[v.netcdf].values for v in SURFACE + ATMOS}, pair, time, static)
 
 
 def load_batch(date: str, *, hour: int = 12, results: Path | str = "results") -> Batch:

@@ -5,6 +5,7 @@ to fixed names in a private folder.
 """
 
 import contextlib
+import errno
 import shutil
 import tempfile
 import zipfile
@@ -13,13 +14,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from aurorascope.errors import UserError
+from aurorascope.errors import DiskError, UserError
 
 # Current and older name of the member with the surface fields and of that with the levels.
 MEMBERS = {"surface": ("data_sfc.nc", "levtype_sfc.nc"), "atmos": ("data_plev.nc", "levtype_pl.nc")}
 _MOST_BYTES = 4 << 30
 _MOST_RATIO = 100
 _FIX = "delete it and fetch that day again"
+# What a folder answers that is full or that nothing can be unpacked in.
+_NO_ROOM = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -42,15 +47,17 @@ class Pair:
 
 
 @contextlib.contextmanager
-def open_pair(source: Path, where: object) -> Iterator[Pair]:
+def open_pair(source: Path, where: object, work: Path | None = None) -> Iterator[Pair]:
     """The pair of files of a day, as long as the block lasts.
 
     Args:
         source: a zip, or a folder with the extracted pair.
         where: what messages call it.
+        work: folder in which a zip is unpacked for as long as the block lasts; the system's if None.
 
     Raises:
         UserError: the source or one of the pair is missing, or the zip is broken or hostile.
+        DiskError: the folder to unpack in is full or not there.
     """
     if source.is_dir():
         names = _choose([path.name for path in source.iterdir()], where)
@@ -58,9 +65,24 @@ def open_pair(source: Path, where: object) -> Iterator[Pair]:
         return
     if not source.is_file():
         raise UserError(where, "a zip, or a folder with the extracted pair of .nc files", "no such file", _FIX)
-    with tempfile.TemporaryDirectory(prefix="aurorascope-") as folder:
-        files, names = _copy_members(source, Path(folder), where)
+    with contextlib.ExitStack() as stack:
+        with _room(work):
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="aurorascope-", dir=work))
+        files, names = _copy_members(source, Path(folder), where, work)
         yield Pair(where, files, names)
+
+
+@contextlib.contextmanager
+def _room(work: Path | None) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        folder = work or tempfile.tempdir or "the system's temporary folder"
+        fix = f"make room in {folder}" + ("" if work else ", or let TMPDIR name a larger folder")
+        expected = "room for the unpacked files of a day"
+        raise DiskError(folder, expected, error.strerror, f"{fix}, then run the same command again") from None
 
 
 def check_zip(path: Path, where: object) -> None:
@@ -99,13 +121,15 @@ def _check_members(archive: zipfile.ZipFile, where: object) -> None:
         raise UserError(where, "members that match their checksums", f"{corrupt!r} does not", _FIX)
 
 
-def _copy_members(source: Path, folder: Path, where: object) -> tuple[dict[str, Path], dict[str, str]]:
+def _copy_members(
+    source: Path, folder: Path, where: object, work: Path | None
+) -> tuple[dict[str, Path], dict[str, str]]:
     files = {kind: folder / names[0] for kind, names in MEMBERS.items()}
     with _broken_zip(where), zipfile.ZipFile(source) as archive:
         _check_members(archive, where)
         names = _choose([member for member in archive.namelist() if not member.endswith("/")], where)
         for kind, name in names.items():
-            with archive.open(name) as packed, open(files[kind], "wb") as plain:
+            with _room(work), archive.open(name) as packed, open(files[kind], "wb") as plain:
                 shutil.copyfileobj(packed, plain, 1 << 20)
     return files, names
 

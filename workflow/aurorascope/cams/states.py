@@ -8,19 +8,17 @@ import hashlib
 import os
 import shutil
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from zarr.codecs import BloscCodec
 from zarr.errors import ZarrUserWarning
 
-from aurorascope.cams.variables import ATMOS, SURFACE
+from aurorascope.cams.chunk import CODECS
+from aurorascope.cams.day_group import AXES, NAMES, TIME_UNITS, iso_time, open_group, read_states, rebuild
 from aurorascope.errors import UserError
 from aurorascope.files import disk_error, publish_folder
-
-_ORDER = tuple(v.netcdf for v in SURFACE + ATMOS)
 
 
 def state_digest(state: xr.Dataset) -> str:
@@ -36,15 +34,10 @@ def state_digest(state: xr.Dataset) -> str:
     for axis, kind in (("latitude", "<f8"), ("longitude", "<f8"), ("level", "<i8")):
         values = np.asarray(state[axis].values, kind)
         digest.update(f"{axis} {values.size}\n".encode() + values.tobytes())
-    for name in _ORDER:
+    for name in NAMES:
         values = np.ascontiguousarray(state[name].values, "<f4")
         digest.update(f"{name} {values.shape}\n".encode() + values.tobytes())
     return digest.hexdigest()
-
-
-def iso_time(time: np.datetime64) -> str:
-    """`YYYY-MM-DDTHH:00:00Z` of a UTC time."""
-    return f"{np.datetime64(time, 's')}Z"
 
 
 def write_states(day: xr.Dataset, path: Path) -> dict[str, str]:
@@ -61,12 +54,12 @@ def write_states(day: xr.Dataset, path: Path) -> dict[str, str]:
         UserError: the disk is full or read-only; nothing is left under the final name.
     """
     path = Path(path)
-    codec = BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle")
     encoding: dict[str, dict] = {
-        name: {"chunks": (1, *day[name].shape[1:]), "compressors": [codec], "_FillValue": np.float32(np.nan)}
+        name: {"chunks": (1, *day[name].shape[1:]), "compressors": CODECS, "_FillValue": np.float32(np.nan)}
         for name in day.data_vars
     }
-    encoding["time"] = {"units": "hours since 1970-01-01", "calendar": "proleptic_gregorian", "dtype": "int64"}
+    encoding |= {axis: {"compressors": CODECS[-1:]} for axis in ("time", *AXES)}
+    encoding["time"] |= {"units": TIME_UNITS, "calendar": "proleptic_gregorian", "dtype": "int64"}
     work = path.with_name(f".{path.name}.work-{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,30 +75,28 @@ def write_states(day: xr.Dataset, path: Path) -> dict[str, str]:
     return {iso_time(time): state_digest(day.isel(time=i)) for i, time in enumerate(day["time"].values)}
 
 
-def _open_day(folder: Path, date: str, times: Sequence[str]) -> xr.Dataset:
-    """The wanted states of one day, in memory."""
-    path, record = folder / f"{date}.zarr", folder / f"{date}.json"
-    fix = f"rm -f {record} && snakemake {record} --cores 1"
-    if not path.is_dir():
-        raise UserError(path, f"the states of {date}", "no such folder", fix)
-    try:
-        with xr.open_zarr(path, chunks=None, decode_timedelta=True) as store:
-            have = {iso_time(time): i for i, time in enumerate(store["time"].values)}
-            absent = [time for time in times if time not in have]
-            if absent:
-                raise UserError(path, f"the states {', '.join(absent)}", ", ".join(have) or "none", fix)
-            # Indices rather than labels: a day may be asked for in any order.
-            day = store[list(_ORDER)].isel(time=[have[time] for time in times]).load()
-    except UserError:
-        raise
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
-        found = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise UserError(path, "a readable zarr group of states", found, fix) from None
-    for name in _ORDER:
-        # zarr takes a lost chunk for its fill value, NaN, and says nothing.
-        if not np.isfinite(day[name].values).all():
-            raise UserError(f"{path}, {name}", "finite values", "NaN: a chunk is missing or damaged", fix)
-    return day
+def verify_states(path: Path, digests: Mapping[str, str]) -> None:
+    """Read a finished day back and compare it with what was written.
+
+    Args:
+        path: the zarr group, `<date>.zarr`.
+        digests: digest of each state by its time, what `write_states` returned.
+
+    Raises:
+        UserError: the group is damaged, or holds other states or other values.
+    """
+    path = Path(path)
+    group = open_group(path)
+    if set(group.places) != set(digests):
+        raise UserError(path, f"the states {_listed(digests)}", _listed(group.places), rebuild(path))
+    for time, expected in digests.items():
+        found = state_digest(read_states([(group, time)]).isel(time=0))
+        if found != expected:
+            raise UserError(f"{path}, {time}", f"sha256 {expected}", f"sha256 {found}", rebuild(path))
+
+
+def _listed(times: Iterable[str]) -> str:
+    return ", ".join(sorted(times)) or "none"
 
 
 def open_states(folder: Path | str, times: Sequence[str]) -> xr.Dataset:
@@ -121,24 +112,18 @@ def open_states(folder: Path | str, times: Sequence[str]) -> xr.Dataset:
     Raises:
         UserError: a day or time is missing or damaged, or the days differ in grid or levels.
     """
-    folder, by_day = Path(folder), {}
-    for time in times:
-        by_day.setdefault(time[:10], []).append(time)
-    if not by_day:
+    folder = Path(folder)
+    if not times:
         raise UserError(folder, "at least one time", "none", "ask for one")
-    days = {date: _open_day(folder, date, wanted) for date, wanted in by_day.items()}
+    # A day once, in the order of first mention.
+    days = {date: open_group(folder / f"{date}.zarr") for date in dict.fromkeys(time[:10] for time in times)}
     first = next(iter(days))
     for date, day in days.items():
-        for axis in ("level", "latitude", "longitude"):
-            if not np.array_equal(day[axis].values, days[first][axis].values):
-                record = folder / f"{date}.json"
-                raise UserError(
-                    folder, f"the same {axis} on all days", f"another on {date} than on {first}",
-                    f"rm -f {record} && snakemake {record} --cores 1",
-                )
-    joined = xr.concat(list(days.values()), "time", join="exact", coords="minimal", compat="override")
-    place = {iso_time(time): i for i, time in enumerate(joined["time"].values)}
-    return joined.isel(time=[place[time] for time in times])
+        for axis in AXES:
+            if not np.array_equal(day.axes[axis].values, days[first].axes[axis].values):
+                found = f"another on {date} than on {first}"
+                raise UserError(folder, f"the same {axis} on all days", found, rebuild(day.path))
+    return read_states([(days[time[:10]], time) for time in times])
 
 
 def load_state(folder: Path | str, time: str) -> xr.Dataset:
@@ -154,4 +139,4 @@ def load_state(folder: Path | str, time: str) -> xr.Dataset:
     Raises:
         UserError: the day or time is missing or damaged.
     """
-    return _open_day(Path(folder), time[:10], [time]).isel(time=0)
+    return open_states(folder, [time]).isel(time=0)

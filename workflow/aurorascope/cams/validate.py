@@ -29,7 +29,12 @@ _NEGATIVE = 1e-3
 
 
 def read_day(
-    source: Path | str, date: str, hours: Sequence[int], levels: Sequence[int], where: object = None
+    source: Path | str,
+    date: str,
+    hours: Sequence[int],
+    levels: Sequence[int],
+    where: object = None,
+    work: Path | None = None,
 ) -> xr.Dataset:
     """Read and check one day.
 
@@ -39,6 +44,7 @@ def read_day(
         hours: hours of the states wanted, UTC; others in the files are dropped.
         levels: levels wanted, hPa; others are dropped.
         where: what messages call the source; its path if None.
+        work: folder in which a zip is unpacked for as long as it is read; the system's if None.
 
     Returns:
         The 22 variables under their NetCDF names, float32, in memory, dims (time, [level,] latitude, longitude); `time`
@@ -47,11 +53,12 @@ def read_day(
     Raises:
         UserError: the source is missing, broken or hostile, or lacks a variable, level or time, or holds another date,
             a grid that Aurora does not take, integers, NaN or infinity.
+        DiskError: the folder to unpack in is full or not there.
     """
     where = source if where is None else where
     midnight = np.datetime64(date, "ns")
     times = [midnight + np.timedelta64(hour, "h") for hour in sorted(set(hours))]
-    with open_pair(Path(source), where) as pair:
+    with open_pair(Path(source), where, work) as pair:
         surface = _part(pair, SURFACE, times, None)
         atmos = _part(pair, ATMOS, times, sorted(set(levels)))
     for axis in ("latitude", "longitude"):
