@@ -1,6 +1,7 @@
 # AuroraScope: CAMS -> Aurora activations -> 48 sparse autoencoders -> evaluation -> index and release.
 #
 #   snakemake --cores 2                                          the demo of config.yaml: no key, no network, no GPU
+#   snakemake -c1 plan                                           what the configured run will cost
 #   snakemake results/saes/sae_encoder_s1_b5.pt --cores 2        one block's SAE, and only what it needs
 #   snakemake --cores 8 --configfile workflow/config/cams-year.yaml     the published year
 from snakemake.utils import min_version
@@ -27,10 +28,12 @@ include: "workflow/rules/activations.smk"
 include: "workflow/rules/sae.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/release.smk"
+include: "workflow/rules/plan.smk"
 
 
 localrules:
     all,
+    check_access,
     download_day,
     select_states,
     make_static,
@@ -41,6 +44,7 @@ localrules:
     write_digests,
     draw_suite,
     draw_curves,
+    plan,
 
 
 rule all:

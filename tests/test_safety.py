@@ -12,9 +12,9 @@ MODULES = sorted(LIBRARY.rglob("*.py"))
 SCRIPTS = sorted({*(ROOT / "workflow").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")})
 # A module imports only from packages at or before its own place.
 ORDER = (
-    ("errors",), ("files",), ("blocks", "tokens"), ("config",), ("progress", "provenance", "git", "machine"), ("cams",),
-    ("backbone",), ("activations",), ("sae",), ("training",), ("evaluation",), ("release",), ("figures",), ("cli",),
-    ("__main__",),
+    ("errors", "redact"), ("files",), ("locks",), ("blocks", "tokens"), ("config",),
+    ("progress", "provenance", "git", "machine"), ("costs",), ("cams",), ("backbone",), ("activations",), ("sae",),
+    ("training",), ("evaluation",), ("release",), ("figures",), ("cli",), ("__main__",),
 )  # fmt: skip
 # Members of a day's zip are unpacked into a temporary folder that is removed after reading.
 WORK_FILES = {("workflow/aurorascope/cams/source.py", "open(files[kind], 'wb')")}

@@ -9,12 +9,12 @@ import pytest
 from aurorascope.backbone.static import make_static
 from aurorascope.backbone.unpickle import load_pickled_arrays
 from aurorascope.cams.variables import STATIC
-from aurorascope.config.model import Cams, Split, Static
+from aurorascope.config.model import Ads, Cams, Split, Static
 from aurorascope.errors import UserError
 from aurorascope.files import sha256_file
 
 _SPLIT = Split(None, None, ())
-_CAMS = Cams("demo", None, (500,), _SPLIT, _SPLIT, 0, (12,), (), (19, 36))
+_CAMS = Cams("demo", None, (500,), _SPLIT, _SPLIT, 0, (12,), (), (19, 36), True, Ads(1.0, 1, 0.0, 1.0, 1.0))
 
 
 class Hostile:

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
-from aurorascope.cams.day import make_day
 from aurorascope.cams.demo import write_demo_day
 from aurorascope.cams.grid import regular_grid
 from aurorascope.cams.variables import LEVELS
 
-from tests.cams.made import DATE, OPTIONS
+from tests.cams.made import DATE, make
 
 HOURS = (0, 12)
 
@@ -71,7 +70,7 @@ def two_days(tmp_path_factory):
     """Folder with the finished days 2022-06-11 and 2022-06-12; not to be changed."""
     folder = tmp_path_factory.mktemp("cams")
     for date in (DATE, "2022-06-12"):
-        make_day(date, folder / f"{date}.json", **OPTIONS)
+        make(date, folder)
     return folder
 
 

@@ -1,3 +1,4 @@
+import importlib
 import json
 import os
 import shutil
@@ -5,14 +6,11 @@ import subprocess
 import sys
 
 import pytest
-from aurorascope.cams import day as day_module
-from aurorascope.cams.day import make_day
-from aurorascope.cams.download import fetch_day
 from aurorascope.cams.variables import LEVELS
 from aurorascope.errors import UserError
 from aurorascope.files import sha256_file
 
-from tests.cams.made import DATE, OPTIONS, TIMES, visible
+from tests.cams.made import DATE, TIMES, make, visible
 
 
 def test_what_a_day_leaves(two_days):
@@ -39,16 +37,14 @@ def test_making_a_day_again_changes_nothing(days):
         (days / leftover).mkdir()
     (days / f".{DATE}.json.abc.partial").write_text("{")
     (days / ".2022-06-12.zarr.work-1").mkdir()
-    make_day(DATE, days / f"{DATE}.json", **OPTIONS)
+    make(DATE, days)
     assert {name: sha256_file(days / name) for name in before} == before
     assert [name for name in visible(days) if name.startswith(".")] == [".2022-06-12.zarr.work-1"]
 
 
 def test_two_zones_give_the_same_digests(two_days, tmp_path):
     code = (
-        "import pathlib, sys; from aurorascope.cams.day import make_day; "
-        "make_day('2022-06-11', pathlib.Path(sys.argv[1]), source='demo', directory=None, "
-        "levels=[50, 100, 150, 200, 250, 300, 400, 500, 600, 700, 850, 925, 1000], hours=(0, 12), grid=(19, 36))"
+        "import pathlib, sys; from tests.cams.made import make; make('2022-06-11', pathlib.Path(sys.argv[1]).parent)"
     )
     for zone in ("Pacific/Kiritimati", "America/New_York"):
         record = tmp_path / zone.replace("/", "-") / f"{DATE}.json"
@@ -57,22 +53,23 @@ def test_two_zones_give_the_same_digests(two_days, tmp_path):
         assert record.read_bytes() == (two_days / f"{DATE}.json").read_bytes()
 
 
-@pytest.mark.parametrize("step", ["fetch_day", "read_day", "write_states", "write_json"])
+@pytest.mark.parametrize("step", ["validate.read_day", "states.write_states", "day.write_json"])
 def test_an_interrupted_day_leaves_no_record(tmp_path, monkeypatch, step):
     def killed(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(day_module, step, killed)
+    module, name = step.split(".")
+    monkeypatch.setattr(importlib.import_module(f"aurorascope.cams.{module}"), name, killed)
     with pytest.raises(KeyboardInterrupt):
-        make_day(DATE, tmp_path / f"{DATE}.json", **OPTIONS)
+        make(DATE, tmp_path)
     assert not (tmp_path / f"{DATE}.json").exists()
     monkeypatch.undo()
-    make_day(DATE, tmp_path / f"{DATE}.json", **OPTIONS)
+    make(DATE, tmp_path)
     assert visible(tmp_path) == [f"{DATE}.json", f"{DATE}.zarr", f"{DATE}.zip"]
 
 
 def _local(directory):
-    return {**OPTIONS, "source": "local", "directory": directory}
+    return {"source": "local", "directory": str(directory)}
 
 
 @pytest.mark.parametrize("extracted", [False, True])
@@ -83,7 +80,7 @@ def test_a_local_day_is_read_where_it_lies(two_days, demo_zip, tmp_path, extract
         shutil.unpack_archive(demo_zip, directory / DATE)
     else:
         shutil.copy(demo_zip, directory)
-    make_day(DATE, folder / f"{DATE}.json", **_local(directory))
+    make(DATE, folder, **_local(directory))
     assert visible(folder) == [f"{DATE}.json", f"{DATE}.zarr"]
     record, demo = (json.loads((place / f"{DATE}.json").read_text()) for place in (folder, two_days))
     assert record["source"] == "local"
@@ -95,20 +92,15 @@ def test_a_local_day_that_is_not_there(demo_zip, tmp_path):
     for name in ("2022-06-01", "2022-06-09", "2022-06-13", "2022-06-14", "notes", "2022-99-99"):
         (tmp_path / f"{name}.zip").touch()
     with pytest.raises(UserError, match="nearest: 2022-06-09, 2022-06-13, 2022-06-14") as caught:
-        make_day(DATE, tmp_path / "out" / f"{DATE}.json", **_local(tmp_path))
+        make(DATE, tmp_path / "out", **_local(tmp_path))
     assert f"{DATE}.zip" in caught.value.expected
     with pytest.raises(UserError, match=r"no such folder.*cams.directory"):
-        make_day(DATE, tmp_path / "out" / f"{DATE}.json", **_local(tmp_path / "nowhere"))
+        make(DATE, tmp_path / "out", **_local(tmp_path / "nowhere"))
 
 
 def test_a_bad_local_day_is_left_alone(tmp_path):
     (tmp_path / f"{DATE}.zip").write_bytes(b"PK junk")
     with pytest.raises(UserError, match="whole zip"):
-        make_day(DATE, tmp_path / "out" / f"{DATE}.json", **_local(tmp_path))
+        make(DATE, tmp_path / "out", **_local(tmp_path))
     assert (tmp_path / f"{DATE}.zip").read_bytes() == b"PK junk"
     assert not (tmp_path / "out").exists() or visible(tmp_path / "out") == []
-
-
-def test_an_unknown_source(tmp_path):
-    with pytest.raises(UserError, match="demo, local or ads"):
-        fetch_day(DATE, tmp_path / f"{DATE}.zip", **{**OPTIONS, "source": "era5"})

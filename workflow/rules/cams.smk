@@ -17,13 +17,29 @@ rule download_day:
     threads: 1
     resources:
         ads=1 if CONFIG.cams.source == "ads" else 0,
+        attempt=lambda wildcards, attempt: attempt,
         mem_mb=4000,
         runtime=24 * 60,
     params:
         config=stage_params(CONFIG, "download_day"),
         hours=hours_of,
     shell:
-        "python -m aurorascope download_day --date {wildcards.day} --record {output} --log {log}"
+        "python -m aurorascope download_day --date {wildcards.day} --record {output}"
+        " --attempt {resources.attempt} --log {log}"
+
+
+rule check_access:
+    # `snakemake -c1 check_access`: is the data store reachable with this key and licence? Asks for no data.
+    log:
+        "results/logs/check_access.log",
+    conda:
+        "../../envs/aurorascope.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    shell:
+        "python -m aurorascope check_access --folder results/scratch/cams --log {log}"
 
 
 rule select_states:

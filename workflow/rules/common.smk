@@ -31,6 +31,7 @@ RESULTS = Path("results")
 SCRATCH = RESULTS / "scratch"
 PRIVATE = Path(".snakemake/aurorascope")
 ERRORS = PRIVATE / "errors.txt"
+FATAL = SCRATCH / "cams" / "FATAL.json"
 
 # Snakemake knows only after parsing whether it will run anything.
 _LOOKS_ONLY = {"--dry-run", "--dryrun", "--lint", "--dag", "--rulegraph", "--filegraph"}
@@ -38,6 +39,9 @@ _LOOKS_ONLY |= {"--summary", "--list", "--list-rules", "-l", "--unlock", "--repo
 DRY_RUN = any(
     word in _LOOKS_ONLY or re.fullmatch("-[pqkrwF]*n.*", word) for word in sys.argv
 )
+# These targets only look, too; that there is no other is known, and checked, when the run starts.
+LOOKERS = {"check_access", "plan"}
+MAY_LOOK = bool(LOOKERS & set(sys.argv[1:]))
 
 
 def _stop(line):
@@ -52,7 +56,7 @@ def _checked_config():
         mapping, warnings = resolve(config)
         typed = from_mapping(mapping)
         warnings.append(check_identity(typed, RESULTS / "run.json", True))
-        if warnings[-1] and not DRY_RUN:
+        if warnings[-1] and not (DRY_RUN or MAY_LOOK):
             _stop(warnings[-1])
         warnings.append(link_scratch(typed.storage.scratch, SCRATCH))
         if workflow.is_main_process:
@@ -93,13 +97,32 @@ def _print_errors():
         ERRORS.unlink()
 
 
+class KeepGoing:
+    """True until the data store has refused all days alike, which stops the run at once."""
+
+    def __bool__(self):
+        return not FATAL.exists()
+
+
+def _claim_folder():
+    """Make this folder the run's, unless all that is asked for only looks, for whichever run."""
+    if workflow.dag_settings.targets and LOOKERS.issuperset(
+        workflow.dag_settings.targets
+    ):
+        return
+    try:
+        check_identity(CONFIG, RESULTS / "run.json", False)
+    except UserError as error:
+        _stop(error.one_line())
+
+
 onstart:
-    check_identity(CONFIG, RESULTS / "run.json", False)
+    _claim_folder()
     ERRORS.unlink(missing_ok=True)
     # Printed after Snakemake's own last words: what a user reads last says what to do.
     atexit.register(_print_errors)
     # One bad day or block must not keep the other jobs from being started.
-    workflow.scheduler.keepgoing = True
+    workflow.scheduler.keepgoing = KeepGoing()
 
 
 wildcard_constraints:

@@ -9,6 +9,7 @@ import torch
 
 from aurorascope.activations.claim import make_claim
 from aurorascope.activations.paths import StorePaths
+from aurorascope.activations.space import check_space
 from aurorascope.activations.verify import is_complete
 from aurorascope.activations.writer import StoreWriter
 from aurorascope.backbone.batch import snapshot_batch
@@ -33,8 +34,10 @@ def fill(config: Config, blocks: Sequence[Block], split: str, scratch: Path) -> 
     computed again. The bytes do not depend on which blocks are filled together.
 
     Raises:
-        UserError: inputs are missing, another process is writing one of the stores, or activations are not finite.
+        UserError: inputs are missing, the stores do not fit on the disk, another process is writing one of them, or
+            activations are not finite.
     """
+    check_space(config, blocks, [split], scratch)
     states = read_record(scratch / "states" / f"{split}.json", "states")
     with contextlib.ExitStack() as stack:
         writers: dict[Block, StoreWriter] = {}

@@ -1,6 +1,7 @@
-"""One day from its source to its record, and the list of states that a split is made of.
+"""One day from its source to its record, which is small, of content alone, and written last.
 
-The records are the only CAMS files that other rules depend on: small, of content alone, and written last.
+What reads and writes fields is imported where it is needed: xarray takes a second, and a download that is refused, or
+still in the store's queue, needs none of it.
 """
 
 import logging
@@ -8,160 +9,159 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import xarray as xr
-
-from aurorascope.cams.download import fetch_day
-from aurorascope.cams.states import write_states
-from aurorascope.cams.validate import read_day
-from aurorascope.errors import UserError
+from aurorascope.cams.ads.fetch import AdsDay
+from aurorascope.cams.local import find_local
+from aurorascope.cams.request import day_request, request_sha256
+from aurorascope.config.model import Cams
+from aurorascope.errors import DiskError, UserError
 from aurorascope.files import read_record, sha256_file, write_json
+from aurorascope.locks import folder_lock
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 _LOG = logging.getLogger(__name__)
 
 
-def make_day(
-    date: str,
-    record: Path,
-    *,
-    source: str,
-    directory: Path | str | None,
-    levels: Sequence[int],
-    hours: Sequence[int],
-    grid: tuple[int, int],
-) -> None:
+def make_day(date: str, record: Path, cams: Cams, hours: Sequence[int], attempt: int = 1) -> None:
     """Fetch, check and store one day; its record comes last.
 
-    Beside the record appear `<date>.zip` (not for "local") and `<date>.zarr`. Doing it again gives the same record.
+    Beside the record appear `<date>.zarr` and, but for "local", `<date>.zip`; for "ads" also `<date>.download.json`,
+    which says where the zip came from. Doing it again gives the same record.
 
     Args:
         date: `YYYY-MM-DD`, UTC.
         record: the record's path, `<date>.json`.
-        source: "demo", "local" or "ads".
-        directory: for "local", the folder of the user's days.
-        levels: hPa.
-        hours: UTC.
-        grid: rows and columns of the demo's grid.
+        cams: the source and its options.
+        hours: hours of the states that are needed, UTC.
+        attempt: which try within one run of the workflow this is, from 1.
 
     Raises:
-        UserError: the day cannot be had or is not what Aurora needs. A download that fails the checks is kept as
+        UserError: the day cannot be had or is not what Aurora needs. A download with wrong contents is kept as
             `<date>.rejected.zip`.
     """
     record = Path(record)
-    target, store = record.with_name(f"{date}.zip"), record.with_name(f"{date}.zarr")
-    _clean(record.parent, date)
-    proof = record.with_name(f"{date}.download.json")
-    day = _downloaded_before(target, proof, date, hours, levels) if source == "ads" else None
-    if day is None:
-        options: dict[str, Any] = {"source": source, "directory": directory, "levels": levels, "hours": hours}
-        proof.unlink(missing_ok=True)
-        files = fetch_day(date, target, **options, grid=grid)
+    work = record.with_name(f".{date}.work")
+    with folder_lock(work):
+        _clean(record.parent, date)
         try:
-            day = read_day(files, date, hours, levels)
-        except UserError as error:
-            if files == target:
-                raise _reject(target, error) from None
-            raise
-        if source == "ads":
-            write_json(proof, {"kind": "download", "source": source, "sha256": sha256_file(target)})
+            make = {"demo": _demo_day, "local": _local_day, "ads": _ads_day}[cams.source]
+            day, states = make(date, record, cams, sorted(hours), attempt)
+            content = {"kind": "cams_day", "format": 1, "date": date, "source": cams.source, "states": states}
+            write_json(record, content | _axes(day))
+            record.with_name(f"{date}.rejected.zip").unlink(missing_ok=True)
+            (work / "job.json").unlink(missing_ok=True)
+        finally:
+            # With a job at the data store, what is known of it stays for the next run.
+            if not (work / "job.json").exists():
+                shutil.rmtree(work, ignore_errors=True)
+
+
+def _demo_day(date: str, record: Path, cams: Cams, hours: list[int], attempt: int) -> "tuple[xr.Dataset, dict[str, str]]":
+    from aurorascope.cams.demo import write_demo_day
+    from aurorascope.cams.grid import regular_grid
+    from aurorascope.cams.states import write_states
+    from aurorascope.cams.validate import read_day
+
+    target = record.with_name(f"{date}.zip")
+    # The proof of an earlier download beside a demo zip would pass the demo off as the real thing.
+    record.with_name(f"{date}.download.json").unlink(missing_ok=True)
+    write_demo_day(date, hours, *regular_grid(*cams.demo_grid), cams.levels, target)
+    day = read_day(target, date, hours, cams.levels, work=record.with_name(f".{date}.work"))
+    return day, write_states(day, record.with_name(f"{date}.zarr"))
+
+
+def _local_day(date: str, record: Path, cams: Cams, hours: list[int], attempt: int) -> "tuple[xr.Dataset, dict[str, str]]":
+    from aurorascope.cams.states import write_states
+    from aurorascope.cams.validate import read_day
+
+    source = find_local(date, Path(str(cams.directory)))
+    day = read_day(source, date, hours, cams.levels, work=record.with_name(f".{date}.work"))
+    return day, write_states(day, record.with_name(f"{date}.zarr"))
+
+
+def _ads_day(date: str, record: Path, cams: Cams, hours: list[int], attempt: int) -> "tuple[xr.Dataset, dict[str, str]]":
+    request = day_request(date, cams.levels, hours)
+    target, proof = (record.with_name(f"{date}.{end}") for end in ("zip", "download.json"))
+    day = _downloaded_before(target, proof, date, hours, cams.levels)
+    if day is not None:
+        from aurorascope.cams.states import write_states
+
+        return day, write_states(day, record.with_name(f"{date}.zarr"))
+    ads = AdsDay(date, record.parent, request, cams.ads, attempt)
+    origin = ads.fetch(_earlier_job(proof, request))
+    day, states = _checked(ads, record.with_name(f"{date}.zarr"), hours, cams)
+    write_json(proof, {"kind": "download", "source": "ads"} | origin)
+    if cams.keep_zips:
+        os.replace(ads.zip, target)
+    else:
+        target.unlink(missing_ok=True)
+    return day, states
+
+
+def _checked(ads: AdsDay, store: Path, hours: list[int], cams: Cams) -> "tuple[xr.Dataset, dict[str, str]]":
+    """The downloaded day in its store, whose zip is not needed from here on."""
+    from aurorascope.cams.states import verify_states, write_states
+    from aurorascope.cams.validate import read_day
+
+    try:
+        day = read_day(ads.zip, ads.date, hours, cams.levels, where=ads.where, work=ads.work)
+    except DiskError:
+        raise
+    except UserError as error:
+        raise ads.reject(error) from None
     states = write_states(day, store)
-    write_json(record, {"kind": "cams_day", "format": 1, "date": date, "source": source, "states": states} | _axes(day))
-    record.with_name(f"{date}.rejected.zip").unlink(missing_ok=True)
+    if not cams.keep_zips:
+        verify_states(store, states)
+    return day, states
 
 
 def _clean(folder: Path, date: str) -> None:
-    """Remove what a killed job left behind: hidden names of this day."""
-    for pattern in (f".{date}.zip.*", f".{date}.zarr.*", f".{date}.json.*"):
+    """Remove what a killed job left behind: hidden names of this day, but for what is known of its download."""
+    for pattern in (f".{date}.zip.*", f".{date}.zarr.*", f".{date}.json.*", f".{date}.download.json.*"):
         for path in folder.glob(pattern):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
+def _proof(path: Path) -> dict[str, Any] | None:
+    """What is known of the finished download beside this file."""
+    try:
+        return read_record(path, "download") if path.is_file() else None
+    except UserError:
+        return None
+
+
+def _earlier_job(path: Path, request: dict[str, Any]) -> str | None:
+    """The job that gave this request's result before: while the data store keeps it, nothing new need be asked for."""
+    proof = _proof(path)
+    return proof.get("job") if proof and proof.get("request_sha256") == request_sha256(request) else None
+
+
 def _downloaded_before(
-    target: Path, proof: Path, date: str, hours: Sequence[int], levels: Sequence[int]
-) -> xr.Dataset | None:
+    target: Path, path: Path, date: str, hours: Sequence[int], levels: Sequence[int]
+) -> "xr.Dataset | None":
     """The day from a zip that an earlier run finished downloading, if it still is what is wanted.
 
     Without its proof a zip may be another source's, the demo's say, which looks the same.
     """
-    if not target.is_file() or not proof.is_file():
+    proof = _proof(path)
+    if proof is None or not target.is_file() or proof["sha256"] != sha256_file(target):
         return None
+    from aurorascope.cams.validate import read_day
+
     try:
-        if read_record(proof, "download")["sha256"] != sha256_file(target):
-            return None
-        return read_day(target, date, hours, levels)
+        return read_day(target, date, hours, levels, work=target.with_name(f".{date}.work"))
     except UserError as error:
         _LOG.info("Downloading %s again, since the zip at hand does not do: %s", date, error.one_line())
         return None
 
 
-def _reject(target: Path, error: UserError) -> UserError:
-    """Take a bad zip out of the way, and say where it went."""
-    rejected = target.with_name(f"{target.stem}.rejected.zip")
-    os.replace(target, rejected)
-    return UserError(error.where, error.expected, error.found, f"{error.fix} (the file is kept as {rejected})")
-
-
-def _axes(day: xr.Dataset) -> dict[str, Any]:
+def _axes(day: "xr.Dataset") -> dict[str, Any]:
     """Levels, and number and ends of latitudes and longitudes, for a record."""
     axes: dict[str, Any] = {"levels": day["level"].values.tolist()}
     for axis in ("latitude", "longitude"):
         values = day[axis].values
         axes[axis] = {"n": len(values), "first": float(values[0]), "last": float(values[-1])}
     return axes
-
-
-def write_split(record: Path, day_folder: Path, snapshots: Sequence[dict[str, str]], split: str) -> None:
-    """Write the list of a split's states with their digests, from the records of its days.
-
-    Args:
-        record: the split's record, `states/<split>.json`.
-        day_folder: folder of the day records and groups.
-        snapshots: time and previous time of each snapshot, `YYYY-MM-DDTHH:00:00Z`.
-        split: "train" or "held_out".
-
-    Raises:
-        UserError: a day's record is missing or lacks a state, or two days differ in grid or levels.
-    """
-    times = sorted({snapshot[key] for snapshot in snapshots for key in ("previous", "time")})
-    days = {date: read_record(day_folder / f"{date}.json", "cams_day") for date in sorted({t[:10] for t in times})}
-    if not days:
-        raise UserError(record, "at least one snapshot", "none", "add dates to this split")
-    first = next(iter(days))
-    for date, day in days.items():
-        for key in ("levels", "latitude", "longitude"):
-            if day[key] != days[first][key]:
-                raise UserError(
-                    day_folder / f"{date}.json", f"the same {key} as {first}.json, {days[first][key]}", str(day[key]),
-                    f"remake the older of the two: rm -f <record> && snakemake <record> --cores 1, in {day_folder}",
-                )
-    states = {}
-    for time in times:
-        path, found = day_folder / f"{time[:10]}.json", days[time[:10]]["states"]
-        if time not in found:
-            fix = f"rm -f {path} && snakemake {path} --cores 1"
-            raise UserError(path, f"the state {time}", ", ".join(sorted(found)), fix)
-        states[time] = {"day": time[:10], "sha256": found[time]}
-    latitude, longitude = _full_axes(day_folder, first)
-    write_json(
-        record,
-        {
-            "kind": "states",
-            "format": 1,
-            "split": split,
-            "snapshots": [{"time": s["time"], "previous": s["previous"]} for s in snapshots],
-            "states": states,
-            "levels": days[first]["levels"],
-            "latitude": latitude,
-            "longitude": longitude,
-        },
-    )
-
-
-def _full_axes(day_folder: Path, date: str) -> tuple[list[float], list[float]]:
-    path, record = day_folder / f"{date}.zarr", day_folder / f"{date}.json"
-    if not path.is_dir():
-        fix = f"rm -f {record} && snakemake {record} --cores 1"
-        raise UserError(path, f"the states that {record} stands for", "no such folder", fix)
-    with xr.open_zarr(path, chunks=None) as store:
-        return store["latitude"].values.tolist(), store["longitude"].values.tolist()

@@ -13,6 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
     parser.add_argument("--date", required=True, help="YYYY-MM-DD, UTC")
     parser.add_argument("--record", required=True, type=Path, help="record to write")
+    parser.add_argument("--attempt", type=int, default=1, help="which try within one run of the workflow this is")
 
 
 def run(args: argparse.Namespace, config: Config) -> None:
@@ -25,12 +26,4 @@ def run(args: argparse.Namespace, config: Config) -> None:
             args.record, f"a day of the configured run ({days[0]} … {days[-1]})", args.date,
             "add the date to cams.train or cams.held_out",
         )
-    make_day(
-        args.date,
-        args.record,
-        source=cams.source,
-        directory=Path(cams.directory) if cams.directory else None,
-        levels=cams.levels,
-        hours=needed[args.date],
-        grid=cams.demo_grid,
-    )
+    make_day(args.date, args.record, cams, needed[args.date], args.attempt)

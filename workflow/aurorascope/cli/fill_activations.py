@@ -5,6 +5,7 @@ from pathlib import Path
 
 from aurorascope.activations.claim import make_claim
 from aurorascope.activations.paths import StorePaths
+from aurorascope.activations.space import check_space
 from aurorascope.activations.verify import is_complete
 from aurorascope.blocks import BY_ID
 from aurorascope.config import Config
@@ -19,6 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, config: Config) -> None:
     """Fill what is not complete."""
     blocks = [BY_ID[name] for name in config.block_ids]
+    # Both splits at once: the second must not meet a full disk after the first took a day.
+    check_space(config, blocks, SPLITS, args.scratch)
     for split in SPLITS:
         unfinished = [
             block

@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from aurorascope.cams.day import write_split
+from aurorascope.cams.split import write_split
 from aurorascope.config import Config
 from aurorascope.config.calendar import SPLITS, snapshots
 

@@ -32,6 +32,15 @@ def _recorded(path: Path) -> dict[str, Any]:
         raise UserError(path, "this folder's run", error.found, f"rm {path}; the next run writes it again") from None
 
 
+def is_of_run(config: Config, path: Path) -> bool:
+    """Whether a folder's run, recorded at `path`, is that of a configuration; a folder without a run is anyone's.
+
+    Raises:
+        UserError: the record is damaged.
+    """
+    return not path.exists() or _recorded(path) == identity(config)
+
+
 def check_identity(config: Config, path: Path, dry_run: bool) -> str | None:
     """Compare a configuration with the folder's run, and record it when the folder has none.
 

@@ -25,6 +25,25 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Ads:
+    """Patience with the Atmosphere Data Store.
+
+    Attributes:
+        wait_hours: how long one run waits for one day.
+        tries: how often one call is tried.
+        retry_s: seconds before the second try; doubled for each further one.
+        poll_s: most seconds between two looks at a job.
+        timeout_s: seconds of silence after which a connection is given up.
+    """
+
+    wait_hours: float
+    tries: int
+    retry_s: float
+    poll_s: float
+    timeout_s: float
+
+
+@dataclass(frozen=True)
 class Cams:
     """Which CAMS states exist and where they come from.
 
@@ -38,6 +57,8 @@ class Cams:
         init_hours: hours (UTC) of the snapshots.
         missing_dates: dates absent from the archive.
         demo_grid: rows and columns of the demo atmosphere.
+        keep_zips: keep a downloaded zip once its states are verified.
+        ads: patience with the data store.
     """
 
     source: str
@@ -49,6 +70,8 @@ class Cams:
     init_hours: tuple[int, ...]
     missing_dates: tuple[str, ...]
     demo_grid: tuple[int, int]
+    keep_zips: bool
+    ads: Ads
 
 
 @dataclass(frozen=True)
@@ -184,6 +207,21 @@ class Storage:
 
 
 @dataclass(frozen=True)
+class Plan:
+    """Rates that turn costs into hours.
+
+    Attributes:
+        download_mb_s: megabytes a second from the data store.
+        disk_mb_s: megabytes a second to and from scratch.
+        tflops: sustained 1e12 operations a second.
+    """
+
+    download_mb_s: float
+    disk_mb_s: float
+    tflops: float
+
+
+@dataclass(frozen=True)
 class Config:
     """The whole configuration.
 
@@ -197,6 +235,7 @@ class Config:
         evaluation: the metrics.
         compute: threads.
         storage: folders.
+        plan: rates for the estimate of hours.
         replace_results: let another identity take over this folder.
     """
 
@@ -209,6 +248,7 @@ class Config:
     evaluation: Evaluation
     compute: Compute
     storage: Storage
+    plan: Plan
     replace_results: bool
 
     @property

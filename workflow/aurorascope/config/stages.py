@@ -51,11 +51,14 @@ KEYS = {
 
 NO_NUMBERS = (
     "cams.directory",
+    "cams.keep_zips",
+    "cams.ads",
     "static.path",
     "aurora.checkpoint",
     "aurora.device",
     "activations.mode",
     "storage",
+    "plan",
     "replace_results",
     "blocks",
     "cams.train",

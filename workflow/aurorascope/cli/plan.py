@@ -1,0 +1,126 @@
+"""Print what the configured run costs: requests, bytes, files, forwards, training, hours, and whether it fits."""
+
+import argparse
+from pathlib import Path
+
+from aurorascope.activations.claim import make_claim
+from aurorascope.activations.paths import StorePaths
+from aurorascope.activations.space import OPTIONS, free_space, there
+from aurorascope.activations.verify import is_complete
+from aurorascope.blocks import BY_ID
+from aurorascope.config import Config
+from aurorascope.config.calendar import SPLITS, day_hours, snapshots
+from aurorascope.config.identity import is_of_run
+from aurorascope.costs.cams import ADS_GRID
+from aurorascope.costs.estimate import Done, estimate
+from aurorascope.costs.report import report, space_lines
+from aurorascope.errors import UserError
+from aurorascope.files import read_record
+from aurorascope.progress import tell
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    parser.add_argument("--results", required=True, type=Path, help="the results folder")
+
+
+def run(args: argparse.Namespace, config: Config) -> None:
+    """Print the plan."""
+    scratch, notes = args.results / "scratch", []
+    grid, note = _grid(config, scratch)
+    notes += [note] if note else []
+    is_mine = is_of_run(config, args.results / "run.json")
+    if not is_mine:
+        notes.append("This folder holds another run (results/run.json): nothing in it is counted as already there.")
+    e = estimate(config, grid, _done(config, args.results) if is_mine else None)
+    need = e.scratch_left()
+    if scratch.stat().st_dev == args.results.stat().st_dev:
+        need += e.weights_left()
+    space = space_lines(e, free_space(scratch), need, OPTIONS)
+    tell("\n".join([*report(config, e, notes), *space]))
+
+
+def _grid(config: Config, scratch: Path) -> tuple[tuple[int, int], str | None]:
+    """Rows and columns of the states, and a note where they are assumed."""
+    cams = config.cams
+    if cams.source == "demo":
+        return cams.demo_grid, None
+    if cams.source == "ads":
+        return ADS_GRID, None
+    for day in day_hours(cams):
+        record = _record(scratch / "cams" / f"{day}.json", "cams_day")
+        if record and record.get("source") == "local":
+            return (record["latitude"]["n"], record["longitude"]["n"]), None
+    for day in day_hours(cams):
+        for path in (Path(cams.directory or ".") / f"{day}.zip", Path(cams.directory or ".") / day):
+            if path.exists():
+                return _read_grid(path), None
+    return ADS_GRID, f"No day was found in cams.directory: a grid of {ADS_GRID[0]} x {ADS_GRID[1]} is assumed."
+
+
+def _read_grid(path: Path) -> tuple[int, int]:
+    # Imported only where a file must be read: xarray costs a second.
+    import xarray as xr
+
+    from aurorascope.cams.source import open_pair
+
+    with open_pair(path, path) as pair, xr.open_dataset(pair.files["surface"], decode_times=False) as file:
+        return file.sizes["latitude"], file.sizes["longitude"]
+
+
+def _record(path: Path, kind: str) -> dict | None:
+    """A record, or None where it is missing or damaged: a plan counts it as not there."""
+    try:
+        return read_record(path, kind)
+    except UserError:
+        return None
+
+
+def _done(config: Config, results: Path) -> Done:
+    scratch = results / "scratch"
+    days = frozenset(day for day, hours in day_hours(config.cams).items() if _has_day(config, scratch, day, hours))
+    finished, begun = set(), {}
+    for split in SPLITS:
+        is_current = _has_split(config, scratch, split)
+        for name in config.block_ids:
+            paths = StorePaths.of(scratch, name, split)
+            if not paths.folder.is_dir():
+                continue
+            if is_current and _is_finished(config, paths, name, split, scratch):
+                finished.add((name, split))
+            else:
+                begun[name, split] = there(paths.folder)
+    return Done(
+        days=days,
+        finished=frozenset(finished),
+        begun=begun,
+        has_checkpoint=(scratch / "checkpoint" / "checkpoint.json").is_file(),
+        saes=frozenset(b for b in config.block_ids if (results / "saes" / f"sae_{b}.json").is_file()),
+        evaluations=frozenset(b for b in config.block_ids if (results / "evaluation" / f"{b}.json").is_file()),
+    )
+
+
+def _has_day(config: Config, scratch: Path, day: str, hours: list[int]) -> bool:
+    record = _record(scratch / "cams" / f"{day}.json", "cams_day")
+    wanted = {f"{day}T{hour:02d}:00:00Z" for hour in hours}
+    return (
+        record is not None
+        and record["source"] == config.cams.source
+        and record["levels"] == list(config.cams.levels)
+        and wanted <= set(record["states"])
+    )
+
+
+def _has_split(config: Config, scratch: Path, split: str) -> bool:
+    """Whether the record of a split is that of the configuration; a store's claim is made from it."""
+    record = _record(scratch / "states" / f"{split}.json", "states")
+    return record is not None and [s["time"] for s in record["snapshots"]] == [
+        s.time for s in snapshots(config.cams, split)
+    ]
+
+
+def _is_finished(config: Config, paths: StorePaths, name: str, split: str, scratch: Path) -> bool:
+    try:
+        return is_complete(paths, make_claim(config, BY_ID[name], split, scratch))
+    except UserError:
+        return False

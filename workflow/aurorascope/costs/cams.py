@@ -1,0 +1,89 @@
+"""CAMS days: requests, downloads, kept zips and the store of states.
+
+Bytes follow from the raw size (142 fields a state, float32) and two ratios. For CAMS: one day of this request came as
+a 228 MB zip against 461.1 MB raw, as a user reported; the same 2.0 is assumed for the store of states. For the demo,
+whose fields are not packed: measured on its 46 x 90 grid.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from aurorascope.config.calendar import day_hours
+from aurorascope.config.model import Cams
+from aurorascope.costs.need import Need
+
+N_SURFACE, N_ATMOS = 12, 10
+ADS_GRID = (451, 900)
+_ZIP_RATIO = {"demo": 1.4, "ads": 461.1 / 228, "local": 461.1 / 228}
+_STATES_RATIO = {"demo": 1.3, "ads": 2.0, "local": 2.0}
+# A day's group: itself, its zarr.json, four axes of 4 inodes and the variables' folders with zarr.json and `c`.
+_DAY_INODES = 2 + 4 * 4 + 3 * (N_SURFACE + N_ATMOS)
+# A chunk of a state lies in as many folders as it has dimensions after the first, time's own among them.
+_STATE_INODES = 3 * N_SURFACE + 4 * N_ATMOS
+# Without `keep_zips` a zip goes once its states are verified. Two downloads run at a time, zip beside contents.
+_IN_FLIGHT, _COPIES = 2, 2
+
+
+@dataclass(frozen=True)
+class CamsCost:
+    """What days cost.
+
+    Attributes:
+        n_days: days.
+        n_states: states of those days that snapshots use.
+        requests: requests to the data store; 0 unless `cams.source` is "ads".
+        raw: bytes of the states as plain float32.
+        download: bytes to download; 0 unless `cams.source` is "ads".
+        zips: room of the zips that stay, or of those in flight and what is unpacked of them.
+        keeps_zips: whether they stay.
+        states: room of the store of states and of the records.
+    """
+
+    n_days: int
+    n_states: int
+    requests: int
+    raw: int
+    download: int
+    zips: Need
+    keeps_zips: bool
+    states: Need
+
+
+def raw_state_bytes(grid: tuple[int, int], n_levels: int) -> int:
+    """Bytes of one state as plain float32: 12 surface fields and 10 on each pressure level."""
+    return (N_SURFACE + N_ATMOS * n_levels) * grid[0] * grid[1] * 4
+
+
+def cams_cost(cams: Cams, grid: tuple[int, int], without: Collection[str] = ()) -> CamsCost:
+    """What the configured days cost.
+
+    Args:
+        cams: the configuration's section.
+        grid: rows and columns of the states.
+        without: days that are there already, `YYYY-MM-DD`.
+
+    Returns:
+        The cost of the days that remain.
+    """
+    hours = {day: needed for day, needed in day_hours(cams).items() if day not in set(without)}
+    n_days, n_states = len(hours), sum(map(len, hours.values()))
+    raw = n_states * raw_state_bytes(grid, len(cams.levels))
+    is_ads, zipped = cams.source == "ads", round(raw / _ZIP_RATIO[cams.source])
+    keeps_zips = cams.source == "demo" or (is_ads and cams.keep_zips)
+    zips = Need(zipped, n_days) if keeps_zips else Need()
+    if is_ads and not keeps_zips:
+        zips = Need(round(zipped * min(1, _IN_FLIGHT * _COPIES / max(n_days, 1))))
+    # A record, and for ads the proof of the download.
+    records = 2 if is_ads else 1
+    return CamsCost(
+        n_days=n_days,
+        n_states=n_states,
+        requests=n_days if is_ads else 0,
+        raw=raw,
+        download=zipped if is_ads else 0,
+        zips=zips,
+        keeps_zips=keeps_zips,
+        states=Need(
+            round(raw / _STATES_RATIO[cams.source]), n_days * (_DAY_INODES + records) + n_states * _STATE_INODES
+        ),
+    )

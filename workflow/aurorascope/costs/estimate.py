@@ -1,0 +1,191 @@
+"""The whole run's cost, less what is there already."""
+
+from dataclasses import dataclass, field
+
+from aurorascope.blocks import BLOCKS, BY_ID, Block
+from aurorascope.config.calendar import SPLITS, snapshots
+from aurorascope.config.model import Config
+from aurorascope.costs import flops, stores
+from aurorascope.costs.cams import CamsCost, cams_cost
+from aurorascope.costs.need import Need, total
+
+
+@dataclass(frozen=True)
+class Done:
+    """What an earlier run finished.
+
+    Attributes:
+        days: CAMS days, `YYYY-MM-DD`.
+        finished: (block id, split) of finished stores.
+        begun: what the folders of other stores hold, by (block id, split).
+        has_checkpoint: whether Aurora's weights are there.
+        saes: block ids with the record of an SAE.
+        evaluations: block ids with the record of an evaluation.
+    """
+
+    days: frozenset[str] = frozenset()
+    finished: frozenset[tuple[str, str]] = frozenset()
+    begun: dict[tuple[str, str], Need] = field(default_factory=dict)
+    has_checkpoint: bool = False
+    saes: frozenset[str] = frozenset()
+    evaluations: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class BlockCost:
+    """What one block costs.
+
+    Attributes:
+        block: the block.
+        shape: (latent levels, rows, columns) of its tokens.
+        width: channels, d_model of its SAE.
+        latents: d_hidden of its SAE.
+        parameters: of its SAE.
+        snapshot_bytes: stored values of one snapshot.
+        stores: room of its finished store, by split.
+        forward_flop: one forward of Aurora that stops after it.
+        training_flop: one snapshot in one epoch, six products.
+        engine_flop: the same with the five that the engine computes.
+        evaluation_flop: one held-out snapshot, two products.
+    """
+
+    block: Block
+    shape: tuple[int, int, int]
+    width: int
+    latents: int
+    parameters: int
+    snapshot_bytes: int
+    stores: dict[str, Need]
+    forward_flop: int
+    training_flop: int
+    engine_flop: int
+    evaluation_flop: int
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What the configured run costs.
+
+    Attributes:
+        grid: rows and columns of the states.
+        n_snapshots: snapshots of each split.
+        days: all CAMS days.
+        days_left: those not there yet.
+        blocks: the configured blocks, in forward order.
+        epochs: passes over the training snapshots.
+        done: what is there already.
+        aurora_parameters: parameters of the base model.
+        last_flop: one forward to the last of all 48 blocks.
+    """
+
+    grid: tuple[int, int]
+    n_snapshots: dict[str, int]
+    days: CamsCost
+    days_left: CamsCost
+    blocks: tuple[BlockCost, ...]
+    epochs: int
+    done: Done
+    aurora_parameters: int
+    last_flop: int
+
+    def store_needs(self, *, left: bool = False) -> dict[tuple[str, str], Need]:
+        """Room of each store by (block id, split); with `left`, what must still be written of the unfinished ones."""
+        needs = {(cost.block.id, split): cost.stores[split] for cost in self.blocks for split in SPLITS}
+        if not left:
+            return needs
+        return {
+            key: need.beyond(self.done.begun.get(key, Need()))
+            for key, need in needs.items()
+            if key not in self.done.finished
+        }
+
+    def fill_flop(self) -> int:
+        """Forwards of `fill_activations` over the splits with unfinished stores: one a snapshot."""
+        deepest = {
+            split: max(
+                (c.forward_flop for c in self.blocks if (c.block.id, split) not in self.done.finished), default=0
+            )
+            for split in SPLITS
+        }
+        return sum(flop * self.n_snapshots[split] for split, flop in deepest.items())
+
+    def dumps_flop(self) -> int:
+        """Forwards of the unfinished dump jobs, one job a block and split."""
+        return sum(
+            cost.forward_flop * self.n_snapshots[split]
+            for cost in self.blocks
+            for split in SPLITS
+            if (cost.block.id, split) not in self.done.finished
+        )
+
+    def forwards_of_dumps(self) -> float:
+        """Forwards a snapshot of all dump jobs together, in forwards to the deepest configured block."""
+        return sum(cost.forward_flop for cost in self.blocks) / max(cost.forward_flop for cost in self.blocks)
+
+    def untrained(self) -> list[BlockCost]:
+        """Blocks whose SAE is not there."""
+        return [cost for cost in self.blocks if cost.block.id not in self.done.saes]
+
+    def unevaluated(self) -> list[BlockCost]:
+        """Blocks whose evaluation is not there."""
+        return [cost for cost in self.blocks if cost.block.id not in self.done.evaluations]
+
+    def checkpoint_need(self) -> Need:
+        """Aurora's weights, float32, and their record."""
+        return Need(4 * self.aurora_parameters, 3)
+
+    def scratch_left(self) -> Need:
+        """Room that `results/scratch` still needs."""
+        checkpoint = Need() if self.done.has_checkpoint else self.checkpoint_need()
+        return total([self.days_left.zips, self.days_left.states, checkpoint, *self.store_needs(left=True).values()])
+
+    def weights_left(self) -> Need:
+        """Room that `results` still needs: each SAE's weights, float32, twice (`.pt` and SAELens), and small files."""
+        return total([Need(2 * 4 * cost.parameters, 12) for cost in self.untrained()])
+
+
+def block_cost(config: Config, block: Block, grid: tuple[int, int], forward_flop: int) -> BlockCost:
+    """What one block of the configured run costs."""
+    tokens, width, dtype = stores.n_tokens(block, grid), block.width(config.aurora.embed_dim), config.activations.dtype
+    latents = width * config.sae.expansion
+    products = (flops.PRODUCTS, flops.PRODUCTS_OF_ENGINE, flops.PRODUCTS_OF_EVALUATION)
+    training, engine, evaluation = (flops.sae_flop(tokens, width, latents, n) for n in products)
+    return BlockCost(
+        block=block,
+        shape=stores.token_shape(block, grid),
+        width=width,
+        latents=latents,
+        parameters=flops.sae_parameters(width, latents),
+        snapshot_bytes=stores.activation_bytes(tokens, width, dtype),
+        stores={
+            split: stores.store_need(tokens, width, dtype, len(snapshots(config.cams, split)), split)
+            for split in SPLITS
+        },
+        forward_flop=forward_flop,
+        training_flop=training,
+        engine_flop=engine,
+        evaluation_flop=evaluation,
+    )
+
+
+def estimate(config: Config, grid: tuple[int, int], done: Done | None = None) -> Estimate:
+    """What the configured run costs.
+
+    Args:
+        config: the configuration.
+        grid: rows and columns of the states.
+        done: what is there already; nothing where it is None.
+    """
+    done = done or Done()
+    forward = flops.forward_flops(grid, len(config.cams.levels), config.aurora.embed_dim)
+    return Estimate(
+        grid=grid,
+        n_snapshots={split: len(snapshots(config.cams, split)) for split in SPLITS},
+        days=cams_cost(config.cams, grid),
+        days_left=cams_cost(config.cams, grid, done.days),
+        blocks=tuple(block_cost(config, BY_ID[name], grid, forward[name]) for name in config.block_ids),
+        epochs=config.sae.epochs,
+        done=done,
+        aurora_parameters=flops.aurora_parameters(config.aurora.embed_dim),
+        last_flop=forward[BLOCKS[-1].id],
+    )
