@@ -63,6 +63,7 @@ def test_two_weeks_with_faults(tmp_path):
     assert sum(call.status is None or call.status >= 429 for call in server.calls) > 3
 
 
+@pytest.mark.slow
 @pytest.mark.soak
 def test_two_years_with_faults(tmp_path):
     said, run, server = soak(tmp_path, "2022-06-02", "2024-05-29", 0.1)
