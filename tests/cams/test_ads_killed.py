@@ -14,6 +14,14 @@ from tests.cams.ads_server import AdsServer
 DATES = ("2022-06-11", "2022-06-12")
 
 
+def wait_for_a_job(server, process):
+    """Wait until the store has made a job for a running download."""
+    end = time.monotonic() + 60
+    while not server.jobs:
+        assert process.poll() is None and time.monotonic() < end
+        time.sleep(0.02)
+
+
 def complete_days(run, dates):
     """States' digests of the days whose record is there; their other files must be there too."""
     found = {}
@@ -63,8 +71,7 @@ def test_killed_between_the_request_and_its_answer(tmp_path, how, listed):
         server.fault("submit", "hang")
         run = AdsRun(tmp_path, server, cams__ads={"timeout_s": 30.0})
         process = run.start(date)
-        while not server.jobs:
-            time.sleep(0.02)
+        wait_for_a_job(server, process)
         run.kill(process, how)
         assert run.download(date).status == 0
         assert len(server.jobs) == 1
@@ -77,8 +84,7 @@ def test_a_second_run_beside_the_first_does_nothing(tmp_path):
         server.fault("submit", "wait")
         run = AdsRun(tmp_path, server, cams__ads={"wait_hours": 1.0, "poll_s": 0.1})
         first = run.start(date)
-        while not server.jobs:
-            time.sleep(0.02)
+        wait_for_a_job(server, first)
         calls = len(server.calls_of("submit"))
         second = run.download(date)
         assert (second.status, len(server.calls_of("submit"))) == (75, calls)

@@ -150,6 +150,14 @@ def test_the_archive_lacks_a_day(project, server):
     assert len(project.record("scratch/states/train.json")["snapshots"]) == 9
 
 
+def wait_for(condition, process, seconds=60):
+    """Wait until something has happened while a process runs."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None and time.monotonic() < end
+        time.sleep(0.02)
+
+
 def kill_hard(process):
     """Snakemake and all it started, at once."""
     os.killpg(process.pid, signal.SIGKILL)
@@ -166,18 +174,20 @@ def test_the_key_appears_nowhere(project, server):
     words = [str(SNAKEMAKE), *(f"results/scratch/cams/{date}.json" for date in DATES[:3]), "--cores", "3", "--verbose"]
     words += ["--resources", "ads=3", "--printshellcmds"]
     environment = {**os.environ, **project.environment, "AURORASCOPE_LOG_LEVEL": "DEBUG", "PYTHONPATH": ""}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    process = subprocess.Popen(words, cwd=project.path, env=environment, start_new_session=True, **pipes)
+    # A file, since nobody empties a pipe while the test waits.
+    with open(project.path / "output.txt", "wb") as output:
+        process = subprocess.Popen(
+            words, cwd=project.path, env=environment, start_new_session=True, stdout=output, stderr=subprocess.STDOUT
+        )
     try:
-        while not server.jobs_of(DATES[0]):
-            assert process.poll() is None
-            time.sleep(0.02)
-        titles = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if _still(path)]
+        wait_for(lambda: server.jobs_of(DATES[0]), process)
+        titles = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
         server.release()
-        output, _ = process.communicate(timeout=120)
+        process.wait(120)
     finally:
         if process.poll() is None:
             kill_hard(process)
+    output = (project.path / "output.txt").read_bytes()
     assert any(b"download_day" in title for title in titles)
     assert not any(b"canary" in title for title in titles)
     assert b"correct the key" in output
@@ -187,10 +197,6 @@ def test_the_key_appears_nowhere(project, server):
     assert any(".snakemake" in str(path) for path in files)
     assert [str(path) for path in files if b"canary" in path.read_bytes()] == []
     assert b"canary" not in output
-
-
-def _still(path):
-    return path.exists()
 
 
 @pytest.mark.soak
