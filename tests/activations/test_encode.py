@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
-from aurorascope.activations.encode import decode, encode
+import torch
+from aurorascope.activations import rows
+from aurorascope.activations.encode import decode, decoded_blocks, encode
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -120,3 +122,58 @@ def test_float32_is_exact():
     assert (encoded.decode() == tokens).all()
     assert encoded.loss == 0
     assert (encoded.scale == 1).all() and (encoded.offset == 0).all()
+
+
+@given(st.integers(0, 10**6), st.sampled_from([1e-3, 1.0, 30.0]), st.floats(-1, 1), st.floats(1e4, 6e4), st.integers(0, D - 1))
+def test_offsets_of_10000_standard_deviations_and_massive_channels(seed, std, sign, massive, channel):
+    """Where float16 of the values themselves would keep nothing, or overflow, every channel keeps 1 - 1e-6."""
+    plain = normal(seed % 50, 300)
+    tokens = plain * std + np.sign(sign + 1e-9) * 1e4 * std
+    tokens[:, channel] = massive * plain[:, channel]
+    # One token far beyond float16's largest number, as transformers have them.
+    tokens[seed % 300, channel] = 3 * massive
+    tokens = tokens.astype(np.float32)
+    encoded = encode(tokens, "float16")
+    decoded = encoded.decode()
+    assert np.isfinite(encoded.stored).all() and np.abs(encoded.stored).max() <= 2**14
+    # What float32 itself keeps of an offset of 1e4 is the variance to keep.
+    assert kept(tokens, decoded).min() >= 1 - 1e-6
+    assert encoded.max_abs == np.abs(decoded).max() >= massive
+
+
+def test_float16_of_the_values_themselves_would_fail():
+    """The test above is no tautology: plain float16 loses a tenth of the variance there, or overflows."""
+    tokens = (normal() + 1e4).astype(np.float32)
+    assert kept(tokens, tokens.astype(np.float16).astype(np.float32)).max() < 0.9
+    with np.errstate(over="ignore"):
+        assert np.isinf(np.float32(7e4).astype(np.float16))
+
+
+@pytest.mark.parametrize("shape", [(1, 6), (4099, 17), (300, 512), (40, 2048)])
+@pytest.mark.parametrize("size", [1e-30, 1.0, 1e30])
+def test_blocks_of_rows_do_not_show(monkeypatch, shape, size):
+    """The bytes are those of the definition applied to whole arrays, whatever the block."""
+    tokens = ((np.random.default_rng(5).standard_normal(shape) + np.arange(shape[1]) % 7) * size).astype(np.float32)
+    offset = tokens.mean(axis=0, dtype=np.float64).astype(np.float32)
+    centred = tokens - offset
+    _, exponent = np.frexp(np.abs(centred).max(axis=0))
+    scale = np.ldexp(np.float32(1), np.where(np.abs(centred).max(axis=0) > 0, np.clip(exponent - 14, -126, 126), 0))
+    stored = (centred / scale.astype(np.float32)).astype(np.float16)
+    for block_values in (1, 5000, 1 << 16, 1 << 30):
+        monkeypatch.setattr(rows, "_BLOCK_VALUES", block_values)
+        encoded = encode(tokens, "float16")
+        assert encoded.offset.tobytes() == offset.tobytes()
+        assert encoded.scale.tobytes() == scale.astype(np.float32).tobytes()
+        assert encoded.stored.tobytes() == stored.tobytes()
+        blocks = [d.copy() for _, d in decoded_blocks(encoded.stored, encoded.offset, encoded.scale)]
+        assert np.concatenate(blocks).tobytes() == encoded.decode().tobytes()
+        assert encoded.max_abs == np.abs(encoded.decode()).max()
+
+
+def test_torch_and_numpy_round_to_float16_alike():
+    """Every exponent, ties and subnormal numbers included: the bytes may not depend on who converts."""
+    bits = np.arange(0, 2**32, 4099, dtype=np.uint64).astype(np.uint32)
+    ties = np.arange(0, 2**32, 2**12, dtype=np.uint64).astype(np.uint32)
+    values = np.concatenate([bits, ties]).view(np.float32)
+    values = values[np.isfinite(values) & (np.abs(values) <= 65504)]
+    assert (torch.from_numpy(values).half().numpy().view(np.uint16) == values.astype(np.float16).view(np.uint16)).all()

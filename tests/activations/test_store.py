@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import json
 
@@ -5,15 +6,16 @@ import google_crc32c
 import numpy as np
 import pytest
 import xarray as xr
-from aurorascope.activations import moments, store
+from aurorascope.activations import chunk, moments, rows, store
 from aurorascope.activations.encode import encode
 from aurorascope.activations.feed import StoreReader
+from aurorascope.activations.parts import read_part
 from aurorascope.activations.paths import StorePaths
 from aurorascope.activations.verify import read_manifest
 from aurorascope.blocks import BY_ID, LATENT_LEVELS
+from aurorascope.tokens import token_grid
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors import safe_open
 from safetensors.numpy import load_file
 from tiny import BLOCK, D_MODEL, claim, grid, make_store, tokens
 
@@ -62,7 +64,8 @@ def test_manifest_is_content_only(finished):
     assert str(finished) not in text
     assert set(manifest) == {
         "kind", "format", "block", "split", "d_model", "dtype", "token_grid", "checkpoint_sha256", "static_sha256",
-        "config_sha256", "snapshots", "files", "max_abs", "n_nonfinite", "norm_quantiles", "sha256",
+        "config_sha256", "snapshots", "files", "max_abs", "n_nonfinite", "norm_quantiles",
+        "norm_quantiles_by_band", "sha256",
     }  # fmt: skip
     chunks = [name for name in manifest["files"] if name.startswith("store.zarr/activation/c/")]
     assert len(chunks) == len(DAYS)
@@ -112,15 +115,43 @@ def test_norms_and_extremes_in_the_manifest(finished):
     assert all(0 <= s["roundtrip_loss"] < 1e-6 for s in manifest["snapshots"])
 
 
-def test_chunk_is_the_array_and_its_crc(tmp_path):
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+@pytest.mark.parametrize("step", [1, 5, 24])
+def test_chunk_is_the_array_and_its_crc(tmp_path, monkeypatch, dtype, step):
     """A chunk file is the raw little-endian array followed by four bytes of crc32c, as the zarr codec writes it."""
-    encoded = encode(tokens(claim([3])["snapshots"][0], 24, D_MODEL), "float16")
+    monkeypatch.setattr(chunk, "_PIECE_BYTES", 100)
+    encoded = encode(tokens(claim([3])["snapshots"][0], 24, D_MODEL), dtype)
     paths = StorePaths(tmp_path)
-    data = store.write_chunk(paths, 0, encoded)
-    assert paths.chunk(0).read_bytes() == data
-    assert data[:-4] == encoded.stored.astype("<f2").tobytes()
+    writers = [chunk.ChunkWriter(encoded.stored, path) for path in (paths.chunk(0), None)]
+    for writer in writers:
+        for end in range(step, 25, step):
+            writer.put(end)
+    digests = [writer.finish() for writer in writers]
+    data = paths.chunk(0).read_bytes()
+    assert digests == 2 * [hashlib.sha256(data).hexdigest()]
+    assert data[:-4] == encoded.stored.astype(encoded.stored.dtype.newbyteorder("<")).tobytes()
     assert int.from_bytes(data[-4:], "little") == google_crc32c.value(data[:-4])
-    np.testing.assert_array_equal(store.read_chunk(paths.chunk(0), (24, D_MODEL), "float16"), encoded.stored)
+    np.testing.assert_array_equal(store.read_chunk(paths.chunk(0), (24, D_MODEL), dtype), encoded.stored)
+
+
+def test_abandoned_chunk_leaves_nothing(tmp_path):
+    """Neither file nor thread."""
+    writer = chunk.ChunkWriter(np.zeros((24, D_MODEL), np.float16), tmp_path / "c")
+    writer.put(20)
+    writer.abandon()
+    assert list(tmp_path.iterdir()) == [] and not writer._thread.is_alive()
+
+
+def test_bytes_are_those_of_the_first_version(tmp_path):
+    """sha256 of the files of fixed stores, as they were when every step took whole arrays: speed changes no byte."""
+    expected = {
+        ("encoder_s2_b0", "float16"): "5d4ffe2561fa46e17b330634162598ec3ee3d62cad07c65c746d53293fd84c11",
+        ("encoder_s0_b0", "float32"): "968cc5462602d6e27a7f73e78ee124a6a700a163c5eda62d5ce416143bc71480",
+    }
+    for (block, dtype), digest in expected.items():
+        make_store(tmp_path / dtype, claim(DAYS, block, dtype=dtype))
+        files = {name: data for name, data in content_of(tmp_path / dtype).items() if not name.endswith(".json")}
+        assert hashlib.sha256(b"".join(data for _, data in sorted(files.items()))).hexdigest() == digest, (block, dtype)
 
 
 @given(st.integers(0, 99), st.lists(st.integers(1, 39), max_size=5), st.sampled_from([0.0, 1.0, 1e6]))
@@ -138,20 +169,65 @@ def test_merging_moments_does_not_depend_on_the_parts(seed, cuts, offset):
 
 def test_norm_quantiles_are_by_level():
     """Each latent level has its own quantiles of token norms, least and largest included."""
-    values = np.random.default_rng(0).standard_normal((40, 3)).astype(np.float32)
-    found = moments.norm_quantiles(values, 4)
-    norms = np.linalg.norm(values.astype(np.float64), axis=1).reshape(4, 10)
+    norms = np.random.default_rng(0).uniform(1, 2, (4, 10))
+    found = moments.quantiles_by_level(norms.reshape(-1), 4)
     assert found.shape == (4, 5)
-    np.testing.assert_allclose(found[:, 0], norms.min(1), rtol=1e-6)
-    np.testing.assert_allclose(found[:, -1], norms.max(1), rtol=1e-6)
+    np.testing.assert_array_equal(found[:, 0], norms.min(1))
+    np.testing.assert_array_equal(found[:, -1], norms.max(1))
+
+
+def test_norm_quantiles_are_by_band_of_30_degrees():
+    """Each band has its own rows, a row on an edge belongs to the north, and both poles count."""
+    cells = token_grid(BY_ID["encoder_s0_b0"], np.linspace(90, -90, 181), np.arange(36) * 10.0)
+    lat = cells.lat
+    # Each token's norm is its latitude, told apart by level: quantiles must then lie inside the band.
+    norms = np.broadcast_to(lat[None, :, None], cells.shape) + 1000 * np.arange(4)[:, None, None]
+    found = moments.quantiles_by_band(norms.reshape(-1), cells)
+    assert found.shape == (4, 6, 5)
+    for band, (south, north) in enumerate(((-90, -60), (-60, -30), (-30, 0), (0, 30), (30, 60), (60, 90.1))):
+        inside = lat[(lat >= south) & (lat < north)]
+        for level in range(4):
+            np.testing.assert_allclose(found[level, band, [0, 4]] - 1000 * level, [inside.min(), inside.max()])
+    assert moments.BANDS == ("-90..-60", "-60..-30", "-30..0", "0..30", "30..60", "60..90")
+    moved = dataclasses.replace(cells, lat=np.where(np.arange(len(lat)) == 20, 30.0, lat))
+    assert moments.quantiles_by_band(np.arange(moved.n_tokens) * 1.0, moved)[0, 4, 4] >= 20 * len(cells.lon)
+
+
+def test_norm_quantiles_by_band_in_the_manifest(tmp_path):
+    """Medians over the snapshots, by level and band; a band that no row of this grid lies in is left out."""
+    content = claim(DAYS, "encoder_s0_b0")
+    manifest, cells = read_manifest(make_store(tmp_path, content)), grid("encoder_s0_b0")
+    norms = np.linalg.norm(decoded(content).astype(np.float64), axis=2).reshape(len(DAYS), *cells.shape)
+    by_band = manifest["norm_quantiles_by_band"]
+    assert list(by_band) == sorted(LATENT_LEVELS)
+    north = cells.lat >= 60
+    medians = [np.median([np.median(n[level][north]) for n in norms]) for level in range(4)]
+    assert [by_band[name]["60..90"]["0.5"] for name in LATENT_LEVELS] == pytest.approx(medians, rel=1e-6)
+    coarse = claim(DAYS, "encoder_s2_b0")
+    lat = grid("encoder_s2_b0").lat
+    made = read_manifest(make_store(tmp_path / "coarse", coarse))["norm_quantiles_by_band"]["surface"]
+    assert len(made) == len(lat) == 2
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (999, 17), (333, 512), (70, 2048), (5000, 100)])
+def test_moments_by_blocks_of_rows_have_the_bits_of_whole_arrays(shape, monkeypatch):
+    """Rows are added one after the other, so that neither the block's size nor the moment of a change shows."""
+    values = (np.random.default_rng(1).standard_normal(shape) * 3 + 100).astype(np.float32)
+    wide = values.astype(np.float64)
+    mean = wide.mean(axis=0)
+    for block_values in (1, 1000, 1 << 16, 1 << 30):
+        monkeypatch.setattr(rows, "_BLOCK_VALUES", block_values)
+        found = moments.of_tokens(values)
+        assert found.n == len(values)
+        np.testing.assert_array_equal(found.mean, mean)
+        np.testing.assert_array_equal(found.m2, np.square(wide - mean).sum(axis=0))
 
 
 def test_parts_hold_what_the_manifest_says(finished):
     """Each snapshot's part carries its key and the digest of its chunk."""
     for index, snapshot in enumerate(read_manifest(finished / "manifest.json")["snapshots"]):
-        with safe_open(StorePaths(finished).part(snapshot["time"]), framework="numpy") as part:
-            assert part.metadata()["key"] == snapshot["key"]
-            assert part.metadata()["sha256"] == snapshot["sha256"]
+        _, content = read_part(StorePaths(finished).part(snapshot["time"]))
+        assert (content["key"], content["sha256"]) == (snapshot["key"], snapshot["sha256"])
         chunk = StorePaths(finished).chunk(index).read_bytes()
         assert hashlib.sha256(chunk).hexdigest() == snapshot["sha256"]
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from aurorascope.activations.feed import StoreReader
+from aurorascope.activations.parts import read_part, write_part
 from aurorascope.activations.paths import StorePaths
 from aurorascope.activations.verify import is_complete, publish
 from tiny import claim, fill, make_store
@@ -64,7 +65,7 @@ def test_kill_between_moving_chunks_and_writing_the_claim_is_harmless(finished, 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("aurorascope.activations.writer.write_json", killed)
+        patch.setattr("aurorascope.activations.resume.write_json", killed)
         with pytest.raises(KeyboardInterrupt):
             writer_on(tmp_path, claim(DAYS))
     fill(paths, claim(DAYS))
@@ -119,3 +120,59 @@ def test_complete_store_is_known_by_its_claim(finished):
     assert is_complete(paths, claim(DAYS))
     assert not is_complete(paths, claim(DAYS[1:]))
     assert not is_complete(StorePaths(finished / "elsewhere"), claim(DAYS))
+
+
+@pytest.mark.parametrize("step", ["aurorascope.activations.store.refresh", "aurorascope.activations.resume.write_json"])
+def test_kill_while_resuming_loses_nothing(finished, tmp_path, monkeypatch, step):
+    """Killed again while it takes up what is there, a dump of the same dates still has it all."""
+    content = claim(DAYS)
+    add(writer_on(tmp_path, content), 0, 1, 2)
+
+    def killed(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(step, killed)
+        with pytest.raises(KeyboardInterrupt):
+            writer_on(tmp_path, content)
+    assert fill(StorePaths(tmp_path), content) == [3]
+    publish(StorePaths(tmp_path))
+    assert content_of(tmp_path) == content_of(finished)
+
+
+def test_labels_damaged_by_a_power_cut_are_written_again(finished, tmp_path):
+    """Resuming never trusts a label, and leaves no chunk that the store does not vouch for."""
+    content = claim(DAYS)
+    add(writer_on(tmp_path, content), 0, 1)
+    for name in ("lat/c/0", "zarr.json", "activation/zarr.json", "activation/c/1/0/0/0/0"):
+        path = tmp_path / "store.zarr" / name
+        path.write_bytes(path.read_bytes()[:-3])
+    assert fill(StorePaths(tmp_path), content) == [1, 2, 3]
+    publish(StorePaths(tmp_path))
+    assert content_of(tmp_path) == content_of(finished)
+
+
+def test_parts_of_an_older_form_are_computed_again(tmp_path):
+    """A part that lacks an array, whole as it is, cannot finish a store."""
+    content, paths = claim(DAYS[:2]), StorePaths(tmp_path)
+    add(writer_on(tmp_path, content), 0, 1)
+    path = paths.part(content["snapshots"][0]["time"])
+    arrays, found = read_part(path)
+    del arrays["norm_quantiles_by_band"]
+    write_part(path, arrays, found["key"], found["sha256"])
+    assert writer_on(tmp_path, content).missing == {0}
+
+
+def test_what_kills_leave_of_unfinished_files_is_deleted(finished, tmp_path):
+    """A chunk or a sum half written is as large as a whole one."""
+    content = claim(DAYS)
+    add(writer_on(tmp_path, content), 0, 1)
+    left = [".accumulated.safetensors.x.partial", "parts/.2022.safetensors.x.partial"]
+    left += [f"store.zarr/activation/c/{index}/0/0/0/.0.x.partial" for index in (1, 2)]
+    for name in left:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"half")
+    assert fill(StorePaths(tmp_path), content) == [2, 3]
+    publish(StorePaths(tmp_path))
+    assert content_of(tmp_path) == content_of(finished)
+    assert not list(tmp_path.rglob("*.partial"))

@@ -45,8 +45,12 @@ class Progress:
         now = time.monotonic()
         if now - self._told >= _INTERVAL_S:
             self._told = now
-            left = (now - self._start) / self.done * (self.total - self.done)
-            _LOG.info("%s: %d of %d %ss, %.0f s left. %s", self.what, self.done, self.total, self.unit, left, note)
+            rate = self.done / (now - self._start)
+            left = (self.total - self.done) / rate
+            _LOG.info(
+                "%s: %d of %d %ss, %.3g a minute, %.0f s left. %s",
+                self.what, self.done, self.total, self.unit, 60 * rate, left, note,
+            )  # fmt: skip
 
     def close(self) -> None:
         """End the bar and say how long it took."""

@@ -9,6 +9,7 @@ import torch
 
 from aurorascope.activations.claim import make_claim
 from aurorascope.activations.paths import StorePaths
+from aurorascope.activations.pipeline import Pipeline
 from aurorascope.activations.space import check_space
 from aurorascope.activations.verify import is_complete
 from aurorascope.activations.writer import StoreWriter
@@ -19,6 +20,7 @@ from aurorascope.backbone.model import load_model
 from aurorascope.backbone.static import load_static
 from aurorascope.blocks import Block
 from aurorascope.config.model import Config
+from aurorascope.errors import UserError
 from aurorascope.files import read_record, write_json
 from aurorascope.progress import Progress
 from aurorascope.provenance import provenance
@@ -31,7 +33,8 @@ def fill(config: Config, blocks: Sequence[Block], split: str, scratch: Path) -> 
     """Fill the unfinished stores among `blocks` for one split, one forward a snapshot, stopping after the deepest.
 
     Leaves `complete.json` in each store; the manifests are the dump jobs' to write. Snapshots already there are not
-    computed again. The bytes do not depend on which blocks are filled together.
+    computed again. The bytes do not depend on which blocks are filled together. With `activations.mode: live`, stores
+    are the same but for their chunks; of those that were finished with chunks, nothing is taken away.
 
     Raises:
         UserError: inputs are missing, the stores do not fit on the disk, another process is writing one of them, or
@@ -39,41 +42,65 @@ def fill(config: Config, blocks: Sequence[Block], split: str, scratch: Path) -> 
     """
     check_space(config, blocks, [split], scratch)
     states = read_record(scratch / "states" / f"{split}.json", "states")
+    keep_chunks = config.activations.mode == "dump"
     with contextlib.ExitStack() as stack:
         writers: dict[Block, StoreWriter] = {}
         for block in blocks:
             claim, paths = make_claim(config, block, split, scratch), StorePaths.of(scratch, block.id, split)
             stack.enter_context(paths.locked())
             if not is_complete(paths, claim):
-                writers[block] = StoreWriter(paths, claim, token_grid(block, states["latitude"], states["longitude"]))
+                grid = token_grid(block, states["latitude"], states["longitude"])
+                writers[block] = StoreWriter(paths, claim, grid, keep_chunks)
         if writers:
-            _run(config, writers, states["snapshots"], scratch, split)
+            _fill(config, writers, states["snapshots"], scratch, split)
 
 
-def _run(
+def _fill(
     config: Config, writers: dict[Block, StoreWriter], snapshots: list[dict[str, str]], scratch: Path, split: str
 ) -> None:
     make_repeatable(config.compute.threads)
     device = pick_device(config.aurora.device)
-    todo = sorted(set().union(*(writer.missing for writer in writers.values())))
-    if todo:
-        model = load_model(
-            scratch / "checkpoint" / "checkpoint.json", autocast=config.aurora.autocast, device=device
-        )
-        static = load_static(scratch / "static" / "static.json")
-        what = f"Dumping {len(writers)} block{'s' if len(writers) > 1 else ''}, {split}"
-        progress = Progress(what, len(todo), "snapshot")
+    try:
+        if any(writer.missing for writer in writers.values()):
+            _compute(config, writers, snapshots, scratch, split, device)
+        made = provenance(device, config.compute.threads)
+        for writer in writers.values():
+            writer.finish()
+            write_json(writer.paths.provenance, made)
+    except BaseException:
+        _save(writers)
+        raise
+
+
+def _save(writers: dict[Block, StoreWriter]) -> None:
+    """Keep what the fill has accumulated; a disk too full for that must not hide why the fill ended."""
+    for writer in writers.values():
+        try:
+            writer.save()
+        except UserError as error:
+            _LOG.warning("%s", error.one_line())
+
+
+def _compute(
+    config: Config, writers: dict[Block, StoreWriter], snapshots: list[dict[str, str]], scratch: Path, split: str,
+    device: torch.device,
+) -> None:  # fmt: skip
+    """One forward for each snapshot that any store lacks, written while the next one is computed."""
+    model = load_model(scratch / "checkpoint" / "checkpoint.json", autocast=config.aurora.autocast, device=device)
+    static = load_static(scratch / "static" / "static.json")
+    missing = {block: frozenset(writer.missing) for block, writer in writers.items()}
+    todo = sorted(frozenset().union(*missing.values()))
+    what = f"Dumping {len(writers)} block{'s' if len(writers) > 1 else ''}, {split}"
+    progress = Progress(what, len(todo), "snapshot")
+    with Pipeline(writers) as pipeline:
         for index in todo:
-            wanted = [block for block, writer in writers.items() if index in writer.missing]
+            wanted = [block for block in writers if index in missing[block]]
 
             def receive(block: Block, tokens_nd: torch.Tensor, index: int = index) -> None:
-                writers[block].add(index, tokens_nd.cpu().numpy())
+                pipeline.submit(block, index, tokens_nd)
 
             batch = snapshot_batch(scratch, snapshots[index]["time"], snapshots[index]["previous"], static)
             run_to_blocks(model, batch.to(device), wanted, receive)
-            progress.step()
-        progress.close()
-    made = provenance(device, config.compute.threads)
-    for writer in writers.values():
-        writer.finish()
-        write_json(writer.paths.provenance, made)
+            written = sum(writer.n_bytes for writer in writers.values()) / 1e9
+            progress.step(f"{written:.2f} GB {'written' if config.activations.mode == 'dump' else 'hashed'}")
+    progress.close()

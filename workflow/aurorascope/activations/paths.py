@@ -57,6 +57,16 @@ class StorePaths:
         """Mean over snapshots at each token (training split only)."""
         return self.folder / "position_mean.safetensors"
 
+    @property
+    def accumulated(self) -> Path:
+        """Running sum behind the position mean of a store that keeps no chunks, while it is being filled."""
+        return self.folder / "accumulated.safetensors"
+
+    @property
+    def absent(self) -> Path:
+        """Says that chunks are absent on purpose, and why: never written (live) or deleted since (dropped)."""
+        return self.folder / "absent.json"
+
     def chunk(self, index: int) -> Path:
         """The file of one snapshot's activations."""
         return self.zarr / "activation" / "c" / str(index) / "0" / "0" / "0" / "0"

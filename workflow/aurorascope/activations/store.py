@@ -1,27 +1,20 @@
-"""The zarr group of one store: made empty with all labels, then one raw chunk file a snapshot.
-
-zarr v3 without compression is the raw array followed by its crc32c, so chunks are written as plain files (atomic, one
-digest, no codec pipeline) and any zarr reader opens them.
-"""
+"""The zarr group of one store: made empty with all labels; chunk.py then writes one raw file a snapshot."""
 
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import google_crc32c
 import numpy as np
 import zarr
 from zarr.codecs import BytesCodec, Crc32cCodec
 
-from aurorascope.activations.encode import Encoded
+from aurorascope.activations.chunk import CRC_BYTES
 from aurorascope.activations.paths import StorePaths
 from aurorascope.blocks import LATENT_LEVELS
 from aurorascope.config.calendar import parse
-from aurorascope.files import write_bytes
 from aurorascope.tokens import TokenGrid
 
-_CRC_BYTES = 4
 _TIME_ATTRS = {"units": "seconds since 1970-01-01 00:00:00", "calendar": "proleptic_gregorian", "standard_name": "time"}
 _ATTRS = {
     "lat": {"units": "degrees_north", "long_name": "latitude of the token's centre"},
@@ -51,8 +44,25 @@ def _array(group: zarr.Group, name: str, values: np.ndarray, dims: tuple[str, ..
 def create(paths: StorePaths, claim: dict[str, Any], grid: TokenGrid) -> None:
     """Make the group with every array and label, activations still missing (they read as NaN).
 
-    An existing group is replaced; `dump` keeps the chunks worth keeping before it calls this.
+    An existing group is replaced; `resume` keeps the chunks worth keeping before it calls this.
     """
+    work = _make(paths, claim, grid)
+    shutil.rmtree(paths.zarr, ignore_errors=True)
+    work.rename(paths.zarr)
+
+
+def refresh(paths: StorePaths, claim: dict[str, Any], grid: TokenGrid) -> None:
+    """Write every label of an existing group anew, one file after the other, and leave its chunks where they are."""
+    work = _make(paths, claim, grid)
+    for path in [path for path in work.rglob("*") if path.is_file()]:
+        target = paths.zarr / path.relative_to(work)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(target)
+    shutil.rmtree(work, ignore_errors=True)
+
+
+def _make(paths: StorePaths, claim: dict[str, Any], grid: TokenGrid) -> Path:
+    """A group without chunks in a working folder."""
     work = paths.zarr.with_name(".store.zarr.partial")
     shutil.rmtree(work, ignore_errors=True)
     group = zarr.create_group(
@@ -88,22 +98,13 @@ def create(paths: StorePaths, claim: dict[str, Any], grid: TokenGrid) -> None:
     for name in ("offset", "scale"):
         blank = np.full((n, d), np.nan, np.float32)
         _array(group, name, blank, ("time", "channel"), _ATTRS[name])
-    shutil.rmtree(paths.zarr, ignore_errors=True)
-    work.rename(paths.zarr)
-
-
-def write_chunk(paths: StorePaths, index: int, encoded: Encoded) -> bytes:
-    """Write one snapshot's chunk file and return its bytes (the array, little endian, then its crc32c)."""
-    raw = np.ascontiguousarray(encoded.stored, encoded.stored.dtype.newbyteorder("<")).tobytes()
-    data = raw + google_crc32c.value(raw).to_bytes(_CRC_BYTES, "little")
-    write_bytes(paths.chunk(index), data)
-    return data
+    return work
 
 
 def read_chunk(path: Path, shape: tuple[int, int], dtype: str) -> np.ndarray:
     """The stored values of one chunk file, (n_tokens, d); its digest is the caller's to check."""
     raw = np.fromfile(path, np.uint8)
-    return raw[:-_CRC_BYTES].view(np.dtype(dtype).newbyteorder("<")).reshape(shape)
+    return raw[:-CRC_BYTES].view(np.dtype(dtype).newbyteorder("<")).reshape(shape)
 
 
 def write_scales(paths: StorePaths, offsets: Sequence[np.ndarray], scales: Sequence[np.ndarray]) -> None:
