@@ -28,13 +28,14 @@ include: "workflow/rules/activations.smk"
 include: "workflow/rules/sae.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/release.smk"
-include: "workflow/rules/plan.smk"
+include: "workflow/rules/looks.smk"
 
 
 localrules:
     all,
     check_access,
     download_day,
+    drop_chunks,
     select_states,
     make_static,
     build_index,
@@ -45,8 +46,10 @@ localrules:
     draw_suite,
     draw_curves,
     plan,
+    verify,
 
 
 rule all:
     input:
         RELEASE,
+        dropped(),

@@ -1,3 +1,5 @@
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -42,6 +44,74 @@ def test_feeds_can_be_read_again(reader):
     assert torch.equal(next(feed.snapshots(np.array([1]))), copy)
 
 
+@pytest.mark.parametrize("kind", [ResidentFeed, StreamFeed])
+def test_batches_may_be_kept(reader, table, kind):
+    """A consumer that keeps batches, or a part of one, while others are read and dropped finds them unchanged."""
+    feed, order = kind(reader, CPU), np.array([0, 1, 2, 3, 4, 5] * 3)
+    kept, parts = [], []
+    for place, x_nd in enumerate(feed.snapshots(order)):
+        if place % 3 == 0:
+            kept.append((place, x_nd))
+        elif place % 3 == 1:
+            parts.append((place, x_nd[5:7], x_nd.numpy()[0]))
+        else:
+            x_nd.fill_(-1)
+    assert all(torch.equal(x_nd, table[order[place]]) for place, x_nd in kept)
+    for place, rows, first in parts:
+        assert torch.equal(rows, table[order[place]][5:7])
+        np.testing.assert_array_equal(first, table[order[place]][0])
+
+
+def test_memory_of_batches_let_go_is_used_again(reader):
+    """However many batches, no more than two are in memory."""
+    feed = StreamFeed(reader, CPU)
+    places = {x_nd.data_ptr() for x_nd in feed.snapshots(np.arange(6).repeat(5))}
+    assert len(places) <= 2
+
+
+@pytest.mark.parametrize("block", [1, 7, 150, 10**6])
+def test_decoding_by_blocks_changes_nothing(reader, table, monkeypatch, block):
+    """However many values are decoded at a time, in snapshots and in rows."""
+    monkeypatch.setattr("aurorascope.activations.feed._BLOCK", block)
+    for feed in (ResidentFeed(reader, CPU), StreamFeed(reader, CPU)):
+        assert torch.equal(torch.stack(list(feed.snapshots(np.arange(6)))), table)
+    order = epoch_order(3, 1, 6 * 24)
+    rows = torch.cat(list(ResidentFeed(reader, CPU).rows(order, 50)))
+    assert torch.equal(rows, table.flatten(0, 1)[torch.from_numpy(order)])
+
+
+class Computed(StoreReader):
+    """Gives snapshots that no file holds, as Aurora would, and notes who asks."""
+
+    parallel = False
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.threads = []
+
+    def stored(self, index):
+        self.threads.append(threading.get_ident())
+        return np.full((self.n_tokens, self.d_model), index, self.manifest["dtype"])
+
+
+def test_feeds_work_on_any_reader(reader):
+    """A reader that computes its snapshots and is not parallel is asked by one thread alone, by both feeds and `read`."""
+    computed, order = Computed(reader.paths.manifest), np.array([3, 1, 1])
+    expected = [float(i) * reader.scale[i] + reader.offset[i] for i in order]
+    for kind in (ResidentFeed, StreamFeed):
+        for x_nd, values in zip(kind(computed, CPU).snapshots(order), expected, strict=True):
+            np.testing.assert_array_equal(x_nd, np.broadcast_to(values, (24, D_MODEL)))
+    np.testing.assert_array_equal(computed.read([3], [0])[0, 0], expected[0])
+    assert set(computed.threads) == {threading.get_ident()}
+    assert len(computed.threads) == 6 + 3 + 1
+
+
+def test_a_consumer_that_stops_leaves_no_thread(reader):
+    """After the first snapshot, as golden vectors do."""
+    next(StreamFeed(reader, CPU).snapshots(np.arange(6).repeat(50)))
+    assert not [t for t in threading.enumerate() if t.name.startswith("aurorascope-read")]
+
+
 @pytest.mark.parametrize("batch", [1, 7, 24, 1000])
 def test_rows_cover_every_row_once(reader, table, batch):
     """An epoch of rows is every token of every snapshot once, in the order given, in batches of the size asked for."""
@@ -58,6 +128,17 @@ def test_streamed_rows_are_refused(reader):
     """Rows across the year need the year in memory, and the message says what to set instead."""
     with pytest.raises(UserError, match=r"sae\.shuffle.*set sae\.shuffle: snapshots"):
         list(StreamFeed(reader, CPU).rows(np.arange(3), 1))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_gives_the_bits_of_the_cpu(reader, table):
+    """Resident there, resident in host memory, and streamed."""
+    cuda, order = torch.device("cuda"), epoch_order(0, 0, 6 * 24)
+    feeds = [ResidentFeed(reader, cuda), ResidentFeed(reader, cuda, CPU), StreamFeed(reader, cuda)]
+    for feed in feeds:
+        assert torch.equal(torch.stack(list(feed.snapshots(np.arange(6)))).cpu(), table)
+    for feed in feeds[:2]:
+        assert torch.equal(torch.cat(list(feed.rows(order, 50))).cpu(), table.flatten(0, 1)[torch.from_numpy(order)])
 
 
 @pytest.mark.parametrize(("available", "kind"), [(10**12, ResidentFeed), (1000, StreamFeed)])

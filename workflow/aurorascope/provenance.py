@@ -1,7 +1,9 @@
 """What a result was made with: versions, commit, device, threads. Kept out of records, which hold content only."""
 
 import importlib.metadata
+import json
 import platform
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +16,15 @@ _PACKAGES = ("torch", "microsoft-aurora", "numpy", "xarray", "zarr", "snakemake"
 def device_name(device: torch.device) -> str:
     """Kind of device that numbers came from: the GPU's model, or the CPU's architecture."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu {platform.machine()}"
+
+
+def read_provenance(path: Path) -> dict[str, Any]:
+    """What a result says it was made with; empty where nothing readable is there, since no number depends on it."""
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def provenance(device: torch.device, threads: int) -> dict[str, Any]:

@@ -31,6 +31,27 @@ rule dump_activations:
         " --scratch results/scratch --log {log}"
 
 
+rule drop_chunks:
+    # Deletes what is undeclared, once every configured consumer has read it; a later reader computes it again.
+    input:
+        consumers_of,
+    output:
+        "results/dropped/{block}.json",
+    log:
+        "results/logs/drop_chunks/{block}.log",
+    benchmark:
+        "results/benchmarks/drop_chunks/{block}.tsv"
+    conda:
+        "../../envs/aurorascope.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    shell:
+        "python -m aurorascope drop_chunks --block {wildcards.block} --scratch results/scratch"
+        " --record {output} --log {log}"
+
+
 rule fill_activations:
     # No output on purpose: what it leaves, the dump jobs verify. `snakemake -c1 fill_activations`
     input:

@@ -40,7 +40,7 @@ DRY_RUN = any(
     word in _LOOKS_ONLY or re.fullmatch("-[pqkrwF]*n.*", word) for word in sys.argv
 )
 # These targets only look, too; that there is no other is known, and checked, when the run starts.
-LOOKERS = {"check_access", "plan"}
+LOOKERS = {"check_access", "plan", "verify"}
 MAY_LOOK = bool(LOOKERS & set(sys.argv[1:]))
 
 
@@ -143,6 +143,27 @@ def stage_representatives():
         if block.id in CONFIG.block_ids:
             stages.setdefault((block.component, block.stage), []).append(block.id)
     return [ids[len(ids) // 2] for ids in stages.values()]
+
+
+def consumers_of(wildcards):
+    """Records of all that reads a block's stores: once they are there, the chunks may go."""
+    block = wildcards.block
+    records = [f"results/saes/sae_{block}.json", f"results/evaluation/{block}.json"]
+    drawn = [f"results/figures/feature_{block}.png"]
+    return records + (drawn if block in stage_representatives() else [])
+
+
+def dropped():
+    """Records of the deleted chunks of the configured blocks, where nobody is to keep them."""
+    is_dump = CONFIG.activations.mode == "dump"
+    wanted = is_dump and not CONFIG.activations.keep
+    return for_blocks("results/dropped/{block}.json") if wanted else []
+
+
+def reader_gpu(wildcards):
+    """GPUs of a job that reads a block's stores with the CPU: one where Aurora must compute the snapshots again."""
+    absent = SCRATCH.glob(f"activations/{wildcards.block}/*/absent.json")
+    return GPU if CONFIG.activations.mode == "live" or any(absent) else 0
 
 
 def local_files(wildcards):

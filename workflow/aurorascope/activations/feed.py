@@ -1,27 +1,27 @@
-"""Feed snapshots of one store to training and evaluation: from memory where they fit, else from disk.
+"""Feed snapshots of one store to training and evaluation: from memory where they fit, else from their source.
 
-Both sources give the same values in the same order. The order of an epoch is a function of (seed, epoch) alone, the
-same for every block, so that one read can serve many.
+All sources give the same values in the same order, bit for bit. The order of an epoch is a function of (seed, epoch)
+alone, the same for every block, so that one read can serve many.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import psutil
 import torch
-import zarr
-from safetensors.numpy import load_file
 
-from aurorascope.activations import store
-from aurorascope.activations.paths import StorePaths
-from aurorascope.activations.verify import read_manifest
+from aurorascope.activations.buffers import Buffers
+from aurorascope.activations.reader import StoreReader
+from aurorascope.activations.stream import ahead
 from aurorascope.errors import UserError
-from aurorascope.files import sha256_file
 
 _ORDER_STREAM = 1
 _MEMORY_SHARE = 0.4
+# Values decoded at a time on the CPU, so that the second of two passes finds them in the core's cache.
+_BLOCK = 1 << 17
+# The batch in use and the one that is being decoded meanwhile.
+_BATCHES = 2
 
 
 def epoch_order(seed: int, epoch: int, n: int) -> np.ndarray:
@@ -29,67 +29,27 @@ def epoch_order(seed: int, epoch: int, n: int) -> np.ndarray:
     return np.random.default_rng([_ORDER_STREAM, seed, epoch]).permutation(n)
 
 
-class StoreReader:
-    """A verified store, read snapshot by snapshot.
+class Feed(Protocol):
+    """Batches of decoded tokens.
 
-    Each file's digest is compared with the manifest before its first use.
+    A batch is the consumer's, to change and to keep. One that is let go before the next is asked for makes the feed
+    fast: its memory is used again.
 
     Attributes:
-        manifest: the manifest's content.
+        reader: where snapshots come from.
+        device: where batches are.
         n_snapshots: snapshots in the store.
-        n_tokens: tokens of one snapshot.
-        d_model: channels.
     """
 
-    def __init__(self, manifest_path: Path) -> None:
-        self.paths = StorePaths(manifest_path.parent)
-        self.manifest: dict[str, Any] = read_manifest(manifest_path)
-        self.n_snapshots = len(self.manifest["snapshots"])
-        self.n_tokens = int(np.prod(self.manifest["token_grid"]))
-        self.d_model = self.manifest["d_model"]
-        self._verified: set[Path] = set()
-        for name in self.manifest["files"]:
-            if not name.startswith("store.zarr/activation/c/"):
-                self._verify(self.paths.folder / name)
-        group = zarr.open_group(str(self.paths.zarr), mode="r")
-        self.offset, self.scale = np.asarray(group["offset"][...]), np.asarray(group["scale"][...])
-
-    def _verify(self, path: Path) -> None:
-        if path in self._verified:
-            return
-        expected = self.manifest["files"][str(path.relative_to(self.paths.folder))]["sha256"]
-        if not path.is_file():
-            raise UserError(path, "a file of the store", "no such file", self.paths.rebuild_command())
-        found = sha256_file(path)
-        if found != expected:
-            raise UserError(path, f"sha256 {expected}", f"sha256 {found}", self.paths.rebuild_command())
-        self._verified.add(path)
-
-    def stored(self, index: int) -> np.ndarray:
-        """Stored values of one snapshot, (n_tokens, d), before decoding."""
-        path = self.paths.chunk(index)
-        self._verify(path)
-        return store.read_chunk(path, (self.n_tokens, self.d_model), self.manifest["dtype"])
-
-    def position_mean(self) -> np.ndarray:
-        """Mean over the training snapshots at each token, (n_tokens, d) float32."""
-        return load_file(self.paths.position_mean)["position_mean"]
-
-    def moments(self) -> dict[str, np.ndarray]:
-        """n, channel means and centred sums of squares over all snapshots, float64."""
-        return load_file(self.paths.moments)
-
-
-class Feed(Protocol):
-    """Batches of decoded tokens."""
-
+    reader: StoreReader
+    device: torch.device
     n_snapshots: int
 
     def snapshots(self, order: np.ndarray) -> Iterator[torch.Tensor]:
         """Decoded snapshots in the given order, each (n_tokens, d) float32."""
 
     def rows(self, order: np.ndarray, batch: int) -> Iterator[torch.Tensor]:
-        """Decoded rows in the given order over all snapshots, `batch` at a time."""
+        """Decoded rows in the given order over all snapshots, `batch` at a time, (batch, d) float32."""
 
 
 class _Base:
@@ -97,41 +57,86 @@ class _Base:
         self.reader, self.device, self.n_snapshots = reader, device, reader.n_snapshots
         self.offset = torch.from_numpy(reader.offset).to(device)
         self.scale = torch.from_numpy(reader.scale).to(device)
+        self._block_rows = max(1, _BLOCK // reader.d_model)
+        self._buffers = Buffers(_BATCHES)
 
-    def _decode(self, stored: torch.Tensor, index: int | torch.Tensor) -> torch.Tensor:
-        # A copy also of what is float32 already: the resident values must not change in place.
-        return stored.to(torch.float32, copy=True).mul_(self.scale[index]).add_(self.offset[index])
+    def _empty(self, n: int) -> torch.Tensor:
+        """(n, d) float32 on the CPU, content undefined."""
+        raw = self._buffers.take(n * self.reader.d_model * 4)
+        return torch.from_numpy(raw.view(np.float32).reshape(n, self.reader.d_model))
+
+    def _decoded(self, stored_nd: torch.Tensor, index: int) -> torch.Tensor:
+        """One snapshot, stored on any device, decoded on the feed's."""
+        scale, offset = self.scale[index], self.offset[index]
+        if self.device.type != "cpu":
+            return torch.mul(stored_nd.to(self.device), scale).add_(offset)
+        values = self._empty(len(stored_nd))
+        for part, out in zip(stored_nd.split(self._block_rows), values.split(self._block_rows), strict=True):
+            torch.mul(part, scale, out=out).add_(offset)
+        return values
 
 
 class ResidentFeed(_Base):
-    """All stored values in memory (host or GPU), decoded on use."""
+    """All stored values in memory, decoded on use.
 
-    def __init__(self, reader: StoreReader, device: torch.device) -> None:
+    Args:
+        reader: where snapshots come from; each is read once.
+        device: where batches are made.
+        home: where the stored values are kept; None for the device itself.
+
+    Attributes:
+        stored_sld: (n_snapshots, n_tokens, d), in the stored precision.
+    """
+
+    def __init__(self, reader: StoreReader, device: torch.device, home: torch.device | None = None) -> None:
         super().__init__(reader, device)
-        self.stored_sld = torch.stack(
-            [torch.from_numpy(reader.stored(i).copy()).to(device) for i in range(reader.n_snapshots)]
-        )
+        self.home = device if home is None else home
+        shape = (reader.n_snapshots, reader.n_tokens, reader.d_model)
+        # NumPy asks the system for large pages, torch does not; on another device this is a shape that is never touched.
+        blank = torch.from_numpy(np.empty(shape, reader.manifest["dtype"]))
+        self.stored_sld = blank if self.home.type == "cpu" else torch.empty_like(blank, device=self.home)
+        for place, stored_nd in zip(self.stored_sld, ahead(reader, range(reader.n_snapshots)), strict=True):
+            place.copy_(torch.from_numpy(stored_nd))
+        del stored_nd
+        reader.forget_buffers()
 
     def snapshots(self, order: np.ndarray) -> Iterator[torch.Tensor]:
         """See `Feed`."""
         for index in order.tolist():
-            yield self._decode(self.stored_sld[index], index)
+            yield self._decoded(self.stored_sld[index], index)
 
     def rows(self, order: np.ndarray, batch: int) -> Iterator[torch.Tensor]:
         """See `Feed`."""
-        flat = self.stored_sld.flatten(0, 1)
+        flat_rd = self.stored_sld.flatten(0, 1)
         for start in range(0, len(order), batch):
-            rows = torch.from_numpy(order[start : start + batch]).to(self.device)
-            yield self._decode(flat[rows], rows // self.reader.n_tokens)
+            rows = torch.from_numpy(order[start : start + batch])
+            if self.device.type == "cpu":
+                yield self._gathered(flat_rd, rows)
+            else:
+                picked, of = flat_rd[rows.to(self.home)], (rows // self.reader.n_tokens).to(self.device)
+                yield torch.mul(picked.to(self.device), self.scale[of]).add_(self.offset[of])
+
+    def _gathered(self, flat_rd: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        values, of = self._empty(len(rows)), rows // self.reader.n_tokens
+        for part, snapshot, out in zip(*(t.split(self._block_rows) for t in (rows, of, values)), strict=True):
+            picked, scale = flat_rd.index_select(0, part), self.scale.index_select(0, snapshot)
+            torch.mul(picked, scale, out=out).add_(self.offset.index_select(0, snapshot))
+        return values
 
 
 class StreamFeed(_Base):
-    """Snapshots read from disk each time."""
+    """Snapshots from their source each time, read ahead where the source allows it (`stream.ahead`)."""
 
     def snapshots(self, order: np.ndarray) -> Iterator[torch.Tensor]:
-        """See `Feed`."""
-        for index in order.tolist():
-            yield self._decode(torch.from_numpy(self.reader.stored(index).copy()).to(self.device), index)
+        """See `Feed`; the threads that read ahead end with the iterator."""
+        indices = order.tolist()
+        source = ahead(self.reader, indices)
+        try:
+            for index in indices:
+                # No name is bound to the stored values or to the batch: their memory is free once they are used.
+                yield self._decoded(torch.from_numpy(next(source)), index)
+        finally:
+            source.close()
 
     def rows(self, order: np.ndarray, batch: int) -> Iterator[torch.Tensor]:
         """Refused: rows across the year need the year in memory."""
@@ -144,7 +149,13 @@ class StreamFeed(_Base):
 
 
 def open_feed(reader: StoreReader, device: torch.device) -> ResidentFeed | StreamFeed:
-    """The resident feed where the stored values take at most 40 % of the free memory of the device, else the stream."""
+    """The fastest feed that fits: resident on the device, resident in host memory, else the stream.
+
+    Stored values may take at most 40 % of the memory that is free.
+    """
     needed = reader.n_snapshots * reader.n_tokens * reader.d_model * np.dtype(reader.manifest["dtype"]).itemsize
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
-    return ResidentFeed(reader, device) if needed <= _MEMORY_SHARE * free else StreamFeed(reader, device)
+    if device.type == "cuda" and needed <= _MEMORY_SHARE * torch.cuda.mem_get_info(device)[0]:
+        return ResidentFeed(reader, device)
+    if needed <= _MEMORY_SHARE * psutil.virtual_memory().available:
+        return ResidentFeed(reader, device, torch.device("cpu"))
+    return StreamFeed(reader, device)

@@ -19,10 +19,14 @@ from aurorascope.costs.words import size
 from aurorascope.errors import UserError
 from aurorascope.files import read_record
 
-OPTIONS = (
-    "fewer `blocks`, one block at a time by its file name (snakemake results/saes/sae_<block>.pt), "
-    "or storage.scratch on another disk"
-)
+
+def options(config: Config) -> str:
+    """What a user can do about a disk that is too small."""
+    live = "activations.mode: live (no activations on disk; Aurora computes them again), "
+    return (
+        "fewer `blocks`, one block at a time by its file name (snakemake results/saes/sae_<block>.pt), "
+        f"{live if config.activations.mode == 'dump' else ''}or storage.scratch on another disk"
+    )
 
 
 def free_space(path: Path) -> Free:
@@ -53,7 +57,10 @@ def left_to_write(config: Config, block: Block, split: str, scratch: Path) -> Ne
         return Need()
     states = read_record(scratch / "states" / f"{split}.json", "states")
     tokens = n_tokens(block, (len(states["latitude"]), len(states["longitude"])))
-    need = store_need(tokens, claim["d_model"], claim["dtype"], len(claim["snapshots"]), split)
+    has_chunks = config.activations.mode == "dump"
+    need = store_need(
+        tokens, claim["d_model"], claim["dtype"], len(claim["snapshots"]), split, has_chunks=has_chunks
+    )
     return need.beyond(there(paths.folder))
 
 
@@ -73,5 +80,5 @@ def check_space(config: Config, blocks: Sequence[Block], splits: Sequence[str], 
         f"room for what the stores of {len(blocks)} block{'s' if len(blocks) > 1 else ''} still need, "
         f"{size(need.on_disk)} and {need.inodes:,} files and folders",
         f"{size(free.disk)}{inodes} free",
-        f"choose {OPTIONS}",
+        f"choose {options(config)}",
     )

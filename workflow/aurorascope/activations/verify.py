@@ -12,6 +12,8 @@ from aurorascope.errors import UserError
 from aurorascope.files import read_record, sha256_file, sha256_json, write_json
 
 KIND = "activations"
+_CHUNKS = "store.zarr/activation/c/"
+_REASONS = ("live", "dropped")
 
 
 def seal(content: dict[str, Any]) -> dict[str, Any]:
@@ -21,18 +23,49 @@ def seal(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """A manifest whose own digest is right.
+    """A manifest whose own digest is right and whose bytes are those that `write_json` gives its content.
 
     Raises:
         UserError: it is missing, unreadable or altered.
     """
     manifest = read_record(path, KIND)
     body = {key: value for key, value in manifest.items() if key != "sha256"}
-    found = sha256_json(body)
-    if found != manifest.get("sha256"):
-        rebuild = StorePaths(path.parent).rebuild_command()
-        raise UserError(path, f"its own digest {manifest.get('sha256')}", f"digest {found}", rebuild)
+    expected, found = manifest.get("sha256"), sha256_json(body)
+    rebuild = StorePaths(path.parent).rebuild_command()
+    if found != expected:
+        raise UserError(path, f"its own digest {expected}", f"digest {found}", rebuild)
+    # A flipped bit may leave the content as it was (1e-07 written 1E-07); the file is damaged all the same.
+    text = json.dumps(manifest, sort_keys=True, indent=2) + "\n"
+    if path.read_bytes() != text.encode():
+        raise UserError(path, f"its content of digest {expected} as it was written", "other bytes for it", rebuild)
     return manifest
+
+
+def check_claim(manifest: dict[str, Any], claim: dict[str, Any], path: Path) -> None:
+    """Compare a manifest with what its store must hold.
+
+    Args:
+        manifest: what `read_manifest` returned.
+        claim: what `claim.make_claim` returned.
+        path: the manifest's file, to be named in the error.
+
+    Raises:
+        UserError: another block, split, precision, checkpoint, static, configuration or snapshot.
+    """
+    rebuild = StorePaths(path.parent).rebuild_command()
+    for key in sorted(set(claim) - {"snapshots"}):
+        if manifest.get(key) != claim[key]:
+            raise UserError(path, f"{key} {claim[key]}", f"{key} {manifest.get(key)}", rebuild)
+    wanted, there = ({s["time"]: s["key"] for s in content["snapshots"]} for content in (claim, manifest))
+    if list(wanted) != list(there):
+        raise UserError(path, f"snapshots at {_listed(list(wanted))}", _listed(list(there)), rebuild)
+    for time, key in wanted.items():
+        if there[time] != key:
+            raise UserError(f"{path}, snapshot {time}", f"inputs of key {key}", f"key {there[time]}", rebuild)
+
+
+def _listed(times: list[str]) -> str:
+    return f"{len(times)} times from {times[0]} to {times[-1]}" if times else "none"
 
 
 def is_complete(paths: StorePaths, claim: dict[str, Any]) -> bool:
@@ -46,22 +79,87 @@ def is_complete(paths: StorePaths, claim: dict[str, Any]) -> bool:
     return content.get("claim_sha256") == sha256_json(claim)
 
 
+def is_chunk(name: str) -> bool:
+    """Whether a manifest's file name is that of a chunk of activations."""
+    return name.startswith(_CHUNKS)
+
+
+def absence(paths: StorePaths) -> str | None:
+    """Why a store has no chunks on purpose, "live" or "dropped"; None where it must have them.
+
+    Raises:
+        UserError: the marker `absent.json` is damaged.
+    """
+    path = paths.absent
+    if not path.is_file():
+        return None
+    why = read_record(path, "absent").get("why")
+    if why not in _REASONS:
+        raise UserError(path, f"why: {' or '.join(_REASONS)}", f"why: {why}", f"rm -f {path}; {paths.rebuild_command()}")
+    return why
+
+
+def missing(path: Path, rebuild: str) -> UserError:
+    """The error for a file of a store that is not there."""
+    return UserError(path, "a file of the store", "no such file", rebuild)
+
+
+def unreadable(path: Path, error: OSError, rebuild: str) -> UserError:
+    """The error for a file of a store that the system cannot read."""
+    return UserError(path, "a readable file of the store", error.strerror or str(error), rebuild)
+
+
+def damaged(path: Path, expected: dict[str, Any], rebuild: str) -> UserError:
+    """The error for a file of a store with other bytes than the manifest says; hashes the file as it is now."""
+    found = f"sha256 {sha256_file(path)} over {path.stat().st_size} bytes"
+    return UserError(path, f"sha256 {expected['sha256']} over {expected['size']} bytes", found, rebuild)
+
+
+def check_file(path: Path, expected: dict[str, Any], rebuild: str) -> None:
+    """Compare one file with its entry in the manifest.
+
+    Args:
+        path: the file.
+        expected: its `size` in bytes and its `sha256`.
+        rebuild: the command that makes it again, for the message.
+
+    Raises:
+        UserError: it is missing, unreadable, of another size, or altered.
+    """
+    try:
+        is_whole = path.stat().st_size == expected["size"] and sha256_file(path) == expected["sha256"]
+        if not is_whole:
+            raise damaged(path, expected, rebuild)
+    except FileNotFoundError:
+        raise missing(path, rebuild) from None
+    except OSError as error:
+        raise unreadable(path, error, rebuild) from error
+
+
+def files_to_check(paths: StorePaths, manifest: dict[str, Any]) -> dict[Path, dict[str, Any]]:
+    """The files that must be there, each with its size and digest: all of them, or all but absent chunks.
+
+    Raises:
+        UserError: the marker `absent.json` is damaged.
+    """
+    is_absent = absence(paths) is not None
+    named = {name: paths.folder / name for name in manifest["files"]}
+    # A chunk that is there although it need not be must still be right.
+    return {
+        path: manifest["files"][name]
+        for name, path in named.items()
+        if not (is_absent and is_chunk(name) and not path.exists())
+    }
+
+
 def check_files(paths: StorePaths, manifest: dict[str, Any]) -> None:
-    """Compare every file of a store with the manifest.
+    """Compare every file of a store with the manifest; chunks that are absent on purpose are not missed.
 
     Raises:
         UserError: the first file that is missing, of another size, or altered.
     """
-    for name, expected in manifest["files"].items():
-        file = paths.folder / name
-        if not file.is_file():
-            raise UserError(file, "a file of the store", "no such file", paths.rebuild_command())
-        size = file.stat().st_size
-        if size != expected["size"]:
-            raise UserError(file, f"{expected['size']} bytes", f"{size} bytes", paths.rebuild_command())
-        found = sha256_file(file)
-        if found != expected["sha256"]:
-            raise UserError(file, f"sha256 {expected['sha256']}", f"sha256 {found}", paths.rebuild_command())
+    for path, expected in files_to_check(paths, manifest).items():
+        check_file(path, expected, paths.rebuild_command())
 
 
 def publish(paths: StorePaths) -> None:

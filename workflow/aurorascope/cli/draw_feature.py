@@ -20,4 +20,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, config: Config) -> None:
     """Draw."""
     make_repeatable(config.compute.threads)
-    draw_feature(args.sae, args.held_out, args.states, args.static, args.png)
+    draw_feature(config, args.sae, args.held_out, args.states, args.static, args.png)

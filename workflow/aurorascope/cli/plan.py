@@ -5,7 +5,7 @@ from pathlib import Path
 
 from aurorascope.activations.claim import make_claim
 from aurorascope.activations.paths import StorePaths
-from aurorascope.activations.space import OPTIONS, free_space, there
+from aurorascope.activations.space import free_space, options, there
 from aurorascope.activations.verify import is_complete
 from aurorascope.blocks import BY_ID
 from aurorascope.config import Config
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
     need = e.scratch_left()
     if scratch.stat().st_dev == args.results.stat().st_dev:
         need += e.weights_left()
-    space = space_lines(e, free_space(scratch), need, OPTIONS)
+    space = space_lines(e, free_space(scratch), need, options(config))
     tell("\n".join([*report(config, e, notes), *space]))
 
 

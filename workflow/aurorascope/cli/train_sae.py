@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from aurorascope.activations.feed import StoreReader, open_feed
+from aurorascope.activations.feed import open_feed
+from aurorascope.activations.live import LiveReader, open_reader
 from aurorascope.backbone.device import make_repeatable, pick_device
 from aurorascope.blocks import BLOCK_IDS, BY_ID
 from aurorascope.config import Config
@@ -24,7 +25,11 @@ def run(args: argparse.Namespace, config: Config) -> None:
     """Train and export."""
     make_repeatable(config.compute.threads)
     device, block = pick_device(config.aurora.device), BY_ID[args.block]
-    feed = open_feed(StoreReader(args.manifest), device)
+    reader = open_reader(args.manifest, config, device)
+    feed = open_feed(reader, device)
     trained = train(feed, block, config.sae)
-    write_json(SaeFiles(args.results, block.id).provenance, provenance(device, config.compute.threads))
+    made = provenance(device, config.compute.threads)
+    if isinstance(reader, LiveReader) and reader.recomputed_on:
+        made["activations_recomputed_on"] = reader.recomputed_on
+    write_json(SaeFiles(args.results, block.id).provenance, made)
     export(config, block, trained, feed, args.results)

@@ -135,12 +135,14 @@ class Activations:
     """How activations reach the training.
 
     Attributes:
-        mode: "dump".
+        mode: "dump" or "live".
         dtype: stored precision, "float16" or "float32".
+        keep: keep the chunks of a block when all its consumers are done.
     """
 
     mode: str
     dtype: str
+    keep: bool
 
 
 @dataclass(frozen=True)

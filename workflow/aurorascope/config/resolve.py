@@ -169,6 +169,11 @@ def _check_combinations(config: dict[str, Any]) -> None:
             "config key aurora.embed_dim", "512, the width of the official checkpoint", str(aurora["embed_dim"]),
             "set aurora.embed_dim: 512",
         )
+    if config["activations"]["mode"] == "live" and config["sae"]["shuffle"] == "rows":
+        raise UserError(
+            "config key sae.shuffle", "snapshots, since activations.mode is live and no row is there to be drawn",
+            "rows", "set sae.shuffle: snapshots, or activations.mode: dump",
+        )
     bands = config["evaluation"]["lat_bands"]
     if bands != sorted(set(bands)):
         raise UserError("config key evaluation.lat_bands", "ascending edges", str(bands), "sort them")

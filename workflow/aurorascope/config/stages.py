@@ -57,6 +57,7 @@ NO_NUMBERS = (
     "aurora.checkpoint",
     "aurora.device",
     "activations.mode",
+    "activations.keep",
     "storage",
     "plan",
     "replace_results",

@@ -85,6 +85,7 @@ class Estimate:
     blocks: tuple[BlockCost, ...]
     epochs: int
     done: Done
+    is_live: bool
     aurora_parameters: int
     last_flop: int
 
@@ -158,7 +159,10 @@ def block_cost(config: Config, block: Block, grid: tuple[int, int], forward_flop
         parameters=flops.sae_parameters(width, latents),
         snapshot_bytes=stores.activation_bytes(tokens, width, dtype),
         stores={
-            split: stores.store_need(tokens, width, dtype, len(snapshots(config.cams, split)), split)
+            split: stores.store_need(
+                tokens, width, dtype, len(snapshots(config.cams, split)), split,
+                has_chunks=config.activations.mode == "dump",
+            )
             for split in SPLITS
         },
         forward_flop=forward_flop,
@@ -186,6 +190,7 @@ def estimate(config: Config, grid: tuple[int, int], done: Done | None = None) ->
         blocks=tuple(block_cost(config, BY_ID[name], grid, forward[name]) for name in config.block_ids),
         epochs=config.sae.epochs,
         done=done,
+        is_live=config.activations.mode == "live",
         aurora_parameters=flops.aurora_parameters(config.aurora.embed_dim),
         last_flop=forward[BLOCKS[-1].id],
     )

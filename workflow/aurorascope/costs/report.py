@@ -76,7 +76,8 @@ def _activations(config: Config, e: Estimate) -> list[str]:
     inodes = total([*needs.values(), e.days.zips, e.days.states]).inodes
     rows.append(("files and folders", f"{inodes:,}", "derived; inodes of stores and CAMS days"))
     rows.append(("stores", f"{2 * n_blocks}", f"derived; {_there(len(e.done.finished), 'finished stores')}"))
-    title = f"Activations ({config.activations.dtype}; the last three columns are of one block)"
+    kept = "live: no chunks are kept" if e.is_live else config.activations.dtype
+    title = f"Activations ({kept}; the last three columns are of one block)"
     return ["", title, *lines, *_section("", rows)[2:]]
 
 
@@ -119,12 +120,13 @@ def _stage(label: str, stage: Stage, config: Config, note: str = "") -> _Row:
 
 def _time(config: Config, e: Estimate) -> list[str]:
     found, plan = hours(e, config.plan), config.plan
+    source = "Aurora run" if e.is_live else "the store read"
     rows = [
         ("states", duration(found.states.disk), f"disk alone, at {plan.disk_mb_s:g} MB/s (plan.disk_mb_s)"),
         _stage("fill_activations", found.fill, config),
         _stage("or dump jobs", found.dumps, config),
-        _stage("training", found.train, config, "; the store read each epoch"),
-        _stage("… from memory", found.train_resident, config, "; read once"),
+        _stage("training", found.train, config, f"; {source} each epoch"),
+        _stage("… from memory", found.train_resident, config, f"; {source} once"),
         _stage("evaluation", found.evaluate, config),
     ]
     if config.cams.source == "ads":

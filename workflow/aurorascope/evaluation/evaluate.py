@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 
 from aurorascope.activations.feed import StoreReader, open_feed
+from aurorascope.activations.live import open_reader
 from aurorascope.blocks import BY_ID, LATENT_LEVELS
 from aurorascope.config.model import Config
 from aurorascope.config.stages import stage_digest
@@ -82,7 +83,7 @@ def evaluate(
     record = read_record(record_path, "sae")
     weights = record_path.with_suffix(".pt")
     check_file(weights, record["sha256"], record_path)
-    train, held_out = StoreReader(train_manifest), StoreReader(held_out_manifest)
+    train, held_out = StoreReader(train_manifest), open_reader(held_out_manifest, config, device)
     _check_belongs(record, train, held_out, record_path)
     split = read_record(states, "states")
     grid = token_grid(BY_ID[record["block"]], split["latitude"], split["longitude"])

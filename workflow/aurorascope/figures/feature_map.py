@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from aurorascope.activations.feed import ResidentFeed, StoreReader, StreamFeed, open_feed
+from aurorascope.activations.feed import ResidentFeed, StreamFeed, open_feed
+from aurorascope.activations.live import open_reader
 from aurorascope.backbone.static import load_static, static_path
 from aurorascope.blocks import BY_ID, LATENT_LEVELS
+from aurorascope.config.model import Config
 from aurorascope.figures import style
 from aurorascope.files import check_file, read_record
 from aurorascope.sae.aurora_sae import AuroraSAE
@@ -45,7 +47,9 @@ def _edges(centres: np.ndarray, cells: np.ndarray, step: float) -> np.ndarray:
     return np.append(centres - half, centres[-1] + half[-1])
 
 
-def draw_feature(sae_record: Path, manifest: Path, states: Path, static_record: Path, png: Path) -> None:
+def draw_feature(
+    config: Config, sae_record: Path, manifest: Path, states: Path, static_record: Path, png: Path
+) -> None:
     """Draw one feature of one SAE on its most active latent level at the first held-out snapshot.
 
     Raises:
@@ -56,7 +60,7 @@ def draw_feature(sae_record: Path, manifest: Path, states: Path, static_record: 
     check_file(weights, record["sha256"], sae_record)
     split = read_record(states, "states")
     grid = token_grid(BY_ID[record["block"]], split["latitude"], split["longitude"])
-    reader = StoreReader(manifest)
+    reader = open_reader(manifest, config)
     feed = open_feed(reader, torch.device("cpu"))
     sae = AuroraSAE.from_file(str(weights))
     with torch.inference_mode():

@@ -1,0 +1,134 @@
+"""`snakemake -c1 verify` names everything that is damaged, with the command that makes it again, and changes nothing."""
+
+import json
+import os
+import shutil
+
+import pytest
+from aurorascope.backbone.model import checkpoint_path
+from aurorascope.backbone.static import static_path
+from aurorascope.cli.verify import BESIDE
+from aurorascope.costs.words import size
+
+from tests.workflow.project import BLOCKS
+
+pytestmark = pytest.mark.slow
+STORES = 2 * len(BLOCKS)
+YEAR = ("--configfile", "workflow/config/cams-year.yaml")
+
+
+def flip(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    path.write_bytes(data)
+
+
+def verify(project, *words, ok=True):
+    """Its lines, without Snakemake's own, which go to stderr, and the last line that a user reads."""
+    done = project.run("-c1", "verify", *words)
+    assert (done.returncode == 0) is ok, done.stderr[-3000:]
+    return done.stdout.splitlines(), done.stderr.strip().splitlines()[-1]
+
+
+def summary(lines, **states):
+    counts = {"in order": STORES - sum(states.values()), "live": 0, "dropped": 0, "unfinished": 0, "damaged": 0, **states}
+    return lines[-2].startswith(f"{STORES} stores: {', '.join(f'{n} {state}' for state, n in counts.items())}; ")
+
+
+def times(project):
+    """When each result was changed, the log of this verb and what Snakemake keeps apart."""
+    found = {path: os.lstat(path).st_mtime_ns for path in project.result(".").rglob("*") if path.is_file()}
+    return {path: time for path, time in found.items() if path.name != "verify.log"}
+
+
+def test_a_whole_suite_is_in_order(finished):
+    """Two lines of summary, every byte of the stores counted, nothing written but the log, nothing planned."""
+    before = times(finished)
+    lines, _ = verify(finished)
+    assert len(lines) == 2 and summary(lines)
+    assert f"{len(BLOCKS)} SAEs, 1 checkpoint, 1 static fields, 6 days of states: 0 damaged." == lines[1]
+    assert times(finished) == before
+    assert lines[0] in finished.result("logs/verify.log").read_text()
+    assert not finished.planned()
+    sizes = [file["size"] for m in finished.result("scratch/activations").glob("*/*/manifest.json")
+             for file in json.loads(m.read_text())["files"].values()]  # fmt: skip
+    assert f"; {size(sum(sizes))} read in " in lines[0]
+
+
+def test_every_damage_is_named_and_the_commands_mend_it(finished):
+    """Bits in a chunk, a label and a manifest, a lost file: one line and one command each; then all is well again."""
+    stores = finished.result("scratch/activations")
+    flip(stores / BLOCKS[0] / "train" / "store.zarr/activation/c/1/0/0/0/0")
+    (stores / BLOCKS[0] / "train" / "store.zarr/activation/c/2/0/0/0/0").unlink()
+    flip(stores / BLOCKS[1] / "held_out" / "store.zarr/lat/c/0")
+    flip(stores / BLOCKS[2] / "train" / "manifest.json")
+    (stores / BLOCKS[3] / "held_out" / "moments.safetensors").unlink()
+    lines, last = verify(finished, ok=False)
+    assert summary(lines, damaged=4) and len(lines) == 6
+    for line, (block, split, n) in zip(
+        lines, [(BLOCKS[0], "train", "2 files"), (BLOCKS[1], "held_out", "1 file"), (BLOCKS[2], "train", "1 file"),
+                (BLOCKS[3], "held_out", "1 file")], strict=False,
+    ):  # fmt: skip
+        folder = f"results/scratch/activations/{block}/{split}"
+        assert line.startswith(f"{folder}: damaged, {n}: ") and f"snakemake {folder}/manifest.json" in line
+    assert last.startswith("verify: ") and "found 4 damaged" in last and last.count("snakemake ") == 3
+    pairs = [(BLOCKS[0], "train"), (BLOCKS[1], "held_out"), (BLOCKS[2], "train"), (BLOCKS[3], "held_out")]
+    targets = [f"results/scratch/activations/{block}/{split}/manifest.json" for block, split in pairs]
+    for target in targets:
+        (finished.path / target).unlink()
+    finished.make(*targets)
+    lines, _ = verify(finished)
+    assert summary(lines)
+
+
+def test_what_stands_beside_the_stores_is_verified(finished):
+    """A weight file, its golden vectors, the checkpoint, the static fields and a state: each is named."""
+    sae = finished.result(f"saes/sae_{BLOCKS[1]}.pt")
+    flip(sae)
+    finished.result(f"saes/golden/{BLOCKS[2]}.safetensors").unlink()
+    flip(finished.result("scratch/checkpoint/aurora.ckpt"))
+    flip(finished.result("scratch/static/static.nc"))
+    (chunk, *_) = sorted(finished.result("scratch/cams/2022-06-02.zarr/go3/c").rglob("0"), key=lambda p: not p.is_file())
+    flip(chunk)
+    lines, last = verify(finished, ok=False)
+    assert lines[-1].endswith("days of states: 5 damaged.")
+    for name in (sae.name, "golden", "aurora.ckpt", "static.nc", "2022-06-02.zarr"):
+        (line,) = [line for line in lines if name in line]
+        assert "Next: rm -f results/" in line or "Next: rm " in line
+    assert "2 more commands" in last
+
+
+def test_live_dropped_and_unfinished_stores_are_not_damaged(finished):
+    """Chunks absent on purpose and a store still being made are counted apart; a stray file is only noted."""
+    stores = finished.result("scratch/activations")
+    for block, why in zip(BLOCKS, ("live", "dropped"), strict=False):
+        shutil.rmtree(stores / block / "train" / "store.zarr" / "activation" / "c")
+        (stores / block / "train" / "absent.json").write_text(json.dumps({"kind": "absent", "why": why}))
+    (stores / BLOCKS[2] / "train" / "manifest.json").unlink()
+    (stores / BLOCKS[3] / "train" / "store.zarr" / "notes.txt").write_text("mine")
+    lines, _ = verify(finished)
+    assert summary(lines, live=1, dropped=1, unfinished=1)
+    assert f"{BLOCKS[2]}/train: unfinished" in lines[0] and "also holds store.zarr/notes.txt" in lines[1]
+    (stores / BLOCKS[0] / "train" / "absent.json").unlink()
+    lines, _ = verify(finished, ok=False)
+    assert summary(lines, dropped=1, unfinished=1, damaged=1)
+    assert "no such file" in lines[0]
+
+
+def test_another_runs_folder_is_verified_and_stays_its_own(finished, tmp_path):
+    """Whatever the configuration says, and also a bare folder, which stays anyone's."""
+    before = finished.result("run.json").read_bytes()
+    lines, _ = verify(finished, *YEAR)
+    assert summary(lines)
+    assert finished.result("run.json").read_bytes() == before
+    assert not finished.planned()
+    shutil.rmtree(finished.result("."))
+    lines, _ = verify(finished)
+    assert lines[0].startswith("0 stores: ") and lines[1].startswith("0 SAEs, ")
+    assert not finished.result("run.json").exists()
+
+
+def test_files_beside_records_are_where_they_are_made(tmp_path):
+    """The names that verify looks for are those that the checkpoint and the statics are written under."""
+    assert checkpoint_path(tmp_path / "checkpoint.json").name == BESIDE["checkpoint"]
+    assert static_path(tmp_path / "static.json").name == BESIDE["static"]

@@ -1,0 +1,138 @@
+"""Snapshots without chunks: Aurora computes them again, and they are the same bytes or they are refused.
+
+A store whose folder says that its chunks are absent on purpose (`live`, or deleted once nobody needed them) still has its
+manifest with the digest of every chunk. A recomputed snapshot goes through the same encoding and is compared with that
+digest; only where another kind of device computed the store are moments compared instead.
+"""
+
+import logging
+from pathlib import Path
+
+import google_crc32c
+import numpy as np
+import torch
+from safetensors.numpy import load_file
+
+from aurorascope.activations import moments
+from aurorascope.activations.encode import Encoded, encode
+from aurorascope.activations.feed import StoreReader
+from aurorascope.backbone.batch import snapshot_batch
+from aurorascope.backbone.device import pick_device
+from aurorascope.backbone.hooks import run_to_blocks
+from aurorascope.backbone.model import load_model
+from aurorascope.backbone.static import load_static
+from aurorascope.blocks import BY_ID
+from aurorascope.config.model import Config
+from aurorascope.config.stages import stage_digest
+from aurorascope.errors import UserError
+from aurorascope.files import sha256_bytes
+from aurorascope.provenance import device_name, read_provenance
+
+_LOG = logging.getLogger(__name__)
+# Between kinds of devices, activations differ by their rounding (about 1e-5 of a channel's spread in float32).
+_RTOL = 1e-3
+
+
+def open_reader(manifest_path: Path, config: Config, device: torch.device | None = None) -> StoreReader:
+    """The reader that a store needs: of its chunks, or of Aurora where they are absent on purpose.
+
+    Args:
+        manifest_path: `results/scratch/activations/<block>/<split>/manifest.json`.
+        config: the configuration that the store was made with.
+        device: where Aurora runs, if it must; None for the configured one.
+
+    Raises:
+        UserError: the store is damaged, or of another configuration.
+    """
+    reader = StoreReader(manifest_path)
+    if not reader.paths.absent.is_file():
+        return reader
+    return LiveReader(manifest_path, config, pick_device(config.aurora.device) if device is None else device)
+
+
+class LiveReader(StoreReader):
+    """A store's snapshots from Aurora.
+
+    Attributes:
+        recomputed_on: the device, where it is of another kind than the one that the store was computed on; else None.
+    """
+
+    parallel = False
+
+    def __init__(self, manifest_path: Path, config: Config, device: torch.device) -> None:
+        super().__init__(manifest_path)
+        self._config, self._device = config, device
+        self._scratch = manifest_path.parents[3]
+        self._block = BY_ID[self.manifest["block"]]
+        self._model, self._static = None, None
+        found, expected = stage_digest(config, "dump_activations"), self.manifest["config_sha256"]
+        if found != expected:
+            raise UserError(
+                manifest_path, f"a store of this configuration's dump keys, {found}", expected,
+                self.paths.rebuild_command(),
+            )  # fmt: skip
+        made_on = read_provenance(self.paths.provenance).get("device")
+        self.recomputed_on = None if made_on in (None, device_name(device)) else device_name(device)
+        if self.recomputed_on:
+            _LOG.warning(
+                "%s was computed on %s and is recomputed on %s: its snapshots are compared by moments, not by digest.",
+                self.paths.folder, made_on, self.recomputed_on,
+            )
+
+    def _tokens(self, index: int) -> np.ndarray:
+        """The block's output at one snapshot, (n_tokens, d) float32."""
+        if self._model is None:
+            record = self._scratch / "checkpoint" / "checkpoint.json"
+            self._model = load_model(record, autocast=self._config.aurora.autocast, device=self._device)
+            self._static = load_static(self._scratch / "static" / "static.json")
+        snapshot, received = self.manifest["snapshots"][index], []
+        batch = snapshot_batch(self._scratch, snapshot["time"], snapshot["previous"], self._static)
+        run_to_blocks(
+            self._model, batch.to(self._device), [self._block], lambda _, tokens_nd: received.append(tokens_nd.cpu())
+        )
+        return received[0].numpy()
+
+    def stored(self, index: int) -> np.ndarray:
+        """Stored values of one snapshot, (n_tokens, d), computed again.
+
+        Raises:
+            UserError: they are not what the manifest says.
+        """
+        tokens_nd = self._tokens(index)
+        if self.recomputed_on:
+            return self._compared_by_moments(tokens_nd, index)
+        encoded = encode(tokens_nd, self.manifest["dtype"])
+        expected = self.manifest["snapshots"][index]["sha256"]
+        found = _chunk_digest(encoded)
+        if found != expected:
+            self._refuse(index, f"sha256 {expected}", f"sha256 {found}")
+        return encoded.stored
+
+    def _compared_by_moments(self, tokens_nd: np.ndarray, index: int) -> np.ndarray:
+        """The values about the store's own offset and scale, if their moments are those of the store."""
+        snapshot = self.manifest["snapshots"][index]
+        path = self.paths.part(snapshot["time"])
+        if not path.is_file():
+            self._refuse(index, f"its moments in {path}", "no such file")
+        part = load_file(path)
+        found, n = moments.of_tokens(tokens_nd), len(tokens_nd)
+        spread = np.sqrt(part["m2"] / n)
+        floor = np.finfo(np.float32).eps * (1 + np.abs(part["mean"]))
+        shift = np.abs(found.mean - part["mean"]) / (spread + floor)
+        stretch = np.abs(np.sqrt(found.m2 / n) - spread) / (spread + floor)
+        worst = float(max(shift.max(), stretch.max()))
+        if not worst <= _RTOL:
+            self._refuse(index, f"channel means and spreads within {_RTOL:g} of the store's", f"{worst:.2g} away")
+        return ((tokens_nd - self.offset[index]) / self.scale[index]).astype(self.manifest["dtype"])
+
+    def _refuse(self, index: int, expected: str, found: str) -> None:
+        time = self.manifest["snapshots"][index]["time"]
+        raise UserError(
+            f"{self.paths.folder}, the recomputed snapshot of {time}", expected, found, self.paths.rebuild_command()
+        )
+
+
+def _chunk_digest(encoded: Encoded) -> str:
+    """sha256 of the chunk file that would hold these values."""
+    raw = np.ascontiguousarray(encoded.stored, encoded.stored.dtype.newbyteorder("<")).tobytes()
+    return sha256_bytes(raw + google_crc32c.value(raw).to_bytes(4, "little"))

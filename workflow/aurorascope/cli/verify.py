@@ -1,0 +1,128 @@
+"""Compare all that lies under results with the digests of its records: stores, SAEs, checkpoint, statics, states.
+
+Only looks, at whichever run the folder holds. Prints a line for each thing that is not in order and a summary.
+"""
+
+import argparse
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from aurorascope.activations.scrub import STATES, Finding, Store, find_stores, scrub
+from aurorascope.config import Config
+from aurorascope.costs.words import size
+from aurorascope.errors import UserError
+from aurorascope.files import check_file, read_record
+from aurorascope.progress import Progress, tell
+
+_MOST_THREADS = 4
+# What `backbone` calls the files of these records; importing it takes seconds.
+BESIDE = {"checkpoint": "aurora.ckpt", "static": "static.nc"}
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}\.json")
+_SHOWN = 3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    parser.add_argument("--results", required=True, type=Path, help="the results folder")
+
+
+def run(args: argparse.Namespace, config: Config) -> None:
+    """Verify.
+
+    Raises:
+        UserError: something is damaged; the message ends with the commands that make it again.
+    """
+    start, damage = time.monotonic(), []
+    stores = find_stores(args.results / "scratch")
+    damage += _verify_stores(stores, start)
+    damage += _verify_records(list(_records(args.results)))
+    if damage:
+        fixes = list(dict.fromkeys(error.fix for error in damage))
+        more = f" … and {len(fixes) - _SHOWN} more commands, in the lines above" if len(fixes) > _SHOWN else ""
+        raise UserError(
+            args.results, "files that are what their records say", f"{len(damage)} damaged (the lines above)",
+            "; then ".join(fixes[:_SHOWN]) + more,
+        )  # fmt: skip
+
+
+def _verify_stores(stores: list[Store], start: float) -> list[UserError]:
+    """Scrub and report; returns one error a damaged store."""
+    progress = Progress("Verifying activations", sum(len(store.todo) for store in stores), "file")
+    states, damage, n_bytes = Counter(), [], 0
+
+    def step(n: int) -> None:
+        nonlocal n_bytes
+        n_bytes += n
+        progress.step(f"{size(n_bytes)} read")
+
+    with ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1)) as threads:
+        for store in stores:
+            finding = scrub(store, threads, step)
+            states[finding.state] += 1
+            damage += finding.errors[:1]
+            for line in _lines(finding):
+                tell(line)
+    progress.close()
+    tell(f"{len(stores)} stores: {', '.join(f'{states[state]} {state}' for state in STATES)}; "
+         f"{size(n_bytes)} read in {time.monotonic() - start:.1f} s.")  # fmt: skip
+    return damage
+
+
+def _lines(finding: Finding) -> Iterator[str]:
+    """What to say of one store; nothing where it is in order."""
+    if finding.state == "damaged":
+        n = len(finding.errors)
+        yield f"{finding.folder}: damaged, {n} file{'s' if n > 1 else ''}: {finding.errors[0].one_line()}"
+    elif finding.state == "unfinished":
+        yield f"{finding.folder}: unfinished, it has no manifest.json yet."
+    if finding.extra:
+        more = f" and {len(finding.extra) - _SHOWN} more" if len(finding.extra) > _SHOWN else ""
+        yield f"{finding.folder}: also holds {', '.join(finding.extra[:_SHOWN])}{more}, no part of the store."
+
+
+def _records(results: Path) -> Iterator[tuple[str, Path]]:
+    """Kind and path of the other records that are there."""
+    yield from (("sae", path) for path in sorted((results / "saes").glob("sae_*.json")))
+    for kind in BESIDE:
+        path = results / "scratch" / kind / f"{kind}.json"
+        if path.is_file():
+            yield kind, path
+    days = (results / "scratch" / "cams").glob("*.json")
+    yield from (("cams_day", path) for path in sorted(days) if _DAY.fullmatch(path.name))
+
+
+def _verify_records(records: list[tuple[str, Path]]) -> list[UserError]:
+    """Check and report what each record stands for; returns one error a damaged one."""
+    progress, damage = Progress("Verifying records", len(records), "record"), []
+    for kind, path in records:
+        try:
+            _verify_record(kind, path)
+        except UserError as error:
+            damage.append(error)
+            tell(error.one_line())
+        progress.step()
+    progress.close()
+    kinds = Counter(kind for kind, _ in records)
+    words = {"sae": "SAEs", "checkpoint": "checkpoint", "static": "static fields", "cams_day": "days of states"}
+    tell(f"{', '.join(f'{kinds[kind]} {word}' for kind, word in words.items())}: {len(damage)} damaged.")
+    return damage
+
+
+def _verify_record(kind: str, path: Path) -> None:
+    record = read_record(path, kind)
+    if kind == "sae":
+        check_file(path.with_suffix(".pt"), record["sha256"], path)
+        for name, digest in record["files"].items():
+            check_file(path.parents[1] / name, digest, path)
+    elif kind == "cams_day":
+        # Imported only where there are states: xarray costs a second.
+        from aurorascope.cams.states import verify_states
+
+        verify_states(path.with_suffix(".zarr"), record["states"])
+    else:
+        check_file(path.with_name(BESIDE[kind]), record["sha256"], path)
