@@ -2,7 +2,7 @@
 
     python benchmarks/writer.py [--snapshots 6] [--rounds 5] [--scale 1] [--folder DIR]
 
-For each width with the real model's token count, in turn and several rounds: the bytes written plainly; the writer's
+For widths and token counts of the real model, in turn and several rounds: the bytes written plainly; the writer's
 encoding, digest, checksum, write and fsync, without moments, one snapshot after the other and through two threads; the
 whole `StoreWriter.add`, moments and parts included, in the same two ways; and what naive writers do: cast to float16,
 copy row by row into a reservoir, write that through zarr. A table of the steps of one `add` follows.
@@ -35,7 +35,8 @@ from aurorascope.files import sha256_bytes  # noqa: E402
 from aurorascope.tokens import TokenGrid, token_grid  # noqa: E402
 from tiny import claim  # noqa: E402
 
-WIDTHS = {512: "encoder_s0_b0", 1024: "encoder_s1_b0", 2048: "encoder_s2_b0"}
+# Width, and a block with the number of tokens: those of the real model, and its first width with a quarter of the tokens.
+CASES = ((512, "encoder_s0_b0"), (512, "encoder_s1_b0"), (1024, "encoder_s1_b0"), (2048, "encoder_s2_b0"))
 
 
 def _tokens(n: int, d: int) -> np.ndarray:
@@ -80,9 +81,9 @@ def _clear(folder: Path) -> None:
 class _Case:
     """One width: its tokens, and the ways to write a number of snapshots of them."""
 
-    def __init__(self, folder: Path, width: int, scale: int, n_snapshots: int) -> None:
+    def __init__(self, folder: Path, width: int, block: str, scale: int, n_snapshots: int) -> None:
         lat, lon = np.linspace(90, -90, 451 // scale), np.linspace(0, 360, 900 // scale, endpoint=False)
-        self.block = WIDTHS[width]
+        self.block = block
         self.grid: TokenGrid = token_grid(BY_ID[self.block], lat, lon)
         self.width, self.n, self.folder = width, n_snapshots, folder
         self.tokens_nd = _tokens(self.grid.n_tokens, width)
@@ -179,9 +180,9 @@ def main() -> None:
     torch.set_num_threads(1)
     print("| width, tokens | way | median GB/s | range | times plain | CPU s a GB |\n|---|---|---|---|---|---|")
     steps = {}
-    for width in WIDTHS:
+    for width, block in CASES:
         with tempfile.TemporaryDirectory(dir=options.folder) as name:
-            case = _Case(Path(name), width, options.scale, options.snapshots)
+            case = _Case(Path(name), width, block, options.scale, options.snapshots)
             rates: dict[str, list[float]] = {way: [] for way in case.ways()}
             cpu: dict[str, list[float]] = {way: [] for way in case.ways()}
             for _ in range(options.rounds):
@@ -196,8 +197,8 @@ def main() -> None:
                 print(f"| {width}, {case.grid.n_tokens:,} | {label} | {statistics.median(found):.2f} "
                       f"| {min(found):.2f} to {max(found):.2f} | {ratio:.2f} | {statistics.median(cpu[way]):.2f} |",
                       flush=True)  # fmt: skip
-            steps[width] = _steps(case)
-    print("\n| ms of one snapshot, each step alone | " + " | ".join(map(str, steps)) + " |")
+            steps[f"{width}, {case.grid.n_tokens:,}"] = _steps(case)
+    print("\n| ms of one snapshot, each step alone | " + " | ".join(steps) + " |")
     print("|---|" + "---|" * len(steps))
     for step in next(iter(steps.values())):
         print(f"| {step} | " + " | ".join(f"{1e3 * found[step]:.0f}" for found in steps.values()) + " |")
