@@ -17,7 +17,6 @@ from aurorascope.activations import moments
 from aurorascope.activations.encode import Encoded, encode
 from aurorascope.activations.feed import StoreReader
 from aurorascope.backbone.batch import snapshot_batch
-from aurorascope.backbone.device import pick_device
 from aurorascope.backbone.hooks import run_to_blocks
 from aurorascope.backbone.model import load_model
 from aurorascope.backbone.static import load_static
@@ -31,23 +30,6 @@ from aurorascope.provenance import device_name, read_provenance
 _LOG = logging.getLogger(__name__)
 # Between kinds of devices, activations differ by their rounding (about 1e-5 of a channel's spread in float32).
 _RTOL = 1e-3
-
-
-def open_reader(manifest_path: Path, config: Config, device: torch.device | None = None) -> StoreReader:
-    """The reader that a store needs: of its chunks, or of Aurora where they are absent on purpose.
-
-    Args:
-        manifest_path: `results/scratch/activations/<block>/<split>/manifest.json`.
-        config: the configuration that the store was made with.
-        device: where Aurora runs, if it must; None for the configured one.
-
-    Raises:
-        UserError: the store is damaged, or of another configuration.
-    """
-    reader = StoreReader(manifest_path)
-    if not reader.paths.absent.is_file():
-        return reader
-    return LiveReader(manifest_path, config, pick_device(config.aurora.device) if device is None else device)
 
 
 class LiveReader(StoreReader):

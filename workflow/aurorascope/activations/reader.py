@@ -51,12 +51,14 @@ class StoreReader:
         offset: (n_snapshots, d) float32, channel mean of each snapshot.
         scale: (n_snapshots, d) float32, power-of-two scale; `stored * scale + offset` decodes.
         parallel: whether `stored` may be called from several threads at once.
+        recomputed_on: the kind of device that computes the snapshots again, where it is not the store's; else None.
 
     Raises:
         UserError: the manifest or a label is damaged, or the store is not the one claimed.
     """
 
     parallel = True
+    recomputed_on: str | None = None
 
     def __init__(self, manifest_path: Path, claim: dict[str, Any] | None = None) -> None:
         self.paths = StorePaths(manifest_path.parent)
@@ -152,7 +154,7 @@ class StoreReader:
             return missing(path, self.paths.rebuild_command())
         return UserError(
             path, "a chunk of activations", f"none, on purpose: {self.paths.absent} says {why}",
-            f"read them through Aurora (activations.live.open_reader), or rm -f {self.paths.absent}; "
+            f"read them through Aurora (activations.opening.open_reader), or rm -f {self.paths.absent}; "
             + self.paths.rebuild_command(),
         )  # fmt: skip
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from aurorascope.activations.feed import open_feed
-from aurorascope.activations.live import LiveReader, open_reader
+from aurorascope.activations.opening import open_reader
 from aurorascope.backbone.device import make_repeatable, pick_device
 from aurorascope.blocks import BLOCK_IDS, BY_ID
 from aurorascope.config import Config
@@ -29,7 +29,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
     feed = open_feed(reader, device)
     trained = train(feed, block, config.sae)
     made = provenance(device, config.compute.threads)
-    if isinstance(reader, LiveReader) and reader.recomputed_on:
+    if reader.recomputed_on:
         made["activations_recomputed_on"] = reader.recomputed_on
     write_json(SaeFiles(args.results, block.id).provenance, made)
     export(config, block, trained, feed, args.results)

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from aurorascope.activations.feed import StoreReader, open_feed
-from aurorascope.activations.live import open_reader
+from aurorascope.activations.opening import open_reader
 from aurorascope.blocks import BY_ID, LATENT_LEVELS
 from aurorascope.config.model import Config
 from aurorascope.config.stages import stage_digest

@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 
 from aurorascope.activations.feed import ResidentFeed, StreamFeed, open_feed
-from aurorascope.activations.live import open_reader
+from aurorascope.activations.opening import open_reader
 from aurorascope.backbone.static import load_static, static_path
 from aurorascope.blocks import BY_ID, LATENT_LEVELS
 from aurorascope.config.model import Config

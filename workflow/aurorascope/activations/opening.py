@@ -1,0 +1,29 @@
+"""Open a store with the reader that it needs."""
+
+from pathlib import Path
+
+import torch
+
+from aurorascope.activations.reader import StoreReader
+from aurorascope.config.model import Config
+
+
+def open_reader(manifest_path: Path, config: Config, device: torch.device | None = None) -> StoreReader:
+    """The reader of a store's chunks, or of Aurora where they are absent on purpose.
+
+    Args:
+        manifest_path: `results/scratch/activations/<block>/<split>/manifest.json`.
+        config: the configuration that the store was made with.
+        device: where Aurora runs, if it must; None for the configured one.
+
+    Raises:
+        UserError: the store is damaged, or of another configuration.
+    """
+    reader = StoreReader(manifest_path)
+    if not reader.paths.absent.is_file():
+        return reader
+    # Imported only where snapshots must be computed again: Aurora costs 6 s and 1 GB.
+    from aurorascope.activations.live import LiveReader
+    from aurorascope.backbone.device import pick_device
+
+    return LiveReader(manifest_path, config, pick_device(config.aurora.device) if device is None else device)
