@@ -10,6 +10,8 @@ from aurorascope.cams.demo import write_demo_day
 from aurorascope.cams.grid import regular_grid
 from aurorascope.cams.variables import LEVELS
 
+from tests.cams.ads_run import AdsRun
+from tests.cams.ads_server import AdsServer
 from tests.cams.made import DATE, make
 
 HOURS = (0, 12)
@@ -77,3 +79,16 @@ def two_days(tmp_path_factory):
 @pytest.fixture
 def days(two_days, tmp_path):
     return Path(shutil.copytree(two_days, tmp_path / "cams"))
+
+
+@pytest.fixture
+def server():
+    """A stand-in of the data store."""
+    with AdsServer() as server:
+        yield server
+
+
+@pytest.fixture
+def run(tmp_path, server):
+    """A folder in which days are downloaded from the stand-in."""
+    return AdsRun(tmp_path, server)

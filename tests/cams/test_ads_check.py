@@ -5,21 +5,9 @@ import stat
 
 import pytest
 
-from tests.cams.ads_run import AdsRun
-from tests.cams.ads_server import FOREVER, AdsServer
+from tests.cams.ads_server import FOREVER
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def server():
-    with AdsServer() as server:
-        yield server
-
-
-@pytest.fixture
-def run(tmp_path, server):
-    return AdsRun(tmp_path, server)
 
 
 def check(run, **environment):

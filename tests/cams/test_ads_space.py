@@ -5,22 +5,9 @@ import sys
 
 import pytest
 
-from tests.cams.ads_run import AdsRun
 from tests.cams.ads_scenarios import DAY
-from tests.cams.ads_server import AdsServer
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def server():
-    with AdsServer() as server:
-        yield server
-
-
-@pytest.fixture
-def run(tmp_path, server):
-    return AdsRun(tmp_path, server)
 
 
 def shell(run, before, *wrapper):
