@@ -142,15 +142,15 @@ def test_abandoned_chunk_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == [] and not writer._thread.is_alive()
 
 
-def test_bytes_are_those_of_the_first_version(tmp_path):
-    """sha256 of the files of fixed stores, as they were when every step took whole arrays: speed changes no byte."""
+def test_stored_bytes_are_those_of_the_first_version(tmp_path):
+    """sha256 of the zarr groups of fixed stores, as they were when every step took whole arrays: speed changes no byte."""
     expected = {
-        ("encoder_s2_b0", "float16"): "5d4ffe2561fa46e17b330634162598ec3ee3d62cad07c65c746d53293fd84c11",
-        ("encoder_s0_b0", "float32"): "968cc5462602d6e27a7f73e78ee124a6a700a163c5eda62d5ce416143bc71480",
+        ("encoder_s2_b0", "float16"): "d2a0ca4d167fb822cb650dd0a2d200c64ad367a12d593486aa5b82c6f9e9e0b6",
+        ("encoder_s0_b0", "float32"): "eca53fcd2d27f7a9ea6b3dfdc6a0382c33e64ee56dadb7604dc493608f96ecf6",
     }
     for (block, dtype), digest in expected.items():
         make_store(tmp_path / dtype, claim(DAYS, block, dtype=dtype))
-        files = {name: data for name, data in content_of(tmp_path / dtype).items() if not name.endswith(".json")}
+        files = {name: data for name, data in content_of(tmp_path / dtype).items() if name.startswith("store.zarr")}
         assert hashlib.sha256(b"".join(data for _, data in sorted(files.items()))).hexdigest() == digest, (block, dtype)
 
 
@@ -214,13 +214,32 @@ def test_moments_by_blocks_of_rows_have_the_bits_of_whole_arrays(shape, monkeypa
     """Rows are added one after the other, so that neither the block's size nor the moment of a change shows."""
     values = (np.random.default_rng(1).standard_normal(shape) * 3 + 100).astype(np.float32)
     wide = values.astype(np.float64)
-    mean = wide.mean(axis=0)
+    shift = wide.mean(axis=0).astype(np.float32).astype(np.float64)
+    delta = (wide - shift).sum(axis=0) / len(wide)
     for block_values in (1, 1000, 1 << 16, 1 << 30):
         monkeypatch.setattr(rows, "_BLOCK_VALUES", block_values)
         found = moments.of_tokens(values)
         assert found.n == len(values)
-        np.testing.assert_array_equal(found.mean, mean)
-        np.testing.assert_array_equal(found.m2, np.square(wide - mean).sum(axis=0))
+        np.testing.assert_array_equal(found.mean, shift + delta)
+        np.testing.assert_array_equal(found.m2, np.square(wide - shift).sum(axis=0) - len(wide) * delta**2)
+    np.testing.assert_allclose(found.mean, wide.mean(axis=0), rtol=1e-14)
+    np.testing.assert_allclose(found.m2, np.square(wide - wide.mean(axis=0)).sum(axis=0), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e25])
+@pytest.mark.parametrize("mean", [0.0, 1e4])
+def test_moments_and_loss_hold_at_any_scale(scale, mean):
+    """Means 1e4 times the spread cost m2 nothing, and squares beyond float32's range are not lost."""
+    values = ((np.random.default_rng(2).standard_normal((700, 12)) + mean) * scale).astype(np.float32)
+    wide = values.astype(np.float64)
+    found = moments.TokenMoments(len(values), wide.mean(0).astype(np.float32))
+    for part in rows.row_blocks(*values.shape):
+        found.see(part, values[part])
+    np.testing.assert_allclose(found.result().m2, np.square(wide - wide.mean(0)).sum(0), rtol=1e-9)
+    np.testing.assert_allclose(found.norms_n, np.linalg.norm(wide, axis=1), rtol=1e-6)
+    encoded = encode(values, "float16")
+    error = np.square(encoded.decode().astype(np.float64) - wide).sum()
+    assert encoded.loss == pytest.approx(error / np.square(wide - wide.mean(0)).sum(), rel=1e-3)
 
 
 def test_parts_hold_what_the_manifest_says(finished):

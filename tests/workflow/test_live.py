@@ -1,6 +1,9 @@
 """Activations that are not kept: computed again by whoever needs them, the same bytes, and nothing retrains."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 from aurorascope.cams.states import open_states, write_states
@@ -37,6 +40,22 @@ def test_live_and_dumped_suites_are_the_same(live, suite):
         for split in ("train", "held_out"):
             name = f"scratch/activations/{block}/{split}/manifest.json"
             assert live.result(name).read_bytes() == suite.result(name).read_bytes(), name
+
+
+@pytest.mark.soak
+def test_live_and_dumped_saes_of_every_stage_are_the_same(checkpoint_project, tmp_path):
+    """One block a stage, dumped and live: the same weights, by sha256."""
+    blocks = [f"{component}_s{stage}_b3" for component in ("encoder", "decoder") for stage in range(3)]
+    hashes = []
+    for mode in ("dump", "live"):
+        project = checkpoint_project.copy(tmp_path / mode)
+        project.configure({**tiny_config(), "activations": {"mode": mode}, "blocks": blocks})
+        project.make("fill_activations", cores=1)
+        project.make(*(f"results/saes/sae_{block}.pt" for block in blocks))
+        assert all(bool(chunks(project, block)) == (mode == "dump") for block in blocks)
+        hashes.append(project.hashes())
+    assert set(hashes[0]) == set(blocks) and hashes[0] == hashes[1]
+    print(hashes[0])
 
 
 def test_another_mode_makes_nothing_look_out_of_date(live):
@@ -133,3 +152,22 @@ def test_a_dropped_store_can_be_had_back(dropped, suite):
 def test_rows_across_the_year_need_the_year(suite):
     line = suite.fail("--config", "activations={mode: live}", "sae={shuffle: rows}")
     assert "sae.shuffle" in line and "activations.mode" in line
+
+
+def test_a_store_of_another_precision_is_refused_by_hand_too(suite, tmp_path):
+    """The verb run without Snakemake, with a configuration that the store was not made with."""
+    project = suite.copy(tmp_path / "project")
+    project.configure(tiny_config(activations__dtype="float32"))
+    project.planned()
+    config = max((project.path / ".snakemake/aurorascope").glob("config-*.json"), key=lambda path: path.stat().st_mtime)
+    manifest = f"results/scratch/activations/{BLOCKS[1]}/train/manifest.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "aurorascope", "train_sae", "--block", BLOCKS[1], "--manifest", manifest,
+         "--results", "results"],
+        cwd=project.path, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(project.path / "workflow"), "AURORASCOPE_CONFIG": str(config)},
+    )  # fmt: skip
+    assert done.returncode == 1
+    line = done.stderr.strip().splitlines()[-1]
+    assert manifest in line and "expected" in line and f"rm -f {manifest} && snakemake" in line
+    assert project.hashes() == suite.hashes()

@@ -170,18 +170,15 @@ class _Encoder:
         self._inverse = torch.from_numpy(1 / channels.scale)
         self._decode = _Decoder(channels.offset, channels.scale)
         shape = rows_per_block(len(channels.offset)), len(channels.offset)
-        self._work, self._wide = torch.empty(shape), torch.empty(shape, dtype=torch.float64)
+        self._work = torch.empty(shape)
         self._error = self._spread = 0.0
-
-    def _squares(self, values_rd: torch.Tensor) -> float:
-        return sum_of_squares(self._wide[: len(values_rd)].copy_(values_rd).numpy())
 
     def __call__(self, tokens_rd: torch.Tensor, stored_rd: torch.Tensor) -> np.ndarray:
         centred_rd = torch.sub(tokens_rd, self._offset, out=self._work[: len(tokens_rd)])
-        self._spread += self._squares(centred_rd)
+        self._spread += sum_of_squares(centred_rd.numpy())
         stored_rd.copy_(centred_rd.mul_(self._inverse))
         decoded_rd = self._decode(stored_rd)
-        self._error += self._squares(torch.sub(decoded_rd, tokens_rd, out=self._work[: len(tokens_rd)]))
+        self._error += sum_of_squares(torch.sub(decoded_rd, tokens_rd, out=centred_rd).numpy())
         return decoded_rd.numpy()
 
     def loss(self, n: int) -> float:

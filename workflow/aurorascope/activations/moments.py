@@ -11,6 +11,8 @@ from aurorascope.tokens import TokenGrid
 NORM_QUANTILES = (0.0, 0.01, 0.5, 0.99, 1.0)
 # Fixed, whatever bands a configuration evaluates by: a manifest must not change with them.
 BAND_EDGES = (-90, -60, -30, 0, 30, 60, 90)
+# Below this, a norm's squares may have been lost to float32's range; they are summed in float64 then.
+_LEAST_SQUARE = 1e-25
 BANDS = tuple(f"{south}..{north}" for south, north in itertools.pairwise(BAND_EDGES))
 
 
@@ -30,47 +32,53 @@ class Moments:
 
 
 class TokenMoments:
-    """Moments of one snapshot from two passes over its blocks of rows: `see` all of them, then `centre` all of them.
+    """Moments of one snapshot from one pass over its blocks of rows, about a shift that is close to the mean.
+
+    With s the shift, m2 = sum (x - s)^2 - n (mean - s)^2 (Chan, Golub & LeVeque 1983, eq. 1.5): nothing cancels while
+    the shift is the mean but for its rounding to float32, and the values need not be decoded a second time.
 
     Args:
         n: tokens.
-        d: channels.
+        shift_d: (d,) float32, the channel means but for rounding.
 
     Attributes:
-        norms_n: (n,) float64, Euclidean norm of each token, once all are seen.
+        norms_n: (n,) float64, Euclidean norm of each token, once all are seen; summed in float32 where that is enough.
     """
 
-    def __init__(self, n: int, d: int) -> None:
-        self._n, self._sums, self._squares = n, ColumnSum(d), ColumnSum(d)
-        self._mean: np.ndarray | None = None
+    def __init__(self, n: int, shift_d: np.ndarray) -> None:
+        self._n, self._shift_d = n, shift_d.astype(np.float64)
+        self._sums, self._squares = ColumnSum(len(shift_d)), ColumnSum(len(shift_d))
         self.norms_n = np.empty(n)
 
     def see(self, rows: slice, values_rd: np.ndarray) -> None:
-        """First pass."""
-        wide_rd = self._sums.take(values_rd)
-        self.norms_n[rows] = np.sqrt(np.einsum("nd,nd->n", wide_rd, wide_rd))
-        self._sums.add(len(wide_rd))
-
-    def centre(self, _rows: slice, values_rd: np.ndarray) -> None:
-        """Second pass, about the mean that the first one found."""
-        if self._mean is None:
-            self._mean = self._sums.total / self._n
-        wide_rd = self._squares.take(values_rd)
-        wide_rd -= self._mean
-        wide_rd *= wide_rd
-        self._squares.add(len(wide_rd))
+        """The next block of rows, float32."""
+        self.norms_n[rows] = _norms(values_rd)
+        centred_rd = self._sums.take(values_rd)
+        centred_rd -= self._shift_d
+        self._sums.add(len(centred_rd))
+        np.multiply(centred_rd, centred_rd, out=self._squares.space(len(centred_rd)))
+        self._squares.add(len(centred_rd))
 
     def result(self) -> Moments:
-        """The moments after both passes."""
-        return Moments(self._n, self._sums.total / self._n, self._squares.total)
+        """The moments after the last block."""
+        delta_d = self._sums.total / self._n
+        return Moments(self._n, self._shift_d + delta_d, self._squares.total - self._n * delta_d**2)
+
+
+def _norms(values_rd: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        squares_r = np.vecdot(values_rd, values_rd).astype(np.float64)
+    if not ((squares_r > _LEAST_SQUARE) & np.isfinite(squares_r)).all():
+        wide_rd = values_rd.astype(np.float64)
+        squares_r = np.vecdot(wide_rd, wide_rd)
+    return np.sqrt(squares_r)
 
 
 def of_tokens(tokens_nd: np.ndarray) -> Moments:
-    """Moments of one set of tokens, (n, d)."""
-    found = TokenMoments(*tokens_nd.shape)
-    for step in (found.see, found.centre):
-        for rows in row_blocks(*tokens_nd.shape):
-            step(rows, tokens_nd[rows])
+    """Moments of one set of tokens, (n, d) float32."""
+    found = TokenMoments(len(tokens_nd), tokens_nd.mean(0, dtype=np.float64).astype(np.float32))
+    for rows in row_blocks(*tokens_nd.shape):
+        found.see(rows, tokens_nd[rows])
     return found.result()
 
 

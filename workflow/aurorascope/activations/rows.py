@@ -13,6 +13,8 @@ import torch
 # Half a megabyte of float32, a few with all copies of a block: within a share of the last cache, and long enough that
 # calling a dozen functions for each block costs little beside it.
 _BLOCK_VALUES = 1 << 17
+# Sums of squares beyond these may have lost squares to float32's range, 1e-38 to 3e38, each.
+_LEAST_SUM, _LARGEST_SUM = 1e-25, 1e38
 
 
 def rows_per_block(d: int) -> int:
@@ -64,5 +66,14 @@ class ColumnSum:
 
 
 def sum_of_squares(values_nd: np.ndarray) -> float:
-    """Sum of all squares of a float64 block; row by row, so that BLAS never splits it over threads."""
-    return float(np.vecdot(values_nd, values_nd).sum())
+    """Sum of all squares of a float32 block: float32 within a row, float64 over rows.
+
+    A row is too short for BLAS to split it over threads, so that the sum does not depend on their number. Blocks whose
+    squares leave float32's range are summed in float64.
+    """
+    with np.errstate(over="ignore"):
+        total = float(np.vecdot(values_nd, values_nd).sum(dtype=np.float64))
+    if _LEAST_SUM < total < _LARGEST_SUM:
+        return total
+    wide_nd = values_nd.astype(np.float64)
+    return float(np.vecdot(wide_nd, wide_nd).sum())

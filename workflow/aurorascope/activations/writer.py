@@ -15,7 +15,7 @@ import numpy as np
 from aurorascope.activations import moments
 from aurorascope.activations.accumulate import PositionSum
 from aurorascope.activations.chunk import ChunkWriter
-from aurorascope.activations.encode import Channels, Encoded, channels_of, decoded_blocks, encode_about
+from aurorascope.activations.encode import Channels, Encoded, channels_of, encode_about
 from aurorascope.activations.finish import finish_store
 from aurorascope.activations.parts import write_part
 from aurorascope.activations.paths import StorePaths
@@ -72,7 +72,7 @@ class StoreWriter:
         """
         snapshot = self.claim["snapshots"][index]
         tokens_nd, channels = self._checked(snapshot, tokens_nd)
-        found = moments.TokenMoments(*tokens_nd.shape)
+        found = moments.TokenMoments(len(tokens_nd), channels.mean.astype(np.float32))
         stored_nd = tokens_nd if channels.dtype == "float32" else _room(tokens_nd.shape, channels.dtype)
         chunk = ChunkWriter(stored_nd, self.paths.chunk(index) if self.keep_chunks else None)
 
@@ -82,9 +82,6 @@ class StoreWriter:
 
         try:
             encoded = encode_about(tokens_nd, channels, stored_nd, seen)
-            # The chunk's thread hashes and writes on.
-            for rows, decoded_rd in decoded_blocks(stored_nd, encoded.offset, encoded.scale):
-                found.centre(rows, decoded_rd)
         except BaseException:
             chunk.abandon()
             raise
