@@ -16,41 +16,42 @@ import torch  # noqa: E402
 from aurorascope.activations.feed import StoreReader, open_feed  # noqa: E402
 from aurorascope.blocks import BY_ID  # noqa: E402
 from aurorascope.config.model import Sae  # noqa: E402
+from aurorascope.config.recipes import RECIPES  # noqa: E402
 from aurorascope.sae.aurora_sae import AuroraSAE  # noqa: E402
-from aurorascope.sae.relu import Weights, initial_weights  # noqa: E402
-from aurorascope.training import engine  # noqa: E402
+from aurorascope.sae.initial import initial_weights  # noqa: E402
+from aurorascope.sae.objective import Parameters  # noqa: E402
+from aurorascope.training import trainer  # noqa: E402
+from aurorascope.training.engine import train  # noqa: E402
 
 _CPU = torch.device("cpu")
 
 
-def _tied(*key: int, device: torch.device) -> Weights:
-    weights = initial_weights(*key, device)
-    weights.W_enc = weights.W_dec.T.contiguous()
-    return weights
-
-
-def _uniform(*key: int, device: torch.device) -> Weights:
-    weights, d = initial_weights(*key, device), key[0]
+def _uniform(*key: int) -> Parameters:
+    weights, d = initial_weights(*key), key[0]
     rng = np.random.default_rng(key[3])
-    weights.W_enc = torch.from_numpy(rng.uniform(-1, 1, weights.W_enc.shape).astype(np.float32) / d**0.5)
-    return weights
+    values = rng.uniform(-1, 1, weights["W_enc"].shape).astype(np.float32) / d**0.5
+    return {**weights, "W_enc": torch.from_numpy(values)}
 
 
 def main() -> None:
     """Print the table."""
     stores = Path(sys.argv[1] if len(sys.argv) > 1 else "results") / "scratch" / "activations"
-    config = Sae("card", None, 8, 3e-4, 4e-4, 63, "snapshots", 0)
-    choices = {"tied": _tied, "uniform": _uniform, "ours": lambda *key, device: initial_weights(*key, device)}
+    config = Sae(
+        recipe="card", **RECIPES["card"], expansion=8, p_end=1.0, epochs=63, dead_snapshots=30, orthogonality=0.0,
+        precision="float32", seed=0, checkpoint_minutes=10.0,
+    )  # fmt: skip
+    choices = {"tied": lambda *key: initial_weights(*key, "tied"), "uniform": _uniform, "ours": initial_weights}
     torch.set_num_threads(1)
     print("| block | initial weights | FVE | anomaly FVE | L0 | dead |\n|---|---|---|---|---|---|")
     for block_id in ("encoder_s0_b3", "encoder_s1_b5", "encoder_s2_b4", "decoder_s1_b5"):
-        train = StoreReader(stores / block_id / "train" / "manifest.json")
+        reader = StoreReader(stores / block_id / "train" / "manifest.json")
         held_out = open_feed(StoreReader(stores / block_id / "held_out" / "manifest.json"), _CPU)
         x = torch.cat(list(held_out.snapshots(np.arange(held_out.n_snapshots))))
-        position = torch.from_numpy(train.position_mean()).repeat(held_out.n_snapshots, 1)
+        position = torch.from_numpy(reader.position_mean()).repeat(held_out.n_snapshots, 1)
         for name, choice in choices.items():
-            engine.initial_weights = lambda d, h, seed, index, device, make=choice: make(d, h, seed, index, device=device)
-            result = engine.train(open_feed(train, _CPU), BY_ID[block_id], config)
+            # The trainer says of which kind and of which covariance besides; here the choice says it.
+            trainer.initial_weights = lambda *key, make=choice: make(*key[:4])
+            result = train(open_feed(reader, _CPU), BY_ID[block_id], config)
             with torch.inference_mode():
                 x_hat, h = AuroraSAE.from_tensors(result.weights)(x)
             sse = (x - x_hat).square().sum()

@@ -58,17 +58,30 @@ class _Feed:
     def snapshots(self, order):
         yield from (self._values[i] for i in order.tolist())
 
+    def rows(self, order, batch):
+        yield from self._values.flatten(0, 1)[order].split(batch)
+
+    def moments(self):
+        x = _tokens().astype(np.float64)
+        return {"n": np.full(8, 96.0), "mean": x.mean(0), "m2": ((x - x.mean(0)) ** 2).sum(0)}
+
 
 def _training():
     from aurorascope.blocks import BY_ID
-    from aurorascope.config.model import Sae
     from aurorascope.training.engine import train
 
-    result = train(_Feed(), BY_ID["encoder_s1_b5"], Sae("card", None, 4, 3e-4, 4e-3, 50, "snapshots", 0))
-    return {
-        **{name: float(tensor.double().abs().sum()) for name, tensor in result.weights.items()},
-        "final mse": float(result.log["mse"].iloc[-1]),
-    }
+    from tests.training.settings import of, sae
+
+    options = {"shuffle": "rows", "batch_rows": 16, "init": "tied", "project": True, "warm_up": 0.05, "decay": 0.2}
+    configs = {"card": sae(epochs=50), "batchtopk": of("batchtopk", revive="auxk", dead_snapshots=2, **options)}
+    weights = {"gated": 3e-4, "jumprelu": 0.3, "matryoshka": 0.0, "abstopk": 0.0}
+    configs |= {name: of(name, epochs=10, normalise=True, l1_coeff=weight) for name, weight in weights.items()}
+    found = {}
+    for case, config in configs.items():
+        result = train(_Feed(), BY_ID["encoder_s1_b5"], config)
+        found |= {f"{case} {name}": float(t.double().abs().sum()) for name, t in result.weights.items()}
+        found[f"{case} final mse"] = float(result.log["mse"].iloc[-1])
+    return found
 
 
 def _metrics():

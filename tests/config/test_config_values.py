@@ -41,7 +41,10 @@ def test_unknown_keys_are_named_with_the_nearest_known_one(demo_raw, key, messag
     [
         ("sae.epochs", "three"), ("sae.epochs", 1.5), ("sae.epochs", 0), ("sae.epochs", True), ("sae.epochs", [3]),
         ("sae.lr", 0), ("sae.lr", "fast"), ("sae.recipe", "cards"), ("sae", 3), ("sae", ["epochs"]),
-        ("sae.architecture", "topk"), ("aurora.autocast", "maybe"), ("aurora.autocast", 1),
+        ("sae.architecture", "sparse"), ("sae.target_l0", 0), ("sae.warm_up", 1.1), ("sae.p_end", 0), ("sae.p_end", 2),
+        ("sae.batch_rows", 0), ("sae.dead_snapshots", 0), ("sae.orthogonality", -1), ("sae.checkpoint_minutes", 0),
+        ("sae.normalise", "perhaps"), ("sae.expansion", 0),
+        ("aurora.autocast", "maybe"), ("aurora.autocast", 1),
         ("aurora.embed_dim", 24), ("aurora.revision", "main"), ("aurora.device", "gpu"),
         ("cams.levels", []), ("cams.levels", [50, 50]), ("cams.levels", [55]), ("cams.levels", 500),
         ("cams.init_hours", [6]), ("cams.init_hours", []), ("cams.source", "era5"),
@@ -85,14 +88,15 @@ def test_scalars_may_arrive_as_text(demo_raw, root):
     """With every scalar as text, as a nested --config gives them, the configuration is the same."""
     # BaseLoader makes nothing but text, lists and mappings; Snakemake reads --config with it.
     text = yaml.load((root / "config.yaml").read_text(), Loader=yaml.BaseLoader)
-    assert text["sae"]["lr"] == "4.0e-4"
+    assert text["sae"]["epochs"] == "63"
     assert resolve(text) == resolve(demo_raw)
 
 
 @pytest.mark.parametrize(
     ("key", "text", "value"),
     [
-        ("sae.seed", "7", 7), ("sae.seed", 7.0, 7), ("sae.lr", "3e-4", 0.0003), ("sae.architecture", "null", None),
+        ("sae.target_l0", 32, 32.0), ("sae.target_l0", "32", 32.0), ("sae.warm_up", 0, 0.0), ("sae.batch_rows", None, None),
+        ("sae.seed", "7", 7), ("sae.seed", 7.0, 7), ("sae.lr", "3e-4", 0.0003), ("sae.architecture", "null", "relu"),
         ("aurora.autocast", "True", True), ("storage.scratch", "null", None), ("cams.demo_grid", "[19, 36]", [19, 36]),
         ("cams.levels", ["500", 850.0], [500, 850]), ("blocks", "[encoder_s0_b0]", ["encoder_s0_b0"]),
         ("cams.train.dates", "[2022-06-01, 2022-06-03]", ["2022-06-01", "2022-06-03"]), ("sae.lr", None, 0.0004),

@@ -215,6 +215,13 @@ def test_l0_quantiles_are_those_of_the_tokens(seed, n):
     assert metrics["l0"] == pytest.approx(l0.mean(), rel=1e-12)
 
 
+def test_signs_of_features_do_not_matter():
+    """A feature is on where it is not zero, so that negative ones count as positive ones do."""
+    x, x_hat, h, train = data()
+    signs = np.where(np.random.default_rng(1).random(h.shape) < 0.5, -1, 1).astype(np.float32)
+    assert headline(measure(x, x_hat, signs * h, train)) == headline(measure(x, x_hat, h, train))
+
+
 def test_dead_and_dense_features_are_counted():
     """Of twelve features: five dead, one on a single token in 200, one on a twentieth, five on every token."""
     x, x_hat, _, train = data()

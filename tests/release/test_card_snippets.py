@@ -6,7 +6,7 @@ import types
 
 import pytest
 import torch
-from aurorascope.sae.relu import initial_weights
+from aurorascope.sae.initial import initial_weights
 
 from tests.card import HOOK, INDEX, LOAD
 
@@ -16,10 +16,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def release(suite, tmp_path, monkeypatch):
     """A release folder with a 1024-wide SAE in our form, served by a patched `hf_hub_download`."""
-    weights = initial_weights(1024, 8192, 0, 11, torch.device("cpu"))
     buffer = io.BytesIO()
-    names = ("W_enc", "b_enc", "W_dec", "b_dec")
-    torch.save(dict(zip(names, weights.tensors(), strict=True)), buffer)
+    torch.save(initial_weights(1024, 8192, 0, 11), buffer)
     (tmp_path / "saes").mkdir()
     (tmp_path / "saes" / "sae_encoder_s1_b5.pt").write_bytes(buffer.getvalue())
     (tmp_path / "sae_index.json").write_bytes(suite.result("sae_index.json").read_bytes())

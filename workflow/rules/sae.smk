@@ -27,3 +27,22 @@ rule train_sae:
         config=stage_params(CONFIG, "train_sae"),
     shell:
         "python -m aurorascope train_sae --block {wildcards.block} --manifest {input} --results results --log {log}"
+
+
+rule train_together:
+    # No output on purpose: the checkpoints it leaves, the training jobs export. `snakemake -c1 train_together`
+    input:
+        for_blocks("results/scratch/activations/{block}/train/manifest.json"),
+    log:
+        "results/logs/train_together.log",
+    conda:
+        "../../envs/aurorascope.yaml"
+    threads: CONFIG.compute.threads
+    resources:
+        gpu=GPU,
+        mem_mb=96000 if CONFIG.aurora.embed_dim == 512 else 4000,
+        runtime=24 * 60,
+    params:
+        config=stage_params(CONFIG, "train_sae"),
+    shell:
+        "python -m aurorascope train_together --results results --log {log}"

@@ -18,6 +18,8 @@ from aurorascope.errors import UserError
 
 _ORDER_STREAM = 1
 _MEMORY_SHARE = 0.4
+# Of memory that has nothing else to hold, where a stream will not do.
+_LARGEST_SHARE = 0.8
 # Values decoded at a time on the CPU, so that the second of two passes finds them in the core's cache.
 _BLOCK = 1 << 17
 # The batch in use and the one that is being decoded meanwhile.
@@ -148,14 +150,17 @@ class StreamFeed(_Base):
         )
 
 
-def open_feed(reader: StoreReader, device: torch.device) -> ResidentFeed | StreamFeed:
+def open_feed(
+    reader: StoreReader, device: torch.device, must_be_resident: bool = False
+) -> ResidentFeed | StreamFeed:
     """The fastest feed that fits: resident on the device, resident in host memory, else the stream.
 
-    Stored values may take at most 40 % of the memory that is free.
+    Stored values may take at most 40 % of the memory that is free, or 80 % where only a resident feed will do.
     """
+    share = _LARGEST_SHARE if must_be_resident else _MEMORY_SHARE
     needed = reader.n_snapshots * reader.n_tokens * reader.d_model * np.dtype(reader.manifest["dtype"]).itemsize
-    if device.type == "cuda" and needed <= _MEMORY_SHARE * torch.cuda.mem_get_info(device)[0]:
+    if device.type == "cuda" and needed <= share * torch.cuda.mem_get_info(device)[0]:
         return ResidentFeed(reader, device)
-    if needed <= _MEMORY_SHARE * psutil.virtual_memory().available:
+    if needed <= share * psutil.virtual_memory().available:
         return ResidentFeed(reader, device, torch.device("cpu"))
     return StreamFeed(reader, device)

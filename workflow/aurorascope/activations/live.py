@@ -6,6 +6,7 @@ digest; only where another kind of device computed the store are moments compare
 """
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import google_crc32c
@@ -20,7 +21,7 @@ from aurorascope.backbone.batch import snapshot_batch
 from aurorascope.backbone.hooks import run_to_blocks
 from aurorascope.backbone.model import load_model
 from aurorascope.backbone.static import load_static
-from aurorascope.blocks import BY_ID
+from aurorascope.blocks import BY_ID, Block
 from aurorascope.config.model import Config
 from aurorascope.config.stages import stage_digest
 from aurorascope.errors import UserError
@@ -32,8 +33,59 @@ _LOG = logging.getLogger(__name__)
 _RTOL = 1e-3
 
 
+class Forwards:
+    """One forward of Aurora for all blocks that ask for the same snapshot.
+
+    A snapshot's tokens are kept until each block has taken its own; the model is loaded when it is first needed.
+
+    Args:
+        config: the configuration that the stores were made with.
+        scratch: `results/scratch`.
+        blocks: the blocks that will ask, each for the same snapshots in the same order.
+        device: where Aurora runs.
+
+    Attributes:
+        n: forwards so far.
+    """
+
+    def __init__(self, config: Config, scratch: Path, blocks: Sequence[Block], device: torch.device) -> None:
+        self.n = 0
+        self._config, self._scratch, self._blocks, self._device = config, scratch, tuple(blocks), device
+        self._model, self._static = None, None
+        self._snapshot: dict[str, str] = {}
+        self._waiting: dict[Block, np.ndarray] = {}
+
+    def tokens(self, block: Block, snapshot: dict[str, str]) -> np.ndarray:
+        """The block's output at one snapshot, (n_tokens, d) float32."""
+        wanted = {name: snapshot[name] for name in ("time", "previous")}
+        if wanted != self._snapshot or block not in self._waiting:
+            self._compute(wanted)
+        return self._waiting.pop(block)
+
+    def _compute(self, snapshot: dict[str, str]) -> None:
+        if self._model is None:
+            record = self._scratch / "checkpoint" / "checkpoint.json"
+            self._model = load_model(record, autocast=self._config.aurora.autocast, device=self._device)
+            self._static = load_static(self._scratch / "static" / "static.json")
+        self._snapshot, self._waiting = snapshot, {}
+        batch = snapshot_batch(self._scratch, snapshot["time"], snapshot["previous"], self._static)
+
+        def receive(block: Block, tokens_nd: torch.Tensor) -> None:
+            # A copy: what a hook is handed belongs to the model, which goes on.
+            self._waiting[block] = tokens_nd.to("cpu", copy=True).numpy()
+
+        run_to_blocks(self._model, batch.to(self._device), self._blocks, receive)
+        self.n += 1
+
+
 class LiveReader(StoreReader):
     """A store's snapshots from Aurora.
+
+    Args:
+        manifest_path: `results/scratch/activations/<block>/<split>/manifest.json`.
+        config: the configuration that the store was made with.
+        device: where Aurora runs.
+        forwards: forwards shared with other blocks; None for this block's own.
 
     Attributes:
         recomputed_on: the device, where it is of another kind than the one that the store was computed on; else None.
@@ -41,12 +93,12 @@ class LiveReader(StoreReader):
 
     parallel = False
 
-    def __init__(self, manifest_path: Path, config: Config, device: torch.device) -> None:
+    def __init__(
+        self, manifest_path: Path, config: Config, device: torch.device, forwards: Forwards | None = None
+    ) -> None:
         super().__init__(manifest_path)
-        self._config, self._device = config, device
-        self._scratch = manifest_path.parents[3]
         self._block = BY_ID[self.manifest["block"]]
-        self._model, self._static = None, None
+        self._forwards = forwards or Forwards(config, manifest_path.parents[3], [self._block], device)
         found, expected = stage_digest(config, "dump_activations"), self.manifest["config_sha256"]
         if found != expected:
             raise UserError(
@@ -61,26 +113,13 @@ class LiveReader(StoreReader):
                 self.paths.folder, made_on, self.recomputed_on,
             )
 
-    def _tokens(self, index: int) -> np.ndarray:
-        """The block's output at one snapshot, (n_tokens, d) float32."""
-        if self._model is None:
-            record = self._scratch / "checkpoint" / "checkpoint.json"
-            self._model = load_model(record, autocast=self._config.aurora.autocast, device=self._device)
-            self._static = load_static(self._scratch / "static" / "static.json")
-        snapshot, received = self.manifest["snapshots"][index], []
-        batch = snapshot_batch(self._scratch, snapshot["time"], snapshot["previous"], self._static)
-        run_to_blocks(
-            self._model, batch.to(self._device), [self._block], lambda _, tokens_nd: received.append(tokens_nd.cpu())
-        )
-        return received[0].numpy()
-
     def stored(self, index: int) -> np.ndarray:
         """Stored values of one snapshot, (n_tokens, d), computed again.
 
         Raises:
             UserError: they are not what the manifest says.
         """
-        tokens_nd = self._tokens(index)
+        tokens_nd = self._forwards.tokens(self._block, self.manifest["snapshots"][index])
         if self.recomputed_on:
             return self._compared_by_moments(tokens_nd, index)
         encoded = encode(tokens_nd, self.manifest["dtype"])

@@ -19,6 +19,7 @@ import yaml
 from aurorascope.blocks import BLOCK_IDS
 from aurorascope.config import calendar
 from aurorascope.config.model import from_mapping
+from aurorascope.config.recipes import filled
 from aurorascope.errors import UserError
 
 SCHEMA_PATH = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
@@ -69,7 +70,8 @@ def _from_text(text: str, kinds: set[str]) -> Any:
 def _coerce(value: Any, node: dict[str, Any]) -> Any:
     node = _deref(node)
     kinds = _types(node)
-    if isinstance(value, str) and not ("string" in kinds and kinds <= {"string"}):
+    # `none` is null for most keys, but the name of a choice for some.
+    if isinstance(value, str) and kinds != {"string"} and value not in node.get("enum", ()):
         value = _from_text(value, kinds)
     if isinstance(value, datetime.datetime):
         value = value.date()
@@ -85,10 +87,10 @@ def _coerce(value: Any, node: dict[str, Any]) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     # YAML 1.1 reads 3e-4 as text and 1.0 as a float; an integer key accepts a float without fraction.
-    if isinstance(value, float) and kinds == {"integer"} and value.is_integer():
+    if isinstance(value, float) and kinds - {"null"} == {"integer"} and value.is_integer():
         return int(value)
     # One number, one digest, however it was written.
-    if isinstance(value, int) and not isinstance(value, bool) and kinds == {"number"}:
+    if isinstance(value, int) and not isinstance(value, bool) and kinds - {"null"} == {"number"}:
         return float(value)
     return value
 
@@ -169,14 +171,50 @@ def _check_combinations(config: dict[str, Any]) -> None:
             "config key aurora.embed_dim", "512, the width of the official checkpoint", str(aurora["embed_dim"]),
             "set aurora.embed_dim: 512",
         )
-    if config["activations"]["mode"] == "live" and config["sae"]["shuffle"] == "rows":
+    _check_sae(config["sae"], config["activations"]["mode"])
+    bands = config["evaluation"]["lat_bands"]
+    if bands != sorted(set(bands)):
+        raise UserError("config key evaluation.lat_bands", "ascending edges", str(bands), "sort them")
+
+
+def _check_sae(sae: dict[str, Any], mode: str) -> None:
+    """Combinations of the SAE's keys, the recipe's values filled in."""
+    if mode == "live" and sae["shuffle"] == "rows":
         raise UserError(
             "config key sae.shuffle", "snapshots, since activations.mode is live and no row is there to be drawn",
             "rows", "set sae.shuffle: snapshots, or activations.mode: dump",
         )
-    bands = config["evaluation"]["lat_bands"]
-    if bands != sorted(set(bands)):
-        raise UserError("config key evaluation.lat_bands", "ascending edges", str(bands), "sort them")
+    if sae["batch_rows"] is not None and sae["shuffle"] == "snapshots":
+        raise UserError(
+            "config key sae.batch_rows", "null, since sae.shuffle is snapshots and a step takes a whole one",
+            str(sae["batch_rows"]), "set sae.shuffle: rows, or sae.batch_rows: null",
+        )
+    if sae["target_l0"] is None and sae["architecture"] != "relu" and sae["architecture"] != "gated":
+        raise UserError(
+            "config key sae.target_l0", f"a number, since sae.architecture is {sae['architecture']}", "null",
+            "set it, 32 for example",
+        )
+    top_k = sae["architecture"] in ("topk", "batchtopk", "matryoshka", "abstopk")
+    if top_k and (sae["target_l0"] < 1 or not sae["target_l0"].is_integer()):
+        raise UserError(
+            "config key sae.target_l0", f"a whole number, since {sae['architecture']} keeps that many latents a token",
+            str(sae["target_l0"]), "set sae.target_l0: 32, for example",
+        )
+    if sae["p_end"] < 1 and sae["architecture"] != "relu":
+        raise UserError(
+            "config key sae.p_end", f"1, since sae.architecture is {sae['architecture']}", str(sae["p_end"]),
+            "set sae.architecture: relu, or sae.p_end: 1",
+        )
+    if sae["architecture"] == "jumprelu" and not sae["normalise"]:
+        raise UserError(
+            "config key sae.normalise", "true, since JumpReLU's kernel has a width in units of (x - mean) / scale", "false",
+            "set sae.normalise: true or null",
+        )
+    if sae["warm_up"] + sae["decay"] > 1:
+        raise UserError(
+            "config keys sae.warm_up and sae.decay", "shares of the steps, together at most 1",
+            f"{sae['warm_up']} and {sae['decay']}", "lower one",
+        )
 
 
 def resolve(raw: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -197,6 +235,7 @@ def resolve(raw: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     errors = sorted(validator.iter_errors(config), key=lambda e: (e.validator != "additionalProperties", len(e.path)))
     if errors:
         raise _complain(errors[0])
+    config["sae"] = filled(config["sae"])
     _check_combinations(config)
     for key in ("levels", "init_hours"):
         # Sorted wherever they are used: another order is not another configuration.

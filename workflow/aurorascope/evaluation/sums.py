@@ -64,7 +64,7 @@ class Sums:
         for start in range(0, len(x_nd), _ROWS):
             rows = slice(start, start + _ROWS)
             self._add_errors(x_nd[rows].astype(np.float64), x_hat_nd[rows].astype(np.float64), rows)
-        active = h_nh > 0
+        active = h_nh != 0
         self.fired_h += active.sum(axis=0)
         self.l0_counts += np.bincount(active.sum(axis=1), minlength=self.n_latents + 1)
 

@@ -13,7 +13,7 @@ from aurorascope.files import check_file, read_record
 _PANELS = (
     ("mse", "Mean squared error\n(activation units²)", "log"),
     ("l0", "L0\n(features above 0 per token)", "linear"),
-    ("frac_dead", "Not fired in the last epoch\n(share of features)", "linear"),
+    ("frac_dead", "Dead\n(share of features that did not fire\nfor sae.dead_snapshots snapshots)", "linear"),
 )
 
 

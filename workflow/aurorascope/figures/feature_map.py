@@ -32,7 +32,7 @@ def _pick_feature(sae: AuroraSAE, feed: ResidentFeed | StreamFeed) -> int:
             total, squares, active = torch.zeros_like(h), torch.zeros_like(h[0]), torch.zeros_like(h[0])
         total += h
         squares += h.square().sum(0)
-        active += (h > 0).float().mean(0)
+        active += (h != 0).float().mean(0)
     density = active / feed.n_snapshots
     in_time = squares - (total.square() / feed.n_snapshots).sum(0)
     eligible = (density > _DENSITY[0]) & (density < _DENSITY[1])

@@ -96,6 +96,16 @@ def _season(times: list[str]) -> str:
     return ", one season only" if days < _SEASON_DAYS else ""
 
 
+def _coefficient(training: dict[str, Any], d_model: int) -> str:
+    """What the sparsity term is multiplied by, where the loss names it."""
+    if "l1_coeff" not in training["loss"]:
+        return ""
+    text = f" l1_coeff is {training['l1_coeff']:g}."
+    if training["lambda_sum"] is None:
+        return text
+    return f"{text} At its final value and with both terms summed, it would read {training['lambda_sum']:g} at d_model {d_model}."
+
+
 def _data(index: dict[str, Any]) -> str:
     base, acts, first = index["base_model"], index["activations"], index["saes"][0]
     train, held_out, t = acts["train_snapshots"], acts["held_out_snapshots"], first["training"]
@@ -108,10 +118,10 @@ def _data(index: dict[str, Any]) -> str:
             f"- Data: {acts['dataset']}; {len(train)} training snapshots from {train[0]} to {train[-1]}; "
             f"{len(held_out)} held-out snapshots from {held_out[0]} to {held_out[-1]}{_season(held_out)}; "
             f"no state in common, at least {acts['gap_hours']} h between a training and a held-out state.",
-            f"- Recipe `{t['recipe']}`: {t['optimizer']}, learning rate {t['lr']:g}, {t['loss']} with l1_coeff "
-            f"{t['l1_coeff']:g}; {t['reductions']}. With both terms summed, the coefficient would read "
-            f"{t['lambda_sum']:g} at d_model {first['d_model']}.",
-            f"- {t['epochs']:g} epochs of one step a snapshot: {t['n_steps']:,} steps; decoder rows at unit norm after each.",
+            f"- Recipe `{t['recipe']}`: {t['optimizer']}, learning rate {t['lr']:g}, {t['loss']}; {t['reductions']}."
+            f"{_coefficient(t, first['d_model'])}",
+            f"- {t['epochs']:g} epochs of {'one step a snapshot' if t['shuffle'] == 'snapshots' else 'shuffled rows'}: "
+            f"{t['n_steps']:,} steps; decoder rows at unit norm after each.",
             f"- {index['suite']['total_parameters']:,} parameters in {index['suite']['n_saes']} SAEs.",
         ]
     )

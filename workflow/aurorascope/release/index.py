@@ -22,6 +22,7 @@ from aurorascope.files import read_record, sha256_file, sha256_json
 _ROOT = Path(aurorascope.__file__).parents[2]
 SCHEMA_PATH = _ROOT / "workflow" / "schemas" / "sae_index.schema.json"
 LOCK_PATH = _ROOT / "requirements.lock"
+_TOP_K = ("topk", "batchtopk", "matryoshka", "abstopk")
 DATASET = "cams-global-atmospheric-composition-forecasts"
 
 
@@ -104,7 +105,8 @@ def _entry(block: Block, sae: dict[str, Any], evaluation: dict[str, Any], states
         ],
         "architecture": {
             "activation": sae["architecture"],
-            "k": None,
+            "released_as": sae["released_as"],
+            "k": round(training["target_l0"]) if sae["architecture"] in _TOP_K else None,
             "apply_b_dec_to_input": True,
             "normalize_activations": "none",
             "decoder_unit_norm": True,

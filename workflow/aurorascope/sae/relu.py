@@ -1,113 +1,79 @@
-"""ReLU + L1, the card's architecture: weights, exact gradients by hand, and initialisation.
+"""ReLU + L1: h = ReLU((x - b_dec) W_enc + b_enc), decoder rows of unit norm (Bricken et al. 2023; the card's architecture).
 
-h = ReLU((x - b_dec) W_enc + b_enc),  x_hat = h W_dec + b_dec (Bricken et al. 2023, "Towards Monosemanticity").
-Loss = mean over tokens and channels of (x_hat - x)^2 + l1 * (mean over tokens of the sum over latents of h).
-The card gives no reductions; these are ours, and the index states them.
+Loss = mean over tokens and channels of (x_hat - x)^2 + l1 * (mean over tokens of the sum over latents of h). The card gives
+no reductions; these are ours, and the index states them. With `p_end` below 1 the penalty is the sum of h^p, written
+h (h + 0.001)^(p - 1), and p goes from 1 to p_end over the last `1 - ANNEAL_FROM` of training (p-annealing, Karvonen et al.
+2024, arXiv 2408.00113). With a target the weight follows L0 (`control.follow`).
 """
 
-from dataclasses import dataclass
+from typing import ClassVar
 
-import numpy as np
 import torch
 
-NAMES = ("W_enc", "b_enc", "W_dec", "b_dec")
-REDUCTIONS = "MSE: mean over tokens and channels; L1: sum over latents, mean over tokens"
-_INIT_STREAM = 2
+from aurorascope.sae.auxk import AuxK
+from aurorascope.sae.control import follow
+from aurorascope.sae.objective import Objective, Parameters, Settings, Terms
+
+ANNEAL_FROM = 0.5
+# The slope of h^p is infinite at 0; (h + this)^(p - 1) h has none, and is h^p for latents that are on.
+_EPS = 1e-3
 
 
-@dataclass
-class Weights:
-    """Parameters (or gradients, or moments) of one SAE.
+class Relu(Objective):
+    """See the module."""
 
-    Attributes:
-        W_enc: (d, h).
-        b_enc: (h,).
-        W_dec: (h, d), rows are feature directions.
-        b_dec: (d,).
-    """
+    architecture: ClassVar[str] = "relu"
 
-    W_enc: torch.Tensor
-    b_enc: torch.Tensor
-    W_dec: torch.Tensor
-    b_dec: torch.Tensor
+    def __init__(self, parameters: Parameters, settings: Settings, auxk: AuxK | None = None) -> None:
+        super().__init__(parameters, settings, auxk)
+        self.state["sparsity"] = torch.tensor(settings.sparsity, dtype=self.wide, device=self.device)
+        self.state["excess"] = torch.zeros_like(self.state["sparsity"])
+        self._penalty = self._zeros()
 
-    def tensors(self) -> list[torch.Tensor]:
-        """The four tensors in the order of `NAMES`."""
-        return [self.W_enc, self.b_enc, self.W_dec, self.b_dec]
+    def compute(self, x_nd: torch.Tensor, weight_n: torch.Tensor | None = None) -> Terms:
+        """See `Objective`; the weight of the penalty moves afterwards, where a target is given."""
+        terms = super().compute(x_nd, weight_n)
+        if self.settings.target_l0 is not None:
+            weight, before = self.state["sparsity"], self.state["excess"]
+            follow(weight, before, terms.l0, self.settings.target_l0, self.settings.n_steps)
+        return terms
 
-    def like(self) -> "Weights":
-        """Zeros of the same shapes, on the same device."""
-        return Weights(*(torch.zeros_like(tensor) for tensor in self.tensors()))
+    @property
+    def p(self) -> float:
+        """Exponent of the penalty at this point of training."""
+        share = max(0.0, self.progress - ANNEAL_FROM) / (1 - ANNEAL_FROM)
+        return 1 - share * (1 - self.settings.p_end)
 
+    def _clear(self) -> None:
+        super()._clear()
+        self._penalty.zero_()
 
-def initial_weights(d_model: int, d_hidden: int, seed: int, depth_index: int, device: torch.device) -> Weights:
-    """Initial weights, a function of (seed, block) alone; drawn on the CPU so that devices agree.
+    def _activate(self, z_nh: torch.Tensor) -> torch.Tensor:
+        return z_nh.relu_()
 
-    W_dec rows are random directions of unit norm; W_enc is their transpose times 2 d / h. The card does not say. With
-    half of the latents on, the first reconstruction is then right on average (the mean of W_dec^T W_dec is h/d times
-    the identity) and training need not first undo an overshoot: docs/decisions.md has the comparison.
-    """
-    rng = np.random.default_rng([_INIT_STREAM, seed, depth_index])
-    rows_hd = rng.standard_normal((d_hidden, d_model), np.float32)
-    rows_hd /= np.linalg.norm(rows_hd, axis=1, keepdims=True)
-    decoder = torch.from_numpy(rows_hd).to(device)
-    zeros_h, zeros_d = torch.zeros(d_hidden, device=device), torch.zeros(d_model, device=device)
-    return Weights(decoder.T.contiguous() * (2 * d_model / d_hidden), zeros_h, decoder, zeros_d)
+    def _to_latents(
+        self, r_nd: torch.Tensor, f_nh: torch.Tensor, weight_n: torch.Tensor | None, n: int
+    ) -> torch.Tensor:
+        df_nh, slope_n1 = self._dz_nh[: len(r_nd)], (self.state["sparsity"] / n).view(1, 1)
+        if weight_n is not None:
+            slope_n1 = slope_n1 * weight_n[:, None]
+        # The penalty's slope is where the product's sum starts: it costs no pass over the latents.
+        start_nh = slope_n1
+        if self.p == 1:
+            self._penalty.add_(self._total(f_nh, weight_n))
+        else:
+            start_nh = self._slopes(f_nh, weight_n).mul_(slope_n1)
+        scale = 2 / (n * self.d)
+        torch.addmm(start_nh.to(self.dtype), r_nd.to(self.dtype), self._weights["W_dec"].T, alpha=scale, out=df_nh)
+        return torch.ops.aten.threshold_backward.grad_input(df_nh, f_nh, 0, grad_input=df_nh)
 
+    def _slopes(self, f_nh: torch.Tensor, weight_n: torch.Tensor | None) -> torch.Tensor:
+        # With g = h + eps: h g^(p - 1) = g^(p - 2) g h, and its slope is g^(p - 2) (p h + eps). One power serves both.
+        f_nh, p = f_nh.to(self.wide), self.p
+        above_nh = f_nh + _EPS
+        power_nh = above_nh.pow(p - 2)
+        self._penalty.add_(self._total(above_nh.mul_(f_nh).mul_(power_nh), weight_n))
+        return power_nh.mul_(torch.mul(f_nh, p, out=above_nh).add_(_EPS))
 
-class Gradient:
-    """Exact gradient of the loss by five matrix products, in row micro-batches with buffers reused.
-
-    Args:
-        weights: the parameters; read, never changed here.
-        l1_coeff: weight of the L1 term.
-        rows: rows of a micro-batch.
-    """
-
-    def __init__(self, weights: Weights, l1_coeff: float, rows: int) -> None:
-        self.weights, self.l1_coeff, self.rows = weights, l1_coeff, rows
-        d, h = weights.W_enc.shape
-        device = weights.W_enc.device
-        self.grads = weights.like()
-        self._xc_nd, self._r_nd = (torch.empty(rows, d, device=device) for _ in range(2))
-        self._f_nh, self._dz_nh = (torch.empty(rows, h, device=device) for _ in range(2))
-        self._on_nh = torch.empty(rows, h, dtype=torch.bool, device=device)
-        self.fired_h = torch.empty(h, device=device)
-
-    def compute(self, x_nd: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Fill `grads` and `fired_h` (count of active tokens of each latent) for one batch.
-
-        Args:
-            x_nd: (n, d) float32.
-
-        Returns:
-            Mean squared error, L1 (mean over tokens of the sum over latents) and L0, scalars on the device.
-        """
-        for tensor in (*self.grads.tensors(), self.fired_h):
-            tensor.zero_()
-        sse, l1 = torch.zeros((), device=x_nd.device), torch.zeros((), device=x_nd.device)
-        sum_r_d = torch.zeros_like(self.weights.b_dec)
-        n, d = x_nd.shape
-        for start in range(0, n, self.rows):
-            part_sse, part_l1 = self._add(x_nd[start : start + self.rows], n, sum_r_d)
-            sse += part_sse
-            l1 += part_l1
-        # Both paths of b_dec: out of the decoder, and through the centring before the encoder.
-        self.grads.b_dec.copy_(sum_r_d.mul_(2 / (n * d))).addmv_(self.weights.W_enc, self.grads.b_enc, alpha=-1)
-        return sse / (n * d), l1 / n, self.fired_h.sum() / n
-
-    def _add(self, x_nd: torch.Tensor, n: int, sum_r_d: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        w, g, m, d = self.weights, self.grads, len(x_nd), x_nd.shape[1]
-        xc, r, f, dz, on = (buffer[:m] for buffer in (self._xc_nd, self._r_nd, self._f_nh, self._dz_nh, self._on_nh))
-        torch.sub(x_nd, w.b_dec, out=xc)
-        torch.addmm(w.b_enc, xc, w.W_enc, out=f).relu_()
-        # x_hat - x = f W_dec + b_dec - x: b_dec cancels against the centring.
-        torch.addmm(xc, f, w.W_dec, beta=-1, out=r)
-        torch.gt(f, 0, out=on)
-        torch.mm(r, w.W_dec.T, out=dz).mul_(2 / (n * d)).add_(self.l1_coeff / n).mul_(on)
-        g.W_dec.addmm_(f.T, r, alpha=2 / (n * d))
-        g.W_enc.addmm_(xc.T, dz)
-        g.b_enc.add_(dz.sum(0))
-        sum_r_d.add_(r.sum(0))
-        self.fired_h.add_(on.sum(0))
-        return r.square().sum(), f.sum()
+    def _sparsity(self, n: int) -> torch.Tensor:
+        return self._penalty / n

@@ -1,118 +1,217 @@
-"""The training loop: snapshots in, weights and a log out, no wait for the device inside."""
+"""The training loop: batches in their published order, checkpoints on the way, and an orderly end when asked to stop."""
 
+import contextlib
 import logging
+import signal
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from types import FrameType
 
 import numpy as np
-import pandas as pd
 import torch
 
-from aurorascope.activations.feed import ResidentFeed, StreamFeed, epoch_order
+from aurorascope.activations.feed import Feed, epoch_order
+from aurorascope.activations.reader import StoreReader
 from aurorascope.blocks import Block
 from aurorascope.config.model import Sae
-from aurorascope.errors import UserError
 from aurorascope.progress import Progress
-from aurorascope.sae.relu import Gradient, Weights, initial_weights
-from aurorascope.training.optimiser import Adam
+from aurorascope.training.checkpoint import Checkpoint
+from aurorascope.training.trainer import Data, Trained, Trainer
 
 _LOG = logging.getLogger(__name__)
-_LOGGED_STEPS = 200
-_MICRO_BATCH = {"cpu": 4096, "cuda": 32768}
-_COLUMNS = ("mse", "l1", "l0", "frac_dead", "grad_norm")
+SIGTERM_STATUS = 143
+# Epochs shorter than this leave no checkpoint each: losing them costs less than writing them all.
+_LEAST_MINUTES = 1 / 3
+_COVARIANCE_SNAPSHOTS = 8
 
 
-@dataclass(frozen=True)
-class Trained:
-    """What training leaves.
+class Stop:
+    """Whether somebody asked this process to stop (SIGTERM: a time limit, `scancel`, Ctrl-C of a scheduler)."""
 
-    Attributes:
-        weights: raw-space float32 weights on the CPU, by name.
-        log: columns step, epoch, mse, l1, loss, l0, frac_dead, grad_norm.
-        n_steps: optimiser steps.
-        n_tokens_seen: tokens over all steps.
+    def __init__(self) -> None:
+        self.is_asked = False
+
+    def __call__(self, _signal: int, _frame: FrameType | None) -> None:
+        """Note it; the loop looks after each step."""
+        self.is_asked = True
+
+
+@contextlib.contextmanager
+def stopping() -> Iterator[Stop]:
+    """Within this block, SIGTERM is noted instead of ending the process."""
+    stop = Stop()
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class Saver:
+    """Decides when a checkpoint is due.
+
+    Args:
+        checkpoint: where it goes; None for nowhere.
+        minutes: between two of them.
     """
 
-    weights: dict[str, torch.Tensor]
-    log: pd.DataFrame
-    n_steps: int
-    n_tokens_seen: int
+    def __init__(self, checkpoint: Checkpoint | None, minutes: float) -> None:
+        self._checkpoint, self._minutes = checkpoint, minutes
+        self._last = time.monotonic()
+
+    def is_due(self, is_epoch_end: bool) -> bool:
+        """Whether it is time, after a step."""
+        if self._checkpoint is None:
+            return False
+        minutes = (time.monotonic() - self._last) / 60
+        return minutes >= (min(self._minutes, _LEAST_MINUTES) if is_epoch_end else self._minutes)
+
+    def save(self, trainer: Trainer) -> None:
+        """Write one, unless training has diverged."""
+        if self._checkpoint is not None:
+            trainer.check_finite()
+            self._checkpoint.save(trainer.state(), trainer.t, trainer.notes())
+        self._last = time.monotonic()
 
 
-def _batches(feed: ResidentFeed | StreamFeed, config: Sae, epoch: int) -> Iterator[torch.Tensor]:
-    n, n_tokens = feed.n_snapshots, feed.reader.n_tokens
-    if config.shuffle == "rows":
-        return feed.rows(epoch_order(config.seed, epoch, n * n_tokens), n_tokens)
-    return feed.snapshots(epoch_order(config.seed, epoch, n))
+def describe(reader: StoreReader, config: Sae, area_n: np.ndarray | None = None, is_new: bool = True) -> Data:
+    """What a training knows of its activations: moments from the manifest's files, and no look at the values unless the
+    initial weights of a new training need their covariance.
+    """  # fmt: skip
+    found = reader.moments()
+    n = float(found["n"][0])
+    covariance = _covariance(reader, found["mean"]) if is_new and config.init == "active_subspace" else None
+    return Data(
+        reader.d_model, reader.n_tokens, reader.n_snapshots, found["mean"], float(found["m2"].sum() / n / reader.d_model),
+        area_n if config.area_weights else None, covariance,
+    )  # fmt: skip
 
 
-class _Log:
-    """Rows of numbers kept on the device until the end: reading one would wait for everything before it."""
-
-    def __init__(self, n_steps: int, n_latents: int, n_snapshots: int, device: torch.device) -> None:
-        self.steps = np.unique(np.linspace(1, n_steps, min(n_steps, _LOGGED_STEPS)).round().astype(int))
-        self._wanted = {int(step): row for row, step in enumerate(self.steps)}
-        self._values = torch.zeros(len(self.steps), len(_COLUMNS), device=device)
-        self._last_fired_h = torch.zeros(n_latents, device=device)
-        self.n_snapshots = n_snapshots
-
-    def add(self, step: int, terms: tuple[torch.Tensor, ...], gradient: Gradient) -> None:
-        """Note step number `step` (from 1): its loss terms, and which latents fired."""
-        self._last_fired_h.masked_fill_(gradient.fired_h > 0, step)
-        row = self._wanted.get(step)
-        if row is None:
-            return
-        dead = (step - self._last_fired_h >= self.n_snapshots).float().mean()
-        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradient.grads.tensors())))
-        self._values[row] = torch.stack([*terms, dead, norm])
-
-    def table(self, config: Sae) -> pd.DataFrame:
-        """The log as a table."""
-        frame = pd.DataFrame(self._values.cpu().numpy(), columns=list(_COLUMNS))
-        frame.insert(0, "step", self.steps)
-        frame.insert(1, "epoch", (self.steps - 1) // self.n_snapshots)
-        frame.insert(4, "loss", frame["mse"] + np.float32(config.l1_coeff) * frame["l1"])
-        return frame
+def _covariance(reader: StoreReader, mean_d: np.ndarray) -> np.ndarray:
+    """(d, d) covariance about the training mean over a few snapshots, evenly spread."""
+    places = np.unique(np.linspace(0, reader.n_snapshots - 1, _COVARIANCE_SNAPSHOTS).round().astype(int))
+    total_dd = np.zeros((reader.d_model, reader.d_model))
+    for place in places.tolist():
+        values_nd = reader.read([place])[0] - mean_d.astype(np.float32)
+        total_dd += values_nd.T @ values_nd
+    return total_dd / (len(places) * reader.n_tokens)
 
 
-def train(feed: ResidentFeed | StreamFeed, block: Block, config: Sae) -> Trained:
-    """Train one SAE by the card's recipe: one Adam step a snapshot, decoder rows at unit norm after each.
+def batches(feed: Feed, trainer: Trainer) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
+    """What is left of the trainer's present epoch: rows, and their places in the token grid where they are shuffled."""
+    data, epoch, done = trainer.data, trainer.t // trainer.steps_per_epoch, trainer.t % trainer.steps_per_epoch
+    if trainer.config.shuffle == "snapshots":
+        order = epoch_order(trainer.config.seed, epoch, data.n_snapshots)
+        yield from ((x_nd, None) for x_nd in feed.snapshots(order[done:]))
+        return
+    order = epoch_order(trainer.config.seed, epoch, data.n_snapshots * data.n_tokens)[done * trainer.batch_rows :]
+    starts = range(0, len(order), trainer.batch_rows)
+    for start, x_nd in zip(starts, feed.rows(order, trainer.batch_rows), strict=True):
+        yield x_nd, torch.from_numpy(order[start : start + trainer.batch_rows] % data.n_tokens)
+
+
+def prepare(
+    reader: StoreReader, block: Block, config: Sae, device: torch.device, checkpoint: Checkpoint | None = None,
+    area_n: np.ndarray | None = None,
+) -> Trainer:  # fmt: skip
+    """The trainer of one SAE, where its checkpoint left it; see `train`."""
+    found = None if checkpoint is None else checkpoint.load()
+    data = describe(reader, config, area_n, found is None)
+    if found is None:
+        return Trainer(block, config, data, device)
+    # Other micro-batches, or another kind of device, would round otherwise.
+    trainer = Trainer(block, config, data, device, int(found.notes["rows"]))
+    trainer.load(found.tensors, found.step)
+    _LOG.info("%s: going on after step %d of %d.", block.id, trainer.t, trainer.n_steps)
+    if found.notes["device"] != device.type:
+        _LOG.warning(
+            "%s was begun on %s and goes on here on %s: last bits are neither's alone.", block.id,
+            found.notes["device"], device.type,
+        )  # fmt: skip
+    return trainer
+
+
+def train(
+    feed: Feed, block: Block, config: Sae, checkpoint: Checkpoint | None = None, area_n: np.ndarray | None = None
+) -> Trained:
+    """Train one SAE.
 
     Args:
         feed: the block's training activations.
-        block: the block, whose place in forward order seeds the initial weights.
+        block: the block.
         config: the SAE's configuration.
+        checkpoint: where to resume from and to save to; None for nowhere.
+        area_n: (n_tokens,) area of each token's cell, 1 on average; used with `area_weights`.
 
     Returns:
-        Weights, log and counts. A function of the activations, the block and the configuration alone.
+        Weights, log and counts: a function of the activations, the block and the configuration alone, whatever
+        interruptions there were.
 
     Raises:
-        UserError: training diverged (a weight is not finite).
+        UserError: training diverged, no feature fires, a target is out of reach, or there is too little memory.
+        SystemExit: status 143, after a checkpoint, when SIGTERM asked to stop.
     """
-    d, device = feed.reader.d_model, feed.device
-    weights = initial_weights(d, d * config.expansion, config.seed, block.depth_index, device)
-    gradient = Gradient(weights, config.l1_coeff, min(feed.reader.n_tokens, _MICRO_BATCH[device.type]))
-    optimiser = Adam(weights, config.lr)
-    n_steps = config.epochs * feed.n_snapshots
-    log = _Log(n_steps, d * config.expansion, feed.n_snapshots, device)
-    progress = Progress(f"Training {block.id}", n_steps, "step")
-    with torch.inference_mode():
-        for epoch in range(config.epochs):
-            for x_nd in _batches(feed, config, epoch):
-                terms = gradient.compute(x_nd)
-                optimiser.step(gradient.grads)
-                log.add(optimiser.t, terms, gradient)
+    trainer = prepare(feed.reader, block, config, feed.device, checkpoint, area_n)
+    run(trainer, feed, Saver(checkpoint, config.checkpoint_minutes))
+    return conclude(trainer)
+
+
+def run(trainer: Trainer, feed: Feed, saver: Saver) -> dict[str, int]:
+    """All steps that are left, from one feed.
+
+    Returns:
+        `steps` of this run and `rows_per_s`, for whoever notes what a result was made with.
+    """
+    started, first = time.monotonic(), trainer.t
+    progress = Progress(f"Training {trainer.block.id}", trainer.n_steps - trainer.t, "step")
+    with torch.inference_mode(), stopping() as stop:
+        while not trainer.is_done:
+            for x_nd, tokens_n in batches(feed, trainer):
+                trainer.step(x_nd, tokens_n)
                 progress.step()
+                # The feed uses a batch's memory again once nobody refers to it.
+                del x_nd
+                after_step([trainer], [saver], stop)
     progress.close()
-    tensors = {name: t.cpu().contiguous() for name, t in zip(Weights.__annotations__, weights.tensors(), strict=True)}
-    if not all(bool(torch.isfinite(t).all()) for t in tensors.values()):
-        raise UserError(
-            f"training of {block.id}", "finite weights", "weights that are not finite", "lower sae.lr in your config"
-        )
-    table = log.table(config)
-    last = table.iloc[-1]
+    seconds = max(time.monotonic() - started, 1e-9)
+    return {"steps": trainer.t - first, "rows_per_s": round((trainer.t - first) * trainer.batch_rows / seconds)}
+
+
+def after_step(trainers: list[Trainer], savers: list[Saver], stop: Stop) -> None:
+    """Save what is due, and everything if the process is asked to stop.
+
+    Raises:
+        SystemExit: status 143, when it is.
+    """
+    for trainer, saver in zip(trainers, savers, strict=True):
+        if stop.is_asked or saver.is_due(trainer.t % trainer.steps_per_epoch == 0):
+            saver.save(trainer)
+    if stop.is_asked:
+        steps = ", ".join(f"{trainer.block.id} at step {trainer.t} of {trainer.n_steps}" for trainer in trainers)
+        _LOG.info("Asked to stop: saved %s. The same command goes on from there.", steps)
+        raise SystemExit(SIGTERM_STATUS)
+
+
+def conclude(trainer: Trainer) -> Trained:
+    """The result of a finished training; says how it ended, and warns where that is not what was aimed at.
+
+    Raises:
+        UserError: training diverged, or no feature fires.
+    """
+    trained = trainer.result()
+    last, config = trained.log.iloc[-1], trainer.config
+    n_latents = trainer.data.d_model * config.expansion
     _LOG.info(
-        "%s: %d steps; at the end MSE %.4g, L0 %.1f of %d latents, %.1f %% not fired in the last epoch.",
-        block.id, n_steps, last["mse"], last["l0"], d * config.expansion, 100 * last["frac_dead"],
-    )
-    return Trained(tensors, table, n_steps, n_steps * feed.reader.n_tokens)
+        "%s: %d steps; at the end MSE %.4g, L0 %.1f of %d latents, %.1f %% dead for %d snapshots.",
+        trainer.block.id, trained.n_steps, last["mse"], last["l0"], n_latents, 100 * last["frac_dead"],
+        config.dead_snapshots,
+    )  # fmt: skip
+    if config.target_l0 is not None and not 0.8 < last["l0"] / config.target_l0 < 1.25:
+        # JumpReLU's weight is that of the target itself and never moves; the others' follows L0 from its start.
+        advice = "raise" if config.architecture == "jumprelu" else "start nearer with"
+        _LOG.warning(
+            "%s: the target of %g features on per token was not reached; %.1f are. Train longer (sae.epochs), or %s "
+            "sae.l1_coeff (now %g).",
+            trainer.block.id, config.target_l0, last["l0"], advice, config.l1_coeff,
+        )  # fmt: skip
+    return trained

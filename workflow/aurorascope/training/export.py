@@ -1,26 +1,38 @@
 """The files that one trained SAE becomes: weights, golden vectors, SAELens folder, log, and last its record."""
 
 import io
-import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import save
 
-from aurorascope.activations.feed import ResidentFeed, StreamFeed
+from aurorascope.activations.reader import StoreReader
 from aurorascope.blocks import Block
-from aurorascope.config.model import Config
+from aurorascope.config.model import Config, Sae
 from aurorascope.config.stages import stage_digest
-from aurorascope.files import sha256_bytes, sha256_file, write_bytes, write_json
-from aurorascope.sae import relu
+from aurorascope.files import sha256_file, write_bytes, write_json
 from aurorascope.sae.aurora_sae import AuroraSAE
-from aurorascope.training.engine import Trained
+from aurorascope.sae.digest import tensor_digest
+from aurorascope.sae.saelens import saelens_files
+from aurorascope.training.trainer import Trained
 
 _N_GOLDEN = 8
-_SAELENS_VERSION = "6.54.12"
+REDUCTIONS = "MSE: mean over tokens and channels; L1: sum over latents, mean over tokens"
+
+
+# The loss of each architecture, and whether its sparsity term is an L1 of the features.
+_LOSSES = {
+    "relu": ("MSE + l1_coeff * L1", True),
+    "gated": ("MSE + l1_coeff * L1 of the gate + MSE of the gate's reconstruction", True),
+    "jumprelu": ("MSE + l1_coeff * (L0 / target - 1)^2", False),
+    "topk": ("MSE", False),
+    "abstopk": ("MSE", False),
+    "batchtopk": ("MSE", False),
+    "matryoshka": ("mean MSE of five prefixes", False),
+}
 
 
 class SaeFiles:
@@ -40,19 +52,9 @@ class SaeFiles:
         self.provenance = results / "training" / f"{block_id}.provenance.json"
 
 
-def tensor_digest(tensors: dict[str, torch.Tensor]) -> str:
-    """sha256 over names, dtypes, shapes and bytes of tensors, independent of the file that holds them."""
-    parts = []
-    for name in sorted(tensors):
-        array = tensors[name].numpy()
-        head = json.dumps([name, str(array.dtype), list(array.shape)])
-        parts.append(head.encode() + np.ascontiguousarray(array).tobytes())
-    return sha256_bytes(b"".join(parts))
-
-
-def golden_vectors(sae: AuroraSAE, feed: ResidentFeed | StreamFeed) -> dict[str, torch.Tensor]:
+def golden_vectors(sae: AuroraSAE, reader: StoreReader) -> dict[str, torch.Tensor]:
     """Eight rows, evenly spread over the first training snapshot, with features and reconstruction."""
-    x_nd = next(feed.snapshots(np.array([0]))).cpu()
+    x_nd = torch.from_numpy(reader.read([0])[0])
     rows = torch.linspace(0, len(x_nd) - 1, _N_GOLDEN).round().long()
     x = x_nd[rows].contiguous()
     with torch.inference_mode():
@@ -60,26 +62,12 @@ def golden_vectors(sae: AuroraSAE, feed: ResidentFeed | StreamFeed) -> dict[str,
     return {"x": x, "features": h.contiguous(), "x_hat": x_hat.contiguous()}
 
 
-def _write_saelens(folder: Path, tensors: dict[str, torch.Tensor], block: Block, digest: str) -> None:
-    d_in, d_sae = tensors["W_enc"].shape
-    config = {
-        "architecture": "standard",
-        "d_in": d_in,
-        "d_sae": d_sae,
-        "dtype": "float32",
-        "device": "cpu",
-        "apply_b_dec_to_input": True,
-        "normalize_activations": "none",
-        "reshape_activations": "none",
-        "metadata": {
-            "sae_lens_version": _SAELENS_VERSION,
-            "model_name": "microsoft/aurora",
-            "hook_name": block.hook,
-            "block": block.id,
-            "tensor_sha256": digest,
-        },
-    }
-    write_bytes(folder / "sae_weights.safetensors", save(tensors))
+def _write_saelens(folder: Path, tensors: dict[str, torch.Tensor], block: Block, digest: str, trained_as: str) -> None:
+    metadata = {"hook_name": block.hook, "block": block.id, "tensor_sha256": digest}
+    if trained_as != AuroraSAE.from_tensors(tensors).architecture:
+        metadata["training_architecture"] = trained_as
+    config, weights = saelens_files(tensors, metadata)
+    write_bytes(folder / "sae_weights.safetensors", save(weights))
     write_json(folder / "cfg.json", config)
 
 
@@ -89,8 +77,31 @@ def _write_log(path: Path, log: pd.DataFrame) -> None:
     write_bytes(path, buffer.getbuffer())
 
 
+def _training(config: Sae, trained: Trained, d_model: int) -> dict[str, Any]:
+    """How it was trained; `lambda_sum` is the final weight where both terms are sums over a token's entries."""
+    final = float(trained.log["sparsity_weight"].iloc[-1])
+    # In units of (x - mean) / scale an L1 of the features is 1 / scale of that in raw units, and a squared error 1 / scale^2.
+    is_l1 = _LOSSES[config.architecture][1] and config.p_end == 1
+    lambda_sum = final * d_model * trained.scale if is_l1 else None
+    return {
+        "seed": config.seed,
+        "optimizer": "Adam",
+        "lr": config.lr,
+        "loss": _LOSSES[config.architecture][0] + ("" if config.revive != "auxk" else " + AuxK / 32"),
+        "l1_coeff": config.l1_coeff,
+        "reductions": REDUCTIONS,
+        "lambda_sum": lambda_sum,
+        "target_l0": config.target_l0,
+        "scale": trained.scale,
+        "epochs": config.epochs,
+        "shuffle": config.shuffle,
+        "n_steps": trained.n_steps,
+        "n_tokens_seen": trained.n_tokens_seen,
+    }
+
+
 def export(
-    config: Config, block: Block, trained: Trained, feed: ResidentFeed | StreamFeed, results: Path
+    config: Config, block: Block, trained: Trained, reader: StoreReader, results: Path
 ) -> dict[str, Any]:
     """Write every file of one SAE, its record last.
 
@@ -104,40 +115,30 @@ def export(
     buffer = io.BytesIO()
     torch.save(trained.weights, buffer)
     write_bytes(files.weights, buffer.getbuffer())
-    write_bytes(files.golden, save(golden_vectors(sae, feed)))
-    _write_saelens(files.saelens, trained.weights, block, digest)
+    write_bytes(files.golden, save(golden_vectors(sae, reader)))
+    _write_saelens(files.saelens, trained.weights, block, digest, config.sae.architecture)
     _write_log(files.log, trained.log)
-    manifest = feed.reader.manifest
+    manifest = reader.manifest
     record = {
         "kind": "sae",
         "format": 1,
         "block": block.id,
         "d_model": sae.d_model,
         "d_hidden": sae.d_hidden,
-        "architecture": config.sae.resolved_architecture,
+        "architecture": config.sae.architecture,
+        "released_as": sae.architecture,
         "recipe": config.sae.recipe,
         "sha256": sha256_file(files.weights),
         "size_bytes": files.weights.stat().st_size,
         "tensor_sha256": digest,
-        "n_parameters": sum(t.numel() for t in trained.weights.values()),
+        "n_parameters": sum(t.numel() for t in trained.weights.values() if t.is_floating_point()),
         "files": {
             str(path.relative_to(results)): sha256_file(path)
             for path in (files.golden, files.log, files.saelens / "cfg.json", files.saelens / "sae_weights.safetensors")
         },
         "saelens_bytes": (files.saelens / "sae_weights.safetensors").stat().st_size,
-        "training": {
-            "seed": config.sae.seed,
-            "optimizer": "Adam",
-            "lr": config.sae.lr,
-            "loss": "MSE + l1_coeff * L1",
-            "l1_coeff": config.sae.l1_coeff,
-            "reductions": relu.REDUCTIONS,
-            "lambda_sum": config.sae.l1_coeff * sae.d_model,
-            "epochs": config.sae.epochs,
-            "shuffle": config.sae.shuffle,
-            "n_steps": trained.n_steps,
-            "n_tokens_seen": trained.n_tokens_seen,
-        },
+        "training": _training(config.sae, trained, sae.d_model),
+        "settings": {key: value for key, value in asdict(config.sae).items() if key != "checkpoint_minutes"},
         "train_config_sha256": stage_digest(config, "train_sae"),
         "activations_manifest_sha256": manifest["sha256"],
         "checkpoint_sha256": manifest["checkpoint_sha256"],

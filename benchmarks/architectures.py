@@ -1,0 +1,94 @@
+"""Held-out quality of every architecture at matched L0, and of the card's recipe against ours, on a demo's activations.
+
+    python benchmarks/architectures.py [results] [--l0 16] [--blocks ID ...] [--only NAME ...] [--set KEY=VALUE ...]
+
+One block of each stage. First the card's recipe, as the demo trains it; then all architectures with the tuned recipe at the
+same target. FVE and anomaly FVE are about the held-out mean and about each position's training mean. "Dead" are latents that
+fired for no token of the last 30 training snapshots; "silent" those that fire for no held-out token.
+"""
+
+import argparse
+import dataclasses
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "workflow"))
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from aurorascope.activations.feed import StoreReader, open_feed  # noqa: E402
+from aurorascope.blocks import BY_ID  # noqa: E402
+from aurorascope.config.model import Sae  # noqa: E402
+from aurorascope.config.recipes import RECIPES  # noqa: E402
+from aurorascope.sae.aurora_sae import AuroraSAE  # noqa: E402
+from aurorascope.sae.registry import ARCHITECTURES  # noqa: E402
+from aurorascope.training.engine import train  # noqa: E402
+
+CPU = torch.device("cpu")
+BLOCKS = [f"{component}_s{stage}_b3" for component in ("encoder", "decoder") for stage in range(3)]
+
+
+def settings(recipe: str, epochs: int, **changes: object) -> Sae:
+    """A recipe's configuration, as the demo has it."""
+    base = Sae(
+        recipe=recipe, **RECIPES[recipe], expansion=8, p_end=1.0, epochs=epochs, dead_snapshots=30, orthogonality=0.0,
+        precision="float32", seed=0, checkpoint_minutes=10.0,
+    )  # fmt: skip
+    return dataclasses.replace(base, **changes)
+
+
+class Held:
+    """One block's stores, and how an SAE does on the held-out one."""
+
+    def __init__(self, stores: Path, block_id: str) -> None:
+        self.block = BY_ID[block_id]
+        self.feed = open_feed(StoreReader(stores / block_id / "train" / "manifest.json"), CPU)
+        held_out = open_feed(StoreReader(stores / block_id / "held_out" / "manifest.json"), CPU)
+        self.x = torch.cat(list(held_out.snapshots(np.arange(held_out.n_snapshots))))
+        self.position = torch.from_numpy(self.feed.reader.position_mean()).repeat(held_out.n_snapshots, 1)
+
+    def row(self, name: str, config: Sae) -> str:
+        """Train, measure, and put it in a row."""
+        start = time.perf_counter()
+        result = train(self.feed, self.block, config)
+        seconds = time.perf_counter() - start
+        with torch.inference_mode():
+            x_hat, h = AuroraSAE.from_tensors(result.weights)(self.x)
+        sse = (self.x - x_hat).double().square().sum()
+        bases = (self.x.double().mean(0), self.position.double())
+        fve, anomaly = (1 - float(sse / (self.x - base).square().sum()) for base in bases)
+        on, dead = h != 0, result.log["frac_dead"].iloc[-1]
+        silent = float((on.sum(0) == 0).float().mean())
+        return (
+            f"| {self.block.id} | {name} | {config.architecture} | {fve:.4f} | {anomaly:.3f} "
+            f"| {on.sum(1).float().mean():.1f} | {dead:.3f} | {silent:.3f} | {seconds:.1f} |"
+        )
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("results", type=Path, nargs="?", default=ROOT / "results")
+    parser.add_argument("--l0", type=float, default=16)
+    parser.add_argument("--epochs", type=int, default=63)
+    parser.add_argument("--blocks", nargs="*", default=BLOCKS)
+    parser.add_argument("--only", nargs="*", default=["card", *ARCHITECTURES])
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="keys of sae for the tuned recipe")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    changes = {key: (int(value) if value.isdigit() else float(value)) if value[0].isdigit() else value for key, value in (s.split("=") for s in options.set)}
+    print("| block | recipe | architecture | FVE | anomaly FVE | L0 | dead | silent | s |\n|---|---|---|---|---|---|---|---|---|")
+    for block_id in options.blocks:
+        held = Held(options.results / "scratch" / "activations", block_id)
+        for name in options.only:
+            if name == "card":
+                config = settings("card", options.epochs)
+            else:
+                config = settings("tuned", options.epochs, architecture=name, target_l0=options.l0, **changes)
+            print(held.row("card" if name == "card" else "tuned", config), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""The loss that each architecture's docstring states, in plain PyTorch, as an oracle for the gradients written by hand."""
+
+import torch
+from aurorascope.sae.auxk import ALPHA
+from aurorascope.sae.jumprelu import EPS
+from aurorascope.sae.objective import Settings
+from aurorascope.sae.registry import ARCHITECTURES
+
+KINDS = tuple(ARCHITECTURES)
+K = 3
+# What each architecture is told; several weights are far larger than in use, so that no term can be lost in rounding.
+SETTINGS = {
+    "relu": {"sparsity": 0.3},
+    "topk": {"target_l0": K},
+    "batchtopk": {"target_l0": K},
+    "jumprelu": {"sparsity": 0.7, "target_l0": 4.0},
+    "gated": {"sparsity": 0.3},
+    "matryoshka": {"target_l0": K},
+    "abstopk": {"target_l0": K},
+}
+
+
+def random_parameters(kind, d, h, seed=0, dtype=torch.float64):
+    """Weights without any structure that a wrong gradient could hide behind; pre-activations of order 1."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*shape, size=1.0):
+        return size * torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
+
+    extra = {"jumprelu": {"threshold": (0.3 + draw(h).abs() / 4)}, "gated": {"b_gate": draw(h), "r_mag": draw(h) / 3}}
+    main = {
+        "W_enc": draw(d, h, size=d**-0.5),
+        "b_enc": draw(h) / 2,
+        "W_dec": draw(h, d, size=d**-0.5),
+        "b_dec": draw(d),
+    }
+    return main | extra.get(kind, {})
+
+
+def random_rows(n, d, seed=0, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(1000 + seed)
+    return torch.randn(n, d, generator=generator, dtype=torch.float64).to(dtype)
+
+
+def random_weights(n, seed=0, dtype=torch.float64):
+    """Weights of rows, 1 on average, from near 0 to near 2."""
+    generator = torch.Generator().manual_seed(2000 + seed)
+    weight_n = 0.1 + torch.rand(n, generator=generator, dtype=torch.float64)
+    return (weight_n / weight_n.mean()).to(dtype)
+
+
+def objective(kind, parameters, auxk=None, **settings):
+    """The library's objective, told what `SETTINGS` says."""
+    return ARCHITECTURES[kind](parameters, Settings(**{**SETTINGS[kind], **settings}), auxk)
+
+
+class Jump(torch.autograd.Function):
+    """z H(z - theta) and H(z - theta), with the pseudo-derivatives of Rajamanoharan et al. 2024."""
+
+    @staticmethod
+    def forward(ctx, z, theta):
+        ctx.save_for_backward(z, theta)
+        step = (z > theta).to(z.dtype)
+        return z * step, step
+
+    @staticmethod
+    def backward(ctx, to_value, to_step):
+        z, theta = ctx.saved_tensors
+        kernel = ((z - theta) / EPS).abs() < 0.5
+        by_theta = -(to_value * theta + to_step) * kernel / EPS
+        return to_value * (z > theta), by_theta.sum(0)
+
+
+def _mask(scores, k):
+    return torch.zeros_like(scores).scatter(-1, scores.topk(k, dim=-1).indices, 1)
+
+
+def features(kind, p, xc, k=K):
+    """Latents and the pre-activations that AuxK reads, of centred rows; k is a token's share."""
+    z = xc @ p["W_enc"] + p["b_enc"]
+    if kind == "relu":
+        return torch.relu(z), z
+    if kind == "jumprelu":
+        return Jump.apply(z, p["threshold"])[0], z
+    if kind == "gated":
+        w = xc @ p["W_enc"]
+        pi = w + p["b_gate"]
+        return (pi > 0) * torch.relu(w * torch.exp(p["r_mag"]) + p["b_enc"]), pi
+    if kind == "abstopk":
+        return z * _mask(z.detach().abs(), k), z
+    if kind == "topk":
+        return torch.relu(z) * _mask(z.detach(), k), z
+    return torch.relu(z) * _mask(z.detach().flatten(), min(k * len(z), z.numel())).view_as(z), z
+
+
+def documented(kind, p, x, weight=None, mean=0.0, scale=1.0, dead=None, k_aux=None, exponent=1.0, **settings):
+    """(loss, mse, sparsity, l0, aux) of one batch."""
+    told = {"sparsity": 0.0, "target_l0": None} | SETTINGS[kind] | settings
+    weight = torch.ones(len(x), dtype=x.dtype) if weight is None else weight
+    x = (x - mean) / scale
+
+    def over_rows(values_n):
+        return (weight * values_n).mean()
+
+    def error(x_hat):
+        return over_rows(((x_hat - x) ** 2).mean(1))
+
+    f, z = features(kind, p, x - p["b_dec"], told["target_l0"])
+    x_hat = f @ p["W_dec"] + p["b_dec"]
+    mse, sparsity, aux = error(x_hat), torch.zeros(()), torch.zeros(())
+    loss = mse
+    if kind == "relu":
+        sparsity = over_rows((f * (f + 1e-3) ** (exponent - 1)).sum(1)) if exponent != 1 else over_rows(f.sum(1))
+    elif kind == "jumprelu":
+        sparsity = (Jump.apply(z, p["threshold"])[1].sum(1).mean() / told["target_l0"] - 1) ** 2
+    elif kind == "gated":
+        gate = torch.relu(z)
+        sparsity = over_rows(gate.sum(1))
+        loss = loss + error(gate @ p["W_dec"].detach() + p["b_dec"].detach())
+    elif kind == "matryoshka":
+        h = f.shape[1]
+        prefixes = sorted({max(1, h // part) for part in (16, 8, 4, 2, 1)})
+        loss = sum(error(f[:, :m] @ p["W_dec"][:m] + p["b_dec"]) for m in prefixes) / len(prefixes)
+    loss = loss + told["sparsity"] * sparsity
+    if dead is not None:
+        e, a = (x - x_hat).detach(), torch.relu(z[:, dead])
+        if k_aux < len(dead):
+            a = a * _mask(a.detach(), k_aux)
+        aux = over_rows(((e - a @ p["W_dec"][dead]) ** 2).mean(1))
+        loss = loss + ALPHA * aux
+    return loss, mse, sparsity, (f != 0).sum(1).to(x.dtype).mean(), aux
+
+
+def forward(trained, x):
+    """Latents and error x_hat - x, in the units of training, as the objective computes them on its way."""
+    seen, original = [], trained._residual
+
+    def spy(f_nh, xc_nd):
+        r_nd = original(f_nh, xc_nd)
+        seen.append((f_nh.clone(), r_nd.clone()))
+        return r_nd
+
+    trained._residual = spy
+    with torch.inference_mode():
+        trained.row_losses(x)
+    del trained._residual
+    return tuple(torch.cat(parts) for parts in zip(*seen, strict=True))

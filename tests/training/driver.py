@@ -1,0 +1,64 @@
+"""One training in a process of its own, to be killed: python driver.py MANIFEST FOLDER.
+
+FOLDER gets the checkpoint, a journal (a line for each start of training, each resumption and each step) and, at the end,
+result.json with digests of weights and log.
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+from aurorascope.activations.feed import ResidentFeed
+from aurorascope.activations.reader import StoreReader
+from aurorascope.blocks import BY_ID
+from aurorascope.files import sha256_bytes, write_json
+from aurorascope.sae.digest import tensor_digest
+from aurorascope.training.checkpoint import Checkpoint
+from aurorascope.training.engine import train
+from aurorascope.training.trainer import Trainer
+
+from tests.training.settings import of
+
+# 3 epochs of 40 steps, each followed by a checkpoint of about 1 MB; latents die early and are revived.
+CONFIG = of(
+    "batchtopk", epochs=3, target_l0=8.0, shuffle="rows", batch_rows=36, normalise=True, init="tied", project=True,
+    warm_up=0.1, decay=0.2, revive="auxk", dead_snapshots=1, checkpoint_minutes=1e-9,
+)  # fmt: skip
+
+
+def noted(journal: Path) -> None:
+    """Let trainers write what they do into the journal, past any buffer of this process."""
+    step, load = Trainer.step, Trainer.load
+
+    def note(text: str) -> None:
+        with journal.open("a") as file:
+            file.write(f"{text}\n")
+
+    def noted_step(self, *args):
+        step(self, *args)
+        note(f"step {self.t}")
+
+    def noted_load(self, tensors, at):
+        load(self, tensors, at)
+        note(f"resumed {at}")
+
+    Trainer.step, Trainer.load = noted_step, noted_load
+    note("started")
+
+
+def main(manifest: str, folder: str) -> None:
+    """Train, or go on training, and write the result."""
+    torch.set_num_threads(1)
+    place = Path(folder)
+    reader = StoreReader(Path(manifest))
+    block = BY_ID[reader.manifest["block"]]
+    feed = ResidentFeed(reader, torch.device("cpu"))
+    noted(place / "journal")
+    checkpoint = Checkpoint(place / "training", block.id, "c" * 64, reader.manifest["sha256"])
+    trained = train(feed, block, CONFIG, checkpoint)
+    log = trained.log.to_csv(float_format="%.9g").encode()
+    write_json(place / "result.json", {"weights": tensor_digest(trained.weights), "log": sha256_bytes(log)})
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,28 @@
+"""An SAE's configuration from a recipe and changes."""
+
+from aurorascope.config.model import Sae
+from aurorascope.config.recipes import RECIPES, filled
+
+ARCHITECTURES = ("relu", "topk", "batchtopk", "jumprelu", "gated", "matryoshka", "abstopk")
+# What the schema's defaults say beside the recipe.
+_REST = {
+    "expansion": 8, "p_end": 1.0, "epochs": 3, "dead_snapshots": 30, "orthogonality": 0.0, "precision": "float32",
+    "seed": 0, "checkpoint_minutes": 10.0,
+}  # fmt: skip
+
+
+def settings(recipe="card", **changes) -> Sae:
+    """A recipe's SAE as a configuration with these keys gives it."""
+    return Sae(**filled({"recipe": recipe, **dict.fromkeys(RECIPES[recipe]), **_REST, **changes}))
+
+
+def sae(recipe="card", **changes) -> Sae:
+    """The same sized for the tiny stores: 24 latents, 4 of them on in the tuned recipe, a rate that 30 steps can show."""
+    small = {"target_l0": 4.0, "batch_rows": 16} if recipe == "tuned" else {}
+    return settings(recipe, **{"expansion": 4, "epochs": 5, "lr": 4e-3, **small, **changes})
+
+
+def of(architecture, **changes) -> Sae:
+    """The card's recipe with an architecture, which aims at 4 latents where it needs a target."""
+    needs_none = architecture in ("relu", "gated")
+    return sae(architecture=architecture, **{"target_l0": None if needs_none else 4.0, **changes})

@@ -1,0 +1,21 @@
+"""Train the SAEs of all configured blocks in one process, leaving finished checkpoints that the training jobs export."""
+
+import argparse
+from pathlib import Path
+
+from aurorascope.backbone.device import make_repeatable, pick_device
+from aurorascope.blocks import BY_ID
+from aurorascope.config import Config
+from aurorascope.training.together import Together
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    parser.add_argument("--results", required=True, type=Path, help="the results folder")
+
+
+def run(args: argparse.Namespace, config: Config) -> None:
+    """Train what is not trained yet."""
+    make_repeatable(config.compute.threads)
+    together = Together(config, args.results, pick_device(config.aurora.device))
+    together.train([BY_ID[name] for name in config.block_ids])

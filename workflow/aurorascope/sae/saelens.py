@@ -1,0 +1,49 @@
+"""The SAELens 6 form of release tensors, so that its users need none of our code."""
+
+from typing import Any
+
+import torch
+
+from aurorascope.sae.aurora_sae import architecture_of
+
+# The release whose loader the test reads our folders with; it takes any version from 6.0 on.
+_VERSION = "6.54.12"
+_NAMES = {"relu": "standard", "topk": "topk", "abstopk": "abstopk", "jumprelu": "jumprelu"}
+_TENSORS = ("W_enc", "b_enc", "W_dec", "b_dec", "threshold")
+
+
+def saelens_files(
+    tensors: dict[str, torch.Tensor], metadata: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """What cfg.json and sae_weights.safetensors of a SAELens folder hold.
+
+    Args:
+        tensors: release tensors of any architecture.
+        metadata: free entries of cfg's `metadata`: hook name, block, digest. Where training had another architecture
+            than the release (BatchTopK, Matryoshka, Gated), SAELens looks for it under `training_architecture`.
+
+    Returns:
+        The config, ready for JSON, and the tensors: W_enc (d, h), b_enc (h,), W_dec (h, d), b_dec (d,) and, for
+        jumprelu, threshold (h,); float32, contiguous, our orientation. `k` is in the config, `signed` in its
+        architecture.
+
+    Raises:
+        ValueError: the tensors are no SAE's.
+    """
+    architecture = architecture_of(tensors, "SAELens export")
+    d_in, d_sae = tensors["W_enc"].shape
+    cfg = {
+        "architecture": _NAMES[architecture],
+        "d_in": d_in,
+        "d_sae": d_sae,
+        "dtype": "float32",
+        "device": "cpu",
+        "apply_b_dec_to_input": True,
+        "normalize_activations": "none",
+        "reshape_activations": "none",
+        "metadata": {"sae_lens_version": _VERSION, "model_name": "microsoft/aurora", **metadata},
+    }
+    if "k" in tensors:
+        # Their own default of k is 100, whatever the SAE.
+        cfg |= {"k": int(tensors["k"]), "rescale_acts_by_decoder_norm": False}
+    return cfg, {name: tensors[name].detach().contiguous() for name in _TENSORS if name in tensors}

@@ -1,0 +1,63 @@
+"""How much memory a training needs beside its data, and the largest micro-batch that fits."""
+
+import logging
+
+import psutil
+import torch
+
+from aurorascope.config.model import Sae
+from aurorascope.costs.words import size
+from aurorascope.errors import UserError
+
+_LOG = logging.getLogger(__name__)
+_ROWS = {"cpu": 1024, "cuda": 32768}
+_LEAST_ROWS = 64
+# Parameters, gradient (W_dec's twice), two moments; what a step makes besides.
+_COPIES = 6
+# (rows, h) arrays of an architecture: latents, gradient, and what some keep besides.
+_LATENT_ARRAYS = {"relu": 2, "topk": 3, "batchtopk": 4, "matryoshka": 4, "jumprelu": 5, "gated": 7, "abstopk": 4}
+_SHARE = 0.9
+
+
+def needed_bytes(config: Sae, d_model: int, rows: int, batch_rows: int) -> int:
+    """Bytes that a training takes beside the stored activations: weights, moments, one micro-batch and one batch."""
+    h = d_model * config.expansion
+    weights = 4 * _COPIES * (2 * d_model * h + h + d_model)
+    micro = 4 * rows * (_LATENT_ARRAYS[config.architecture] * h + 3 * d_model)
+    return weights + micro + 2 * 4 * batch_rows * d_model
+
+
+def micro_batch(config: Sae, d_model: int, batch_rows: int, device: torch.device, free: int | None = None) -> int:
+    """Rows of a micro-batch: the usual number for the device, halved until a training fits.
+
+    Args:
+        config: the SAE's configuration.
+        d_model: channels.
+        batch_rows: rows of one step.
+        device: where it is trained.
+        free: bytes that are free there; None asks the device.
+
+    Raises:
+        UserError: not even the least micro-batch fits.
+    """
+    if free is None and device.type == "cuda":
+        # What an earlier training of this process gave back counts as free.
+        torch.cuda.empty_cache()
+    if free is None:
+        free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    rows = min(_ROWS[device.type], batch_rows)
+    usual = rows
+    while needed_bytes(config, d_model, rows, batch_rows) > _SHARE * free:
+        if rows <= _LEAST_ROWS:
+            raise UserError(
+                f"memory of {device}", f"{size(needed_bytes(config, d_model, rows, batch_rows))} to train this SAE",
+                f"{size(free)} free", "lower sae.expansion, or use a machine with more memory",
+            )
+        rows = max(_LEAST_ROWS, rows // 2)
+    _LOG.info(
+        "Training takes %s beside the activations, in micro-batches of %d rows; %s are free.",
+        size(needed_bytes(config, d_model, rows, batch_rows)), rows, size(free),
+    )
+    if rows < usual:
+        _LOG.warning("The micro-batch was halved from %d to %d rows, which changes the last bits of sums.", usual, rows)
+    return rows

@@ -1,0 +1,152 @@
+"""Many SAEs in one process, each bit for bit what it would be alone, left as finished checkpoints for their own jobs.
+
+Where activations are on disk, blocks come one after the other: each byte is read once where a block's store fits in memory,
+and no job pays for its own start. Where Aurora must compute them, all SAEs are in memory, and one forward a snapshot and
+epoch serves them all.
+"""
+
+import contextlib
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from aurorascope.activations.feed import StreamFeed, epoch_order, open_feed
+from aurorascope.activations.opening import open_reader
+from aurorascope.activations.paths import StorePaths
+from aurorascope.activations.reader import StoreReader
+from aurorascope.blocks import Block
+from aurorascope.config.model import Config
+from aurorascope.config.stages import stage_digest
+from aurorascope.errors import UserError
+from aurorascope.files import read_record
+from aurorascope.locks import folder_lock
+from aurorascope.progress import Progress
+from aurorascope.tokens import token_grid
+from aurorascope.training import engine
+from aurorascope.training.checkpoint import Checkpoint
+from aurorascope.training.engine import Saver
+from aurorascope.training.trainer import Trainer
+
+_LOG = logging.getLogger(__name__)
+
+
+class Together:
+    """The trainings of one call.
+
+    Args:
+        config: the configuration.
+        results: the results folder.
+        device: where SAEs are trained, and Aurora runs where it must.
+    """
+
+    def __init__(self, config: Config, results: Path, device: torch.device) -> None:
+        self.config, self.results, self.device = config, results, device
+        self.scratch = results / "scratch"
+
+    def train(self, blocks: list[Block]) -> None:
+        """Bring every block's training to its end, but for those whose SAE is there already.
+
+        Raises:
+            UserError: as of one training; those that ended before keep their checkpoints.
+            SystemExit: status 143, after checkpoints of all, when SIGTERM asked to stop.
+        """
+        live, failed = [], {}
+        for block in blocks:
+            paths = StorePaths.of(self.scratch, block.id, "train")
+            reader = open_reader(paths.manifest, self.config, self.device)
+            if self._is_made(block, reader):
+                _LOG.info("%s has its SAE already.", block.id)
+            # Rows across the year need the year in memory, wherever its snapshots come from.
+            elif paths.absent.is_file() and self.config.sae.shuffle == "snapshots":
+                live.append(block)
+            else:
+                with self._locked(block):
+                    self._unless(failed, block, lambda block=block, reader=reader: self._from_store(block, reader))
+        if live:
+            with contextlib.ExitStack() as stack:
+                for block in live:
+                    stack.enter_context(self._locked(block))
+                self._live(live, failed)
+        if failed:
+            first = next(iter(failed.values()))
+            raise UserError(
+                f"{first.where} (and in all {len(failed)} of {len(blocks)} blocks: {', '.join(failed)})", first.expected,
+                first.found, first.fix,
+            )  # fmt: skip
+
+    @staticmethod
+    def _unless(failed: dict[str, UserError], block: Block, work: Callable[[], None]) -> None:
+        """Do it; an error of one block must not keep the others from their end."""
+        try:
+            work()
+        except UserError as error:
+            _LOG.error("%s", error.one_line())
+            failed[block.id] = error
+
+    def _is_made(self, block: Block, reader: StoreReader) -> bool:
+        path = self.results / "saes" / f"sae_{block.id}.json"
+        if not path.is_file() or not path.with_suffix(".pt").is_file():
+            return False
+        try:
+            record = read_record(path, "sae")
+        except UserError:
+            return False
+        wanted = stage_digest(self.config, "train_sae"), reader.manifest["sha256"]
+        return (record.get("train_config_sha256"), record.get("activations_manifest_sha256")) == wanted
+
+    def _folder(self, block: Block) -> Path:
+        return self.scratch / "training" / block.id
+
+    def _locked(self, block: Block) -> contextlib.AbstractContextManager[None]:
+        return folder_lock(self._folder(block))
+
+    def _prepared(self, block: Block, reader: StoreReader) -> tuple[Trainer, Saver]:
+        sae = self.config.sae
+        digest = stage_digest(self.config, "train_sae")
+        checkpoint = Checkpoint(self._folder(block), block.id, digest, reader.manifest["sha256"])
+        area_n = None
+        if sae.area_weights:
+            states = read_record(self.scratch / "states" / "train.json", "states")
+            area_n = token_grid(block, states["latitude"], states["longitude"]).area.reshape(-1)
+        trainer = engine.prepare(reader, block, sae, self.device, checkpoint, area_n)
+        return trainer, Saver(checkpoint, sae.checkpoint_minutes)
+
+    def _from_store(self, block: Block, reader: StoreReader) -> None:
+        trainer, saver = self._prepared(block, reader)
+        if not trainer.is_done:
+            engine.run(trainer, open_feed(reader, self.device, self.config.sae.shuffle == "rows"), saver)
+            saver.save(trainer)
+        engine.conclude(trainer)
+
+    def _live(self, blocks: list[Block], failed: dict[str, UserError]) -> None:
+        """All of them step by step: whoever is behind catches up first."""
+        # Imported only where Aurora must run: it costs 6 s and 1 GB.
+        from aurorascope.activations.live import Forwards, LiveReader
+
+        forwards = Forwards(self.config, self.scratch, blocks, self.device)
+        manifests = [StorePaths.of(self.scratch, block.id, "train").manifest for block in blocks]
+        readers = [LiveReader(path, self.config, self.device, forwards) for path in manifests]
+        pairs = [self._prepared(block, reader) for block, reader in zip(blocks, readers, strict=True)]
+        feeds = [StreamFeed(reader, self.device) for reader in readers]
+        first, n_steps = min(trainer.t for trainer, _ in pairs), pairs[0][0].n_steps
+        progress = Progress(f"Training {len(blocks)} SAEs", n_steps - first, "step")
+        with torch.inference_mode(), engine.stopping() as stop:
+            for step in range(first, n_steps):
+                stepped = [(*pair, feed) for pair, feed in zip(pairs, feeds, strict=True) if pair[0].t == step]
+                epoch, place = divmod(step, pairs[0][0].steps_per_epoch)
+                order = epoch_order(self.config.sae.seed, epoch, readers[0].n_snapshots)[place : place + 1]
+                for trainer, _, feed in stepped:
+                    trainer.step(next(feed.snapshots(order)))
+                progress.step()
+                engine.after_step([trainer for trainer, _, _ in stepped], [saver for _, saver, _ in stepped], stop)
+        progress.close()
+        _LOG.info("%d steps of %d SAEs took %d forwards of Aurora.", n_steps - first, len(blocks), forwards.n)
+        for trainer, saver in pairs:
+            self._unless(failed, trainer.block, lambda trainer=trainer, saver=saver: self._ended(trainer, saver))
+
+    @staticmethod
+    def _ended(trainer: Trainer, saver: Saver) -> None:
+        saver.save(trainer)
+        engine.conclude(trainer)
