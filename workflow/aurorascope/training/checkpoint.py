@@ -15,6 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from aurorascope.errors import TryAgainError
 from aurorascope.files import sha256_json, write_bytes
 from aurorascope.sae.digest import tensor_digest
 
@@ -80,8 +81,11 @@ class Checkpoint:
             with safe_open(str(self.path), "pt") as file:
                 claim = dict(file.metadata() or {})
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
+        except SafetensorError as error:
             return self._set_aside(f"it cannot be read ({error})")
+        except OSError as error:
+            # The disk's fault, perhaps for a moment: no reason to begin anew.
+            raise TryAgainError(self.path, "a readable checkpoint", str(error), "run the same command again") from error
         expected = claim.pop("sha256", None)
         if expected is None or expected != _digest(claim, tensors):
             return self._set_aside("its digest is not that of its content")
