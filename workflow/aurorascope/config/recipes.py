@@ -23,7 +23,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "revive": "none",
     },
     "tuned": {
-        "architecture": "topk",
+        "architecture": "abstopk",
         "target_l0": 64.0,
         "l1_coeff": 3e-4,
         "lr": 2e-3,
