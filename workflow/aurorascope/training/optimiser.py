@@ -4,6 +4,7 @@ import torch
 
 from aurorascope.sae.objective import Parameters
 
+_BETA1, _BETA2, _EPS = 0.9, 0.999, 1e-8
 _MIN_NORM = 1e-8
 
 
@@ -19,13 +20,9 @@ class Adam:
 
     def __init__(self, parameters: Parameters, lr: float, project: bool = False) -> None:
         self.parameters, self.lr, self.project = parameters, lr, project
-        self._adam = torch.optim.Adam(list(parameters.values()), lr=lr, fused=True)
-        for tensor in parameters.values():
-            self._adam.state[tensor] = {
-                "step": torch.zeros((), dtype=torch.float32, device=tensor.device),
-                "exp_avg": torch.zeros_like(tensor),
-                "exp_avg_sq": torch.zeros_like(tensor),
-            }
+        tensors = list(parameters.values())
+        self._m, self._v = ([torch.zeros_like(tensor) for tensor in tensors] for _ in range(2))
+        self._steps = [torch.zeros((), dtype=torch.float32, device=tensor.device) for tensor in tensors]
 
     def step(self, grads: Parameters, factor: float = 1.0) -> None:
         """One update with the given gradients, which may be changed, then decoder rows back to unit norm.
@@ -39,16 +36,17 @@ class Adam:
             grad_hd = grads["W_dec"]
             along_h1 = torch.linalg.vecdot(grad_hd, rows_hd).unsqueeze(1)
             grad_hd.addcmul_(along_h1, rows_hd, value=-1)
-        for name, tensor in self.parameters.items():
-            tensor.grad = grads[name]
-        self._adam.param_groups[0]["lr"] = self.lr * factor
-        self._adam.step()
+        torch._foreach_add_(self._steps, 1)
+        # What torch.optim.Adam(fused=True) calls; that class imports a compiler with its first step, 2 s and 300 MB a process.
+        torch._fused_adam_(
+            list(self.parameters.values()), [grads[name] for name in self.parameters], self._m, self._v, [], self._steps,
+            lr=self.lr * factor, beta1=_BETA1, beta2=_BETA2, weight_decay=0.0, eps=_EPS, amsgrad=False, maximize=False,
+        )  # fmt: skip
         rows_hd.div_(torch.linalg.vector_norm(rows_hd, dim=1, keepdim=True).clamp_min_(_MIN_NORM))
 
     def moments(self) -> dict[str, torch.Tensor]:
         """Step counts and both moments by name, the tensors themselves: what a checkpoint keeps and revival clears."""
-        return {
-            f"{kind}.{name}": self._adam.state[tensor][kind]
-            for name, tensor in self.parameters.items()
-            for kind in ("step", "exp_avg", "exp_avg_sq")
-        }
+        found = {}
+        for name, step, m, v in zip(self.parameters, self._steps, self._m, self._v, strict=True):
+            found |= {f"step.{name}": step, f"exp_avg.{name}": m, f"exp_avg_sq.{name}": v}
+        return found
