@@ -9,14 +9,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from aurorascope.activations.feed import ResidentFeed, StoreReader
+from aurorascope.blocks import BY_ID
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.sae.fold import fold
 from aurorascope.sae.saelens import saelens_files
+from aurorascope.training.engine import train
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
+from tiny import BLOCK, claim, make_store
 
 from tests.architectures import ARCHITECTURES, of
+from tests.training.settings import ARCHITECTURES as TRAINED
+from tests.training.settings import sae
 
 _PEERS = Path(__file__).parents[2] / ".venv-peers" / "bin" / "python"
 _METADATA = {"hook_name": "backbone.encoder_layers.1.blocks.5", "block": "encoder_s1_b5", "tensor_sha256": "ab12"}
@@ -127,11 +133,20 @@ def _cases():
         yield f"{architecture}_folded", fold(tensors, mean, 30), mean + 30 * x
 
 
+def _trained(folder):
+    """One SAE of each architecture as the tuned recipe leaves it, and a snapshot of its activations."""
+    reader = StoreReader(make_store(folder, claim(range(3, 9))))
+    feed, x = ResidentFeed(reader, torch.device("cpu")), torch.from_numpy(reader.read([0])[0])
+    for architecture in TRAINED:
+        yield f"trained_{architecture}", train(feed, BY_ID[BLOCK], sae("tuned", architecture=architecture)).weights, x
+
+
 @pytest.mark.slow
-def test_saelens_computes_the_same(tmp_path):
+def test_saelens_computes_the_same(tmp_path, tmp_path_factory):
     """SAELens itself, from the files alone: same features, same support, same reconstruction; metadata survive."""
     interpreter = _interpreter()
-    cases = {name: (tensors, x) for name, tensors, x in _cases()}
+    made = [*_cases(), *_trained(tmp_path_factory.mktemp("store"))]
+    cases = {name: (tensors, x) for name, tensors, x in made}
     for name, (tensors, x) in cases.items():
         folder = tmp_path / name
         folder.mkdir()
@@ -146,11 +161,12 @@ def test_saelens_computes_the_same(tmp_path):
     for name, (tensors, x) in cases.items():
         theirs = load_file(tmp_path / name / "out.safetensors")
         with torch.no_grad():
-            x_hat, features = AuroraSAE.from_tensors(tensors)(x)
+            ours = AuroraSAE.from_tensors(tensors)
+            x_hat, features = ours(x)
         for found, expected in ((theirs["features"], features), (theirs["x_hat"], x_hat)):
             assert float((found - expected).abs().max() / expected.abs().max()) <= 1e-6, name
         assert torch.equal(theirs["features"] != 0, features != 0), name
         assert features.any(), name
         read = json.loads((tmp_path / name / "read.json").read_text())
-        assert read["architecture"] == name.removesuffix("_folded").replace("relu", "standard", name.startswith("relu"))
+        assert read["architecture"] == {"relu": "standard"}.get(ours.architecture, ours.architecture)
         assert read["metadata"].items() >= {**_METADATA, "training_architecture": "batchtopk"}.items()
