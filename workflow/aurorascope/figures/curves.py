@@ -12,7 +12,7 @@ from aurorascope.files import check_file, read_record
 
 _PANELS = (
     ("mse", "Mean squared error\n(activation units²)", "log"),
-    ("l0", "L0\n(features above 0 per token)", "linear"),
+    ("l0", "L0\n(features on per token)", "linear"),
     ("frac_dead", "Dead\n(share of features that did not fire\nfor sae.dead_snapshots snapshots)", "linear"),
 )
 

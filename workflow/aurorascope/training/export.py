@@ -79,7 +79,8 @@ def _write_log(path: Path, log: pd.DataFrame) -> None:
 
 def _training(config: Sae, trained: Trained, d_model: int) -> dict[str, Any]:
     """How it was trained; `lambda_sum` is the final weight where both terms are sums over a token's entries."""
-    final = float(trained.log["sparsity_weight"].iloc[-1])
+    # A fixed weight as it was written, not as float32 holds it.
+    final = config.l1_coeff if config.target_l0 is None else float(trained.log["sparsity_weight"].iloc[-1])
     # In units of (x - mean) / scale an L1 of the features is 1 / scale of that in raw units, and a squared error 1 / scale^2.
     is_l1 = _LOSSES[config.architecture][1] and config.p_end == 1
     lambda_sum = final * d_model * trained.scale if is_l1 else None
