@@ -19,7 +19,7 @@ _GAP = 1.0
 _PANELS = (
     ("fve", "FVE on held-out snapshots (%)", 100, "viridis", (None, 100)),
     ("fve_anom", "Anomaly FVE, about each position's training mean (%); colours end at -100", 100, "viridis", (-100, 100)),
-    ("l0", "L0 (features above 0 per token)", 1, "cividis", (0, None)),
+    ("l0", "L0 (features on per token)", 1, "cividis", (0, None)),
 )
 
 
