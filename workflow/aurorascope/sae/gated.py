@@ -11,40 +11,25 @@ from typing import ClassVar
 import torch
 
 from aurorascope.sae.auxk import AuxK
-from aurorascope.sae.control import follow
-from aurorascope.sae.objective import Objective, Parameters, Settings, Terms
+from aurorascope.sae.objective import Parameters, Settings
+from aurorascope.sae.penalised import Penalised
 
 
-class Gated(Objective):
+class Gated(Penalised):
     """See the module."""
 
     architecture: ClassVar[str] = "gated"
 
     def __init__(self, parameters: Parameters, settings: Settings, auxk: AuxK | None = None) -> None:
         super().__init__(parameters, settings, auxk)
-        self.state["sparsity"] = torch.tensor(settings.sparsity, dtype=self.wide, device=self.device)
-        self.state["excess"] = torch.zeros_like(self.state["sparsity"])
         self._w_nh, self._gate_nh = self._latents(), self._latents()
         self._q_nd = torch.empty_like(self._r_nd)
-        self._penalty = self._zeros()
         self._exp_h = self._zeros(self.h)
 
     @staticmethod
     def extra_parameters(d_model: int, d_hidden: int) -> Parameters:
         """b_gate and r_mag."""
         return {"b_gate": torch.zeros(d_hidden), "r_mag": torch.zeros(d_hidden)}
-
-    def compute(self, x_nd: torch.Tensor, weight_n: torch.Tensor | None = None) -> Terms:
-        """See `Objective`; the weight of the penalty moves afterwards, where a target is given."""
-        terms = super().compute(x_nd, weight_n)
-        if self.settings.target_l0 is not None:
-            weight, before = self.state["sparsity"], self.state["excess"]
-            follow(weight, before, terms.l0, self.settings.target_l0, self.settings.n_steps)
-        return terms
-
-    def _clear(self) -> None:
-        super()._clear()
-        self._penalty.zero_()
 
     def _begin(self, x_nd: torch.Tensor, centre_d: torch.Tensor) -> None:
         super()._begin(x_nd, centre_d)
@@ -96,9 +81,6 @@ class Gated(Objective):
     def _end(self, n: int) -> None:
         # Not the sum of dz: b_enc is the magnitude's bias alone.
         self.grads["W_dec"].add_(self._grad_dh.T)
-
-    def _sparsity(self, n: int) -> torch.Tensor:
-        return self._penalty / n
 
     def release(self) -> Parameters:
         """The equivalent JumpReLU's tensors."""

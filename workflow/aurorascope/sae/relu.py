@@ -10,43 +10,23 @@ from typing import ClassVar
 
 import torch
 
-from aurorascope.sae.auxk import AuxK
-from aurorascope.sae.control import follow
-from aurorascope.sae.objective import Objective, Parameters, Settings, Terms
+from aurorascope.sae.penalised import Penalised
 
 ANNEAL_FROM = 0.5
 # The slope of h^p is infinite at 0; (h + this)^(p - 1) h has none, and is h^p for latents that are on.
 _EPS = 1e-3
 
 
-class Relu(Objective):
+class Relu(Penalised):
     """See the module."""
 
     architecture: ClassVar[str] = "relu"
-
-    def __init__(self, parameters: Parameters, settings: Settings, auxk: AuxK | None = None) -> None:
-        super().__init__(parameters, settings, auxk)
-        self.state["sparsity"] = torch.tensor(settings.sparsity, dtype=self.wide, device=self.device)
-        self.state["excess"] = torch.zeros_like(self.state["sparsity"])
-        self._penalty = self._zeros()
-
-    def compute(self, x_nd: torch.Tensor, weight_n: torch.Tensor | None = None) -> Terms:
-        """See `Objective`; the weight of the penalty moves afterwards, where a target is given."""
-        terms = super().compute(x_nd, weight_n)
-        if self.settings.target_l0 is not None:
-            weight, before = self.state["sparsity"], self.state["excess"]
-            follow(weight, before, terms.l0, self.settings.target_l0, self.settings.n_steps)
-        return terms
 
     @property
     def p(self) -> float:
         """Exponent of the penalty at this point of training."""
         share = max(0.0, self.progress - ANNEAL_FROM) / (1 - ANNEAL_FROM)
         return 1 - share * (1 - self.settings.p_end)
-
-    def _clear(self) -> None:
-        super()._clear()
-        self._penalty.zero_()
 
     def _activate(self, z_nh: torch.Tensor) -> torch.Tensor:
         return z_nh.relu_()
@@ -74,6 +54,3 @@ class Relu(Objective):
         power_nh = above_nh.pow(p - 2)
         self._penalty.add_(self._total(above_nh.mul_(f_nh).mul_(power_nh), weight_n))
         return power_nh.mul_(torch.mul(f_nh, p, out=above_nh).add_(_EPS))
-
-    def _sparsity(self, n: int) -> torch.Tensor:
-        return self._penalty / n
