@@ -1,7 +1,7 @@
 """The files that one trained SAE becomes: weights, golden vectors, SAELens folder, log, and last its record."""
 
 import io
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +139,7 @@ def export(
         },
         "saelens_bytes": (files.saelens / "sae_weights.safetensors").stat().st_size,
         "training": _training(config.sae, trained, sae.d_model),
-        "settings": {key: value for key, value in asdict(config.sae).items() if key != "checkpoint_minutes"},
+        "settings": {key.name: getattr(config.sae, key.name) for key in fields(Sae) if key.name != "checkpoint_minutes"},
         "train_config_sha256": stage_digest(config, "train_sae"),
         "activations_manifest_sha256": manifest["sha256"],
         "checkpoint_sha256": manifest["checkpoint_sha256"],
