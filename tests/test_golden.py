@@ -85,14 +85,25 @@ def _training():
 
 
 def _metrics():
+    import torch
+    from aurorascope.evaluation.baselines import RandomDictionary, baselines
+    from aurorascope.evaluation.decoder import max_cosines
     from aurorascope.evaluation.metrics import headline
-    from aurorascope.evaluation.sums import Baselines, Sums
+    from aurorascope.evaluation.sums import Means, Sums
 
     x = _tokens().astype(np.float64)
     mean = x.mean(axis=0)
-    sums = Sums(np.arange(96) % 3, np.linspace(0.5, 1.5, 96), Baselines(mean, mean + 0.1, x * 0.5), 8)
+    sums = Sums(np.arange(96) % 3, np.linspace(0.5, 1.5, 96), Means(mean, mean + 0.1, x * 0.5, mean * 0.2), 8)
     sums.add(x, x * 0.97 + 0.01, np.maximum(x, 0))
-    return {name: value for name, value in headline(sums).items() if value is not None}
+    dictionary = RandomDictionary(16, 3, 5, mean + 0.1, torch.device("cpu"))
+    dictionary.add(torch.from_numpy(x))
+    beside = baselines(sums, 3.2, np.cov(x[:50].T), dictionary)
+    cosines = max_cosines(torch.from_numpy(x[:9]), torch.arange(9) % 2 == 0, False)
+    return {
+        **{name: value for name, value in headline(sums).items() if value is not None},
+        **{f"{name} sse": row["sse"] for name, row in beside.items()},
+        **dict(zip(("max_cosine", "max_cosine_all"), cosines, strict=True)),
+    }
 
 
 STAGES = {"download_day": _atmosphere, "dump_activations": _encoding, "train_sae": _training, "evaluate_sae": _metrics}

@@ -1,52 +1,29 @@
 import numpy as np
 import pytest
-from aurorascope.blocks import BY_ID
-from aurorascope.evaluation import sums as sums_module
-from aurorascope.evaluation.evaluate import _groups, _table
 from aurorascope.evaluation.formulas import FORMULAS
-from aurorascope.evaluation.metrics import by_group, headline
-from aurorascope.evaluation.sums import Baselines, Sums
-from aurorascope.tokens import token_grid
+from aurorascope.evaluation.metrics import by_group, density_histogram, headline
+from aurorascope.evaluation.sums import Means, Sums
 from hypothesis import given
 from hypothesis import strategies as st
 
-T, N, D, H = 5, 40, 6, 12
-GROUPS = np.arange(N) % 4
-WEIGHTS = 0.2 + np.arange(N) / N * 1.6
+from tests.evaluation.summing import B_DEC, GROUPS, WEIGHTS, D, H, N, T, data, means, measure, one_snapshot
 
-
-def data(seed=0, offset=0.0, std=1.0):
-    """Snapshots of float32 activations, reconstructions and features, and the training snapshots."""
-    rng = np.random.default_rng(seed)
-    place = rng.standard_normal((N, D))
-    x = ((place + rng.standard_normal((T, N, D))) * std + offset).astype(np.float32)
-    x_hat = (x + 0.3 * std * rng.standard_normal((T, N, D))).astype(np.float32)
-    h = np.maximum(rng.standard_normal((T, N, H)) - np.linspace(-1, 4, H), 0).astype(np.float32)
-    train = ((place + rng.standard_normal((T, N, D))) * std + offset).astype(np.float32)
-    return x, x_hat, h, train
-
-
-def baselines(x, train):
-    mean = [a.astype(np.float64).reshape(-1, D).mean(0) for a in (x, train)]
-    return Baselines(*mean, train.astype(np.float64).mean(0))
-
-
-def measure(x, x_hat, h, train, order=range(T), groups=GROUPS, weights=WEIGHTS):
-    sums = Sums(groups, weights, baselines(x, train), h.shape[2])
-    for t in order:
-        sums.add(x[t], x_hat[t], h[t])
-    return sums
+# What needs the decoder's weights or a baseline beside the sums.
+NOT_FROM_SUMS = ("max_cosine", "max_cosine_all", "fve_climatology", "fve_pca", "fve_anom_pca", "fve_random")
 
 
 def brute_force(x, x_hat, h, train):
     """Each metric from its definition in FORMULAS, float64, two passes, no sharing with the library."""
     x, x_hat, train = (a.astype(np.float64) for a in (x, x_hat, train))
-    flat, flat_hat, active = x.reshape(-1, D), x_hat.reshape(-1, D), (h > 0).reshape(-1, h.shape[2])
+    flat, flat_hat, active = x.reshape(-1, D), x_hat.reshape(-1, D), (h != 0).reshape(-1, h.shape[2])
     error = ((flat - flat_hat) ** 2).sum()
     weights = np.tile(WEIGHTS, T)
     weighted_mean = (weights[:, None] * flat).sum(0) / weights.sum()
     l0 = active.sum(1)
-    norms = np.sqrt((flat**2).sum(1)) * np.sqrt((flat_hat**2).sum(1))
+    lengths, lengths_hat = np.sqrt((flat**2).sum(1)), np.sqrt((flat_hat**2).sum(1))
+    squares_h = (h.reshape(-1, h.shape[2]).astype(np.float64) ** 2).sum(1)
+    squares_z, on = ((flat - B_DEC) ** 2).sum(1), squares_h > 0
+    mean_error = (flat_hat - flat).mean(0)
     return {
         "fve": 1 - error / ((flat - flat.mean(0)) ** 2).sum(),
         "fve_train_mean": 1 - error / ((flat - train.reshape(-1, D).mean(0)) ** 2).sum(),
@@ -55,13 +32,18 @@ def brute_force(x, x_hat, h, train):
         - (weights * ((flat - flat_hat) ** 2).sum(1)).sum()
         / (weights * ((flat - weighted_mean) ** 2).sum(1)).sum(),
         "mse": ((flat - flat_hat) ** 2).mean(),
-        "cosine": ((flat * flat_hat).sum(1) / norms).mean(),
+        "cosine": ((flat * flat_hat).sum(1) / lengths / lengths_hat).mean(),
+        "l2_ratio": (lengths_hat / lengths).mean(),
+        "bias": np.sqrt((mean_error**2).sum() / ((flat - flat.mean(0)) ** 2).sum(1).mean()),
+        "shrinkage": (flat_hat**2).sum() / (flat * flat_hat).sum(),
         "l0": l0.mean(),
         "l0_median": np.sort(l0)[int(np.ceil(0.5 * len(l0))) - 1],
         "l0_p95": np.sort(l0)[int(np.ceil(0.95 * len(l0))) - 1],
         "frac_dead": (active.sum(0) == 0).mean(),
         "frac_dense_1pct": (active.mean(0) > 0.01).mean(),
         "frac_dense_10pct": (active.mean(0) > 0.10).mean(),
+        "afa_norm_ratio": np.sqrt(squares_h / squares_z).mean(),
+        "afa_epsilon": np.abs(squares_z[on] / squares_h[on] - 1).mean() / (h.shape[2] - 1),
         "n_eval_tokens": T * N,
     }
 
@@ -70,25 +52,17 @@ def brute_force(x, x_hat, h, train):
 def test_metrics_equal_their_definitions(seed):
     """Every metric, area-weighted, anomaly and sparsity ones included, equals a two-pass computation."""
     found, expected = headline(measure(*data(seed))), brute_force(*data(seed))
-    assert list(found) == list(FORMULAS)
+    assert list(found) == [name for name in FORMULAS if name not in NOT_FROM_SUMS]
+    assert set(found) == set(expected)
     for name, value in expected.items():
         assert found[name] == pytest.approx(value, rel=1e-12), name
-
-
-@pytest.mark.parametrize("std", [1.0, 1e-3])
-def test_large_means_cost_no_digits(std):
-    """With means of 1e4 standard deviations the metrics still equal the two-pass computation."""
-    args = data(1, offset=1e4 * std, std=std)
-    found, expected = headline(measure(*args)), brute_force(*args)
-    for name, value in expected.items():
-        assert found[name] == pytest.approx(value, rel=1e-10), name
 
 
 def test_mean_predictor_scores_exactly_zero():
     """Predicting the held-out mean everywhere explains exactly nothing."""
     for seed in range(5):
         x, _, h, train = data(seed, offset=3)
-        mean = np.broadcast_to(baselines(x, train).held_out_mean, x.shape)
+        mean = np.broadcast_to(means(x, train).held_out, x.shape)
         metrics = headline(measure(x, mean, h, train))
         assert metrics["fve"] == 0.0
         assert metrics["fve_area"] <= 0
@@ -97,8 +71,8 @@ def test_mean_predictor_scores_exactly_zero():
 def test_training_means_score_exactly_zero_on_their_own_metric():
     """Predicting a baseline explains nothing relative to that baseline."""
     x, _, h, train = data(2)
-    base = baselines(x, train)
-    for name, predictor in (("fve_train_mean", base.train_mean), ("fve_anom", base.position_mean)):
+    base = means(x, train)
+    for name, predictor in (("fve_train_mean", base.train), ("fve_anom", base.position)):
         assert headline(measure(x, np.broadcast_to(predictor, x.shape), h, train))[name] == 0.0
 
 
@@ -114,10 +88,10 @@ def test_perfect_reconstruction_scores_one():
 
 @pytest.mark.parametrize("factor", [1e-6, 2.0**-20, 1e6])
 def test_scale_does_not_matter(factor):
-    """Scaling activations and reconstruction together changes no ratio to 12 digits, and the MSE by its square."""
+    """In other units, everything without a unit is the same to 12 digits; the MSE is in the unit's square."""
     x, x_hat, h, train = (a.astype(np.float64) for a in data(3, offset=2))
     before = measure(x, x_hat, h, train)
-    after = measure(x * factor, x_hat * factor, h, train * factor)
+    after = measure(x * factor, x_hat * factor, h * factor, train * factor, b_dec=B_DEC * factor)
     scaled = headline(after)
     for name, value in headline(before).items():
         assert scaled[name] / (factor**2 if name == "mse" else 1) == pytest.approx(value, rel=1e-12), name
@@ -135,19 +109,34 @@ def test_constant_bias_lowers_the_score(bias):
     assert exact["fve"] - biased["fve"] == pytest.approx(loss, rel=1e-9)
     for name in ("fve", "fve_train_mean", "fve_anom", "fve_area"):
         assert biased[name] < exact[name]
+    assert exact["bias"] == 0
+    assert biased["bias"] ** 2 == pytest.approx(loss, rel=1e-12)
 
 
-@given(st.permutations(range(T)), st.integers(1, N + 5))
-def test_order_and_partition_do_not_matter(monkeypatch, order, rows):
-    """Snapshots in any order, cut into rows of any number, give the same metrics to 12 digits."""
-    expected, expected_groups = headline(measure(*data())), by_group(measure(*data()))
-    with monkeypatch.context() as patch:
-        patch.setattr(sums_module, "_ROWS", rows)
-        sums = measure(*data(), order=order)
-    for name, value in headline(sums).items():
-        assert value == pytest.approx(expected[name], rel=1e-12), name
-    for found, row in zip(by_group(sums), expected_groups, strict=True):
-        assert found["n"] == row["n"] and found["fve"] == pytest.approx(row["fve"], rel=1e-12)
+@pytest.mark.parametrize("factor", [1e-9, 7.0])
+def test_the_unit_of_the_weights_does_not_matter(factor):
+    """Areas in any unit give the same score."""
+    before, after = (headline(measure(*data(), weights=WEIGHTS * f)) for f in (1.0, factor))
+    assert after["fve_area"] == pytest.approx(before["fve_area"], rel=1e-12)
+    assert before["fve_area"] != before["fve"]
+
+
+def test_shrinkage_and_length_tell_a_shrunk_reconstruction():
+    """Reconstructions shorter by a tenth: 0.9 in both, and in the cosine nothing."""
+    x, _, h, train = data(8)
+    metrics = headline(measure(x, 0.9 * x.astype(np.float64), h, train))
+    assert metrics["l2_ratio"] == pytest.approx(0.9, rel=1e-12)
+    assert metrics["shrinkage"] == pytest.approx(0.9, rel=1e-12)
+    assert metrics["cosine"] == pytest.approx(1, rel=1e-12)
+
+
+def test_norms_of_orthogonal_features_are_those_of_their_tokens():
+    """Features along orthonormal directions that reconstruct exactly are as long as their token, without any epsilon."""
+    x, _, _, train = data(9)
+    turn = np.linalg.qr(np.random.default_rng(0).standard_normal((D, D)))[0]
+    metrics = headline(measure(x, x, (x - B_DEC) @ turn, train))
+    assert metrics["afa_norm_ratio"] == pytest.approx(1, rel=1e-12)
+    assert metrics["afa_epsilon"] == pytest.approx(0, abs=1e-12)
 
 
 def test_groups_equal_their_definition():
@@ -173,16 +162,39 @@ def test_groups_far_apart_keep_their_digits():
         assert row["fve"] == pytest.approx(expected, rel=1e-6)
 
 
-@pytest.mark.parametrize("value", [0.0, 1.0, 1e4])
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.1, 1e4])
 def test_constant_data_have_no_score(value):
     """Where nothing varies there is nothing to explain: null, never infinity or NaN."""
-    x = np.full((T, N, D), value, np.float32)
+    x = np.broadcast_to(value * np.linspace(0.1, 3, D, dtype=np.float32), (T, N, D))
     sums = measure(x, x + 1, np.zeros((T, N, H), np.float32), x)
     metrics = headline(sums)
     assert [metrics[n] for n in ("fve", "fve_train_mean", "fve_anom", "fve_area")] == [None] * 4
-    assert metrics["mse"] == 1
+    assert metrics["mse"] == pytest.approx(1, rel=1e-3)
+    assert metrics["bias"] is None and metrics["afa_epsilon"] is None
     assert [row["fve"] for row in by_group(sums)] == [None] * 4
-    assert (metrics["cosine"] is None) == (value == 0)
+    undefined = [metrics[name] is None for name in ("cosine", "l2_ratio", "shrinkage")]
+    assert undefined == [value == 0] * 3
+
+
+def test_the_rounding_of_a_mean_is_no_variance():
+    """Constant data whose means are off in the last bit have no score either."""
+    x = np.broadcast_to(np.linspace(0.1, 3, D, dtype=np.float32), (N, D))
+    off = np.nextafter(x[0].astype(np.float64), 9)
+    sums = Sums(GROUPS, WEIGHTS, Means(off, off, np.broadcast_to(off, (N, D)), B_DEC), H)
+    sums.add(x, x + 1, np.zeros((N, H)))
+    metrics = headline(sums)
+    assert sums.scalars["sst"] > 0
+    assert [metrics[n] for n in ("fve", "fve_train_mean", "fve_anom", "fve_area", "bias")] == [None] * 5
+
+
+def test_tokens_of_zeros_have_no_direction():
+    """Zeros reconstructed as zeros: no length, cosine or norm to compare, and nothing that is not a number."""
+    zeros = np.zeros((T, N, D), np.float32)
+    metrics = headline(measure(zeros, zeros, np.zeros((T, N, H), np.float32), zeros, b_dec=np.zeros(D)))
+    numbers = {name for name, value in metrics.items() if value is not None}
+    counts = {"mse", "l0", "l0_median", "l0_p95", "frac_dead", "frac_dense_1pct", "frac_dense_10pct", "n_eval_tokens"}
+    assert numbers == counts
+    assert metrics["frac_dead"] == 1
 
 
 def test_constant_group_among_others_has_no_score():
@@ -207,9 +219,8 @@ def test_l0_quantiles_are_those_of_the_tokens(seed, n):
     rng = np.random.default_rng(seed)
     h = (rng.random((1, n, H)) < rng.random(H)).astype(np.float32)
     x = rng.standard_normal((1, n, D)).astype(np.float32)
-    sums = Sums(np.zeros(n, int), np.ones(n), Baselines(np.zeros(D), np.zeros(D), np.zeros((n, D))), H)
-    sums.add(x[0], x[0], h[0])
-    metrics, l0 = headline(sums), np.sort((h[0] > 0).sum(1))
+    metrics = headline(one_snapshot(x[0], x[0], h[0]))
+    l0 = np.sort((h[0] > 0).sum(1))
     assert metrics["l0_median"] == l0[-(-n // 2) - 1]
     assert metrics["l0_p95"] == l0[-(-95 * n // 100) - 1]
     assert metrics["l0"] == pytest.approx(l0.mean(), rel=1e-12)
@@ -236,52 +247,12 @@ def test_dead_and_dense_features_are_counted():
     assert metrics["l0"] == (1 + 2 * T) / (T * N) + 5
 
 
-BANDS = (-90.0, -30.0, 0.0, 30.0, 90.0)
-
-
-def grid():
-    return token_grid(BY_ID["encoder_s0_b0"], np.linspace(90, -90, 19), np.arange(36) * 10.0)
-
-
-def test_groups_are_level_and_band():
-    """Each token's group says its latent level and its latitude band, an edge belonging to the band north of it."""
-    cells = grid()
-    groups, n_bands = _groups(cells, BANDS), len(BANDS) - 1
-    level, band = np.divmod(groups.reshape(cells.shape), n_bands)
-    assert (level == np.arange(4)[:, None, None]).all()
-    assert cells.lat.tolist() == [80, 50, 20, -10, -40, -70]
-    assert band[0, :, 0].tolist() == [3, 3, 2, 1, 0, 0]
-    assert _groups(cells, (-90.0, 20.0, 90.0))[:72:12].tolist() == [1, 1, 1, 0, 0, 0]
-
-
-def test_tokens_outside_the_bands_belong_to_none():
-    """With bands of the tropics alone, the poles are not counted as tropics."""
-    cells = grid()
-    groups = _groups(cells, (-30.0, 30.0))
-    sums = Sums(groups, np.ones(cells.n_tokens), Baselines(np.zeros(D), np.zeros(D), np.zeros((cells.n_tokens, D))), H)
-    x = np.random.default_rng(0).standard_normal((cells.n_tokens, D))
-    sums.add(x, x, np.ones((cells.n_tokens, H)))
-    table = _table(headline(sums), by_group(sums), (-30.0, 30.0))
-    rows = table[table["scope"] == "group"]
-    assert rows["level"].tolist() == ["surface", "atmos_1", "atmos_2", "atmos_3"]
-    assert rows["n"].tolist() == [2 * 12] * 4
-
-
-def test_table_names_formula_level_and_band():
-    """Each row of the table carries its formula's id, its place and its count."""
-    cells = grid()
-    groups = _groups(cells, BANDS)
-    n = cells.n_tokens
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((n, D))
-    sums = Sums(groups, cells.area.reshape(-1), Baselines(x.mean(0), np.zeros(D), np.zeros((n, D))), H)
-    sums.add(x, 0.5 * x, np.ones((n, H)))
-    table = _table(headline(sums), by_group(sums), BANDS)
-    assert list(table.columns) == ["metric", "formula_id", "scope", "level", "lat_band", "value", "n"]
-    overall = table[table["scope"] == "all"].set_index("metric")
-    assert set(overall.index) == set(FORMULAS)
-    assert all(overall["formula_id"][name] == FORMULAS[name][0] for name in FORMULAS)
-    group = table[table["scope"] == "group"]
-    assert len(group) == 16 and group["n"].sum() == n
-    assert group["lat_band"].tolist()[:4] == ["-90..-30", "-30..0", "0..30", "30..90"]
-    assert group["level"].tolist()[::4] == ["surface", "atmos_1", "atmos_2", "atmos_3"]
+def test_density_histogram_counts_every_feature_once():
+    """A feature lies in the bin of log10 of its share of tokens, edges belonging to the bin above; dead ones in none."""
+    n = 10_000
+    fired_h = np.array([0, 0, 1, 9, 10, 100, 3162, 3163, 9999, 10_000])
+    found = density_histogram(fired_h, n)
+    bins = dict(zip(found["log10_edges"], found["counts"], strict=True))
+    assert {edge: count for edge, count in bins.items() if count} == {-4: 1, -3.5: 1, -3: 1, -2: 1, -1: 1, -0.5: 2, 0: 1}
+    assert found["dead"] == 2 and sum(found["counts"]) + 2 == len(fired_h)
+    assert np.diff(found["log10_edges"]) == pytest.approx(0.5)

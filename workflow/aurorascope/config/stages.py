@@ -17,7 +17,7 @@ RECIPES = {
     "make_checkpoint": 1,
     "dump_activations": 1,
     "train_sae": 2,
-    "evaluate_sae": 1,
+    "evaluate_sae": 2,
     "build_index": 1,
     "write_card": 1,
     "draw_suite": 1,

@@ -1,80 +1,107 @@
 """Evaluate one SAE on its block's held-out activations: refuse what does not belong together, measure, write."""
 
 import io
+import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
-from aurorascope.activations.feed import StoreReader, open_feed
+from aurorascope.activations.feed import Feed, StreamFeed, open_feed
 from aurorascope.activations.opening import open_reader
-from aurorascope.blocks import BY_ID, LATENT_LEVELS
+from aurorascope.activations.reader import StoreReader
+from aurorascope.blocks import BY_ID
 from aurorascope.config.model import Config
 from aurorascope.config.stages import stage_digest
-from aurorascope.errors import UserError
+from aurorascope.evaluation.baselines import RandomDictionary, baselines, row_chunks, second_moments
+from aurorascope.evaluation.checks import check_belongs
+from aurorascope.evaluation.decoder import max_cosines
 from aurorascope.evaluation.formulas import FORMULAS
-from aurorascope.evaluation.metrics import by_group, headline
-from aurorascope.evaluation.sums import Baselines, Sums
+from aurorascope.evaluation.metrics import density_histogram, headline
+from aurorascope.evaluation.sums import Means, Sums
+from aurorascope.evaluation.table import table, token_groups
 from aurorascope.files import check_file, read_record, sha256_file, write_bytes, write_json
 from aurorascope.sae.aurora_sae import AuroraSAE
-from aurorascope.tokens import TokenGrid, token_grid
+from aurorascope.tokens import token_grid
+
+_LOG = logging.getLogger(__name__)
 
 
-def _check_belongs(record: dict[str, Any], train: StoreReader, held_out: StoreReader, where: Path) -> None:
-    """Refuse an SAE trained on other activations, a held-out split of another model, or shared snapshots."""
-    fix = f"rm -f {where} && snakemake {where} --cores 1"
-    if record["activations_manifest_sha256"] != train.manifest["sha256"]:
-        raise UserError(
-            where, f"an SAE of the training store {train.manifest['sha256'][:12]}",
-            f"one of {record['activations_manifest_sha256'][:12]}", fix,
-        )
-    for key in ("block", "checkpoint_sha256", "static_sha256", "config_sha256", "dtype"):
-        if held_out.manifest[key] != train.manifest[key]:
-            raise UserError(
-                held_out.paths.manifest, f"{key} {train.manifest[key]}, as in training", str(held_out.manifest[key]),
-                held_out.paths.rebuild_command(),
-            )
-    states = {name: {s[k] for s in r.manifest["snapshots"] for k in ("time", "previous")}
-              for name, r in (("train", train), ("held_out", held_out))}
-    shared = sorted(states["train"] & states["held_out"])
-    if shared:
-        raise UserError(
-            held_out.paths.manifest, "no state in common with training", ", ".join(shared[:3]),
-            "move cams.held_out away from cams.train",
-        )
+@dataclass(frozen=True)
+class Training:
+    """What is known of the training activations.
 
-
-def _groups(grid: TokenGrid, bands: tuple[float, ...]) -> np.ndarray:
-    """Group of each token, latent level x latitude band, (n_tokens,); a token on an edge belongs to the north.
-
-    Tokens outside all bands share one last group, which the table leaves out.
+    Attributes:
+        mean_d: (d,) float64.
+        position_mean_nd: (n_tokens, d), mean at each token.
+        second_dd: (d, d) float64, sum of the outer products of x - mean_d.
     """
-    n_bands = len(bands) - 1
-    band_y = np.clip(np.searchsorted(bands, grid.lat, side="right") - 1, 0, n_bands - 1)
-    level_band = np.arange(grid.n_levels)[:, None] * n_bands + band_y[None, :]
-    is_outside_y = (grid.lat < bands[0]) | (grid.lat > bands[-1])
-    level_band[:, is_outside_y] = grid.n_levels * n_bands
-    return np.broadcast_to(level_band[:, :, None], grid.shape).reshape(-1)
+
+    mean_d: np.ndarray
+    position_mean_nd: np.ndarray
+    second_dd: np.ndarray
+
+    @classmethod
+    def of(cls, reader: StoreReader, device: torch.device) -> "Training":
+        """From one pass over the store; the rest was left by whoever filled it."""
+        mean_d = reader.moments()["mean"]
+        return cls(mean_d, reader.position_mean(), second_moments(StreamFeed(reader, device), mean_d))
 
 
-def _table(metrics: dict[str, Any], groups: list[dict[str, Any]], bands: tuple[float, ...]) -> pd.DataFrame:
-    n = metrics["n_eval_tokens"]
-    rows = [(name, FORMULAS[name][0], "all", None, None, value, n) for name, value in metrics.items()]
-    n_bands = len(bands) - 1
-    for row in groups[: len(LATENT_LEVELS) * n_bands]:
-        level, band = divmod(row["group"], n_bands)
-        label = f"{bands[band]:g}..{bands[band + 1]:g}"
-        rows.append(("fve", FORMULAS["fve"][0], "group", LATENT_LEVELS[level], label, row["fve"], row["n"]))
-    columns = ["metric", "formula_id", "scope", "level", "lat_band", "value", "n"]
-    return pd.DataFrame(rows, columns=columns).astype({"value": "float64", "n": "int64"})
+def sum_held_out(sae: AuroraSAE, feed: Feed, sums: Sums) -> None:
+    """Add every snapshot of a feed, its reconstructions and its features to the sums."""
+    with torch.inference_mode():
+        for x_nd in feed.snapshots(np.arange(feed.n_snapshots)):
+            for rows in row_chunks(len(x_nd), sae.d_hidden):
+                x_hat_nd, h_nh = sae(x_nd[rows])
+                sums.add(x_nd[rows].cpu().numpy(), x_hat_nd.cpu().numpy(), h_nh.cpu().numpy(), rows.start)
+
+
+def _random_dictionary(feed: Feed, sums: Sums, l0: float, depth_index: int) -> RandomDictionary:
+    dictionary = RandomDictionary(sums.n_latents, round(l0), depth_index, sums.means.train, feed.device)
+    with torch.inference_mode():
+        for x_nd in feed.snapshots(np.arange(feed.n_snapshots)):
+            for rows in row_chunks(len(x_nd), sums.n_latents):
+                dictionary.add(x_nd[rows])
+    return dictionary
+
+
+def measure(
+    sae: AuroraSAE, training: Training, held_out: StoreReader, groups: np.ndarray, weights: np.ndarray
+) -> tuple[dict[str, Any], dict[str, Any], Sums]:
+    """All metrics of one SAE; reads the held-out store twice, from memory where it fits.
+
+    Args:
+        sae: the SAE, on the device that is to compute.
+        training: what is known of its training activations.
+        held_out: held-out activations.
+        groups: group of each token, (n_tokens,).
+        weights: area weight of each token, (n_tokens,).
+
+    Returns:
+        Metrics in the order of `FORMULAS`; the baselines; the sums.
+    """
+    device, depth_index = sae.b_dec.device, BY_ID[held_out.manifest["block"]].depth_index
+    b_dec = sae.b_dec.detach().cpu().double().numpy()
+    means = Means(held_out.moments()["mean"], training.mean_d, training.position_mean_nd, b_dec)
+    sums, feed = Sums(groups, weights, means, sae.d_hidden), open_feed(held_out, device)
+    sum_held_out(sae, feed, sums)
+    found = headline(sums)
+    dictionary = _random_dictionary(feed, sums, found["l0"], depth_index)
+    beside = baselines(sums, found["l0"], training.second_dd, dictionary)
+    alive_h = torch.from_numpy(sums.totals["fired_h"] > 0)
+    found["max_cosine"], found["max_cosine_all"] = max_cosines(sae.W_dec.detach(), alive_h, sae.architecture == "abstopk")
+    found["fve_climatology"], found["fve_random"] = beside["climatology"]["fve"], beside["random"]["fve"]
+    found["fve_pca"], found["fve_anom_pca"] = beside["pca"]["fve"], beside["pca"]["fve_anom"]
+    return {name: found[name] for name in FORMULAS}, beside, sums
 
 
 def evaluate(
     config: Config, record_path: Path, train_manifest: Path, held_out_manifest: Path, states: Path, out: Path,
     device: torch.device,
-) -> None:
+) -> None:  # fmt: skip
     """Measure one SAE and write `<block>.parquet`, then the record `out`.
 
     Raises:
@@ -83,43 +110,38 @@ def evaluate(
     record = read_record(record_path, "sae")
     weights = record_path.with_suffix(".pt")
     check_file(weights, record["sha256"], record_path)
-    train, held_out = StoreReader(train_manifest), open_reader(held_out_manifest, config, device)
-    _check_belongs(record, train, held_out, record_path)
-    split = read_record(states, "states")
+    train, held_out = (open_reader(path, config, device) for path in (train_manifest, held_out_manifest))
+    flags = check_belongs(record, record_path, train, held_out, config.cams.gap_hours)
+    for flag in flags:
+        _LOG.warning("%s: %s.", record["block"], flag)
+    split, bands = read_record(states, "states"), config.evaluation.lat_bands
     grid = token_grid(BY_ID[record["block"]], split["latitude"], split["longitude"])
-    groups = _groups(grid, config.evaluation.lat_bands)
-    baselines = Baselines(held_out.moments()["mean"], train.moments()["mean"], train.position_mean())
-    sums = Sums(groups, grid.area.reshape(-1), baselines, record["d_hidden"])
+    training = Training.of(train, device)
+    # A reader that computes its snapshots again holds an Aurora; one is enough.
+    del train
     sae = AuroraSAE.from_file(str(weights)).to(device)
-    feed = open_feed(held_out, device)
-    with torch.inference_mode():
-        for x_nd in feed.snapshots(np.arange(feed.n_snapshots)):
-            x_hat, h = sae(x_nd)
-            sums.add(x_nd.cpu().numpy(), x_hat.cpu().numpy(), h.cpu().numpy())
-    metrics = headline(sums)
-    _write(config, record, metrics, sums, held_out, out)
-
-
-def _write(
-    config: Config, record: dict[str, Any], metrics: dict[str, Any], sums: Sums, held_out: StoreReader, out: Path
-) -> None:
-    buffer = io.BytesIO()
-    _table(metrics, by_group(sums), config.evaluation.lat_bands).to_parquet(buffer, index=False)
-    table = out.with_suffix(".parquet")
-    write_bytes(table, buffer.getbuffer())
+    metrics, beside, sums = measure(sae, training, held_out, token_groups(grid, bands), grid.area.reshape(-1))
+    buffer, parquet = io.BytesIO(), out.with_suffix(".parquet")
+    table(metrics, sums, bands).to_parquet(buffer, index=False)
+    write_bytes(parquet, buffer.getbuffer())
     write_json(
         out,
         {
             "kind": "evaluation",
-            "format": 1,
+            "format": 2,
             "block": record["block"],
             "metrics": metrics,
             "formula_ids": {name: FORMULAS[name][0] for name in metrics},
+            "baselines": beside,
+            "density_histogram": density_histogram(sums.totals["fired_h"], metrics["n_eval_tokens"]),
             "sums": sums.scalars,
+            "d_model": record["d_model"],
+            "n_snapshots": held_out.n_snapshots,
+            "flags": flags,
             "token_grid": held_out.manifest["token_grid"],
             "sae_sha256": record["sha256"],
             "held_out_manifest_sha256": held_out.manifest["sha256"],
             "evaluate_config_sha256": stage_digest(config, "evaluate_sae"),
-            "table_sha256": sha256_file(table),
+            "table_sha256": sha256_file(parquet),
         },
     )

@@ -1,97 +1,159 @@
 """Sums over held-out tokens from which every metric follows: float64, centred, one pass, mergeable.
 
-The baselines are known before the pass (the held-out mean and the training means come from the stores), so errors and
-variances are sums of squares of small numbers and no digit is lost to large means.
+What is subtracted is known before the pass (the held-out mean and the training means come from the stores), so errors
+and variances are sums of squares of small numbers and no digit is lost to large means. Parts of the data may be summed
+apart, in any order, and added.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-_ROWS = 16384
+_SCALARS = (
+    "n", "sse", "sst", "sst_train", "sst_position", "weight", "sse_area", "sst_area", "x_sq", "x_hat_sq", "dot",
+    "cosine", "n_cosine", "l2_ratio", "token_nmse", "n_l2", "token_ratio", "n_token_ratio", "afa_ratio", "n_afa_ratio",
+    "afa_epsilon", "n_afa_epsilon",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Baselines:
-    """What reconstructions are compared with.
+class Means:
+    """What activations are centred by.
 
     Attributes:
-        held_out_mean: (d,) float64, mean over all held-out tokens.
-        train_mean: (d,) float64, mean over all training tokens.
-        position_mean: (n_tokens, d), training mean at each token.
+        held_out: (d,) float64, mean over all held-out tokens.
+        train: (d,) float64, mean over all training tokens.
+        position: (n_tokens, d), training mean at each token.
+        decoder: (d,), the autoencoder's b_dec.
     """
 
-    held_out_mean: np.ndarray
-    train_mean: np.ndarray
-    position_mean: np.ndarray
+    held_out: np.ndarray
+    train: np.ndarray
+    position: np.ndarray
+    decoder: np.ndarray
 
 
 @dataclass
 class Sums:
-    """Running sums; fields ending in `_g` are per group of tokens (latent level x latitude band), (groups,).
+    """Running sums, in `totals`; names ending in `_g` are per group of tokens (latent level x latitude band).
 
     Attributes:
         groups: (n_tokens,) group of each token.
         weights: (n_tokens,) area weight of each token.
-        baselines: see `Baselines`.
+        means: see `Means`.
         n_latents: d_hidden.
+        totals: each sum by name. 0-d float64: n tokens, sse, sst about the held-out mean, sst_train, sst_position, weight,
+            sse_area and sst_area (weighted), x_sq = |x|^2, x_hat_sq, dot = x . x_hat, and sums over the tokens where they
+            are defined, with their number: cosine (n_cosine), l2_ratio = |x_hat| / |x| and token_nmse = |x - x_hat|^2 /
+            |x|^2 (n_l2), token_ratio = |x - x_hat|^2 / |x - held-out mean|^2 (n_token_ratio), afa_ratio and afa_epsilon
+            as in `formulas`. Vectors: error_d = x_hat - x, weighted_dev_d, second_dd (the outer products of x - training
+            mean), dev_gd, n_g, sse_g, sst_g. Counts, int64: fired_h (tokens that each feature is on for), l0_counts
+            (tokens with 0, 1, ... features on).
     """
 
     groups: np.ndarray
     weights: np.ndarray
-    baselines: Baselines
+    means: Means
     n_latents: int
-    n_g: np.ndarray = field(init=False)
-    sse_g: np.ndarray = field(init=False)
-    sst_g: np.ndarray = field(init=False)
-    dev_gd: np.ndarray = field(init=False)
-    scalars: dict[str, float] = field(init=False)
-    weighted_dev_d: np.ndarray = field(init=False)
-    fired_h: np.ndarray = field(init=False)
-    l0_counts: np.ndarray = field(init=False)
+    totals: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
-        n_groups, d = int(self.groups.max()) + 1, len(self.baselines.held_out_mean)
-        self.n_g, self.sse_g, self.sst_g = (np.zeros(n_groups) for _ in range(3))
-        self.dev_gd, self.weighted_dev_d = np.zeros((n_groups, d)), np.zeros(d)
-        names = ("n", "sse", "sst", "sst_train", "sst_position", "weight", "sse_area", "sst_area", "cosine", "n_cosine")
-        self.scalars = dict.fromkeys(names, 0.0)
-        self.fired_h = np.zeros(self.n_latents, np.int64)
-        self.l0_counts = np.zeros(self.n_latents + 1, np.int64)
+        n_groups, d = int(self.groups.max()) + 1, len(self.means.held_out)
+        self.totals = {name: 0.0 for name in _SCALARS}
+        self.totals |= {name: np.zeros(n_groups) for name in ("n_g", "sse_g", "sst_g")}
+        self.totals |= {"dev_gd": np.zeros((n_groups, d)), "second_dd": np.zeros((d, d))}
+        self.totals |= {name: np.zeros(d) for name in ("weighted_dev_d", "error_d")}
+        self.totals["fired_h"] = np.zeros(self.n_latents, np.int64)
+        self.totals["l0_counts"] = np.zeros(self.n_latents + 1, np.int64)
 
-    def add(self, x_nd: np.ndarray, x_hat_nd: np.ndarray, h_nh: np.ndarray) -> None:
-        """Count one snapshot: activations and reconstruction (n_tokens, d), features (n_tokens, d_hidden)."""
-        for start in range(0, len(x_nd), _ROWS):
-            rows = slice(start, start + _ROWS)
-            self._add_errors(x_nd[rows].astype(np.float64), x_hat_nd[rows].astype(np.float64), rows)
-        active = h_nh != 0
-        self.fired_h += active.sum(axis=0)
-        self.l0_counts += np.bincount(active.sum(axis=1), minlength=self.n_latents + 1)
+    def __add__(self, other: "Sums") -> "Sums":
+        """The sums of two disjoint parts of the data together.
+
+        Raises:
+            ValueError: they are of other groups, weights, means or features.
+        """
+        mine, theirs = (
+            (s.groups, s.weights, s.means.held_out, s.means.train, s.means.position, s.means.decoder, s.n_latents)
+            for s in (self, other)
+        )
+        if not all(np.array_equal(a, b) for a, b in zip(mine, theirs, strict=True)):
+            raise ValueError("sums about other means, of other groups or of another autoencoder cannot be added")
+        both = Sums(self.groups, self.weights, self.means, self.n_latents)
+        both.totals = {name: total + other.totals[name] for name, total in self.totals.items()}
+        return both
+
+    @property
+    def scalars(self) -> dict[str, float]:
+        """The 0-d sums, and what the vectors come to where another definition needs them.
+
+        Besides `totals`: error_sq = |sum of x_hat - x|^2; error_entries = sum of x_hat - x over tokens and channels;
+        sst_entries = sum of (x - c)^2 over tokens and channels about their one mean c.
+        """
+        t, mean_d = self.totals, self.means.held_out
+        return {
+            **{name: float(t[name]) for name in _SCALARS},
+            "error_sq": float(np.square(t["error_d"]).sum()),
+            "error_entries": float(t["error_d"].sum()),
+            "sst_entries": float(t["sst"] + t["n"] * np.square(mean_d - mean_d.mean()).sum()),
+        }
+
+    def add(self, x_nd: np.ndarray, x_hat_nd: np.ndarray, h_nh: np.ndarray, first: int = 0) -> None:
+        """Count consecutive tokens of one snapshot.
+
+        Args:
+            x_nd: activations, (n, d).
+            x_hat_nd: reconstructions, (n, d).
+            h_nh: features, (n, d_hidden).
+            first: place of the first of them in the snapshot.
+        """
+        rows = slice(first, first + len(x_nd))
+        x_nd, x_hat_nd = x_nd.astype(np.float64), x_hat_nd.astype(np.float64)
+        self._add_errors(x_nd, x_hat_nd, rows)
+        self._add_directions(x_nd, x_hat_nd)
+        self._add_features(x_nd, h_nh)
+
+    def _count(self, **values: np.ndarray) -> None:
+        for name, value in values.items():
+            self.totals[name] += float(value.sum())
 
     def _add_errors(self, x: np.ndarray, x_hat: np.ndarray, rows: slice) -> None:
-        groups, weights, base, s = self.groups[rows], self.weights[rows], self.baselines, self.scalars
-        centred = x - base.held_out_mean
-        sse_n = np.square(x - x_hat).sum(axis=1)
-        sst_n = np.square(centred).sum(axis=1)
-        for name, values in (
-            ("sse", sse_n),
-            ("sst", sst_n),
-            ("sst_train", np.square(x - base.train_mean).sum(axis=1)),
-            ("sst_position", np.square(x - base.position_mean[rows]).sum(axis=1)),
-            ("weight", weights),
-            ("sse_area", weights * sse_n),
-            ("sst_area", weights * sst_n),
-        ):
-            s[name] += float(values.sum())
-        s["n"] += len(x)
-        norms = np.linalg.norm(x, axis=1) * np.linalg.norm(x_hat, axis=1)
-        defined = norms > 0
-        s["cosine"] += float((np.einsum("nd,nd->n", x, x_hat)[defined] / norms[defined]).sum())
-        s["n_cosine"] += int(defined.sum())
-        self.weighted_dev_d += weights @ centred
-        n_groups = len(self.n_g)
-        self.n_g += np.bincount(groups, minlength=n_groups)
-        self.sse_g += np.bincount(groups, sse_n, n_groups)
-        self.sst_g += np.bincount(groups, sst_n, n_groups)
-        member = (groups == np.arange(n_groups)[:, None]).astype(np.float64)
-        self.dev_gd += member @ centred
+        groups, weights, means, t = self.groups[rows], self.weights[rows], self.means, self.totals
+        centred, about_train = x - means.held_out, x - means.train
+        sse_n, sst_n = np.square(x - x_hat).sum(axis=1), np.square(centred).sum(axis=1)
+        self._count(
+            n=np.ones(len(x)), sse=sse_n, sst=sst_n, sst_train=np.square(about_train),
+            sst_position=np.square(x - means.position[rows]), weight=weights, sse_area=weights * sse_n,
+            sst_area=weights * sst_n, token_ratio=sse_n[sst_n > 0] / sst_n[sst_n > 0], n_token_ratio=sst_n > 0,
+        )  # fmt: skip
+        t["error_d"] += (x_hat - x).sum(axis=0)
+        t["weighted_dev_d"] += weights @ centred
+        t["second_dd"] += about_train.T @ about_train
+        n_groups = len(t["n_g"])
+        t["n_g"] += np.bincount(groups, minlength=n_groups)
+        t["sse_g"] += np.bincount(groups, sse_n, n_groups)
+        t["sst_g"] += np.bincount(groups, sst_n, n_groups)
+        t["dev_gd"] += (groups == np.arange(n_groups)[:, None]).astype(np.float64) @ centred
+
+    def _add_directions(self, x: np.ndarray, x_hat: np.ndarray) -> None:
+        x_sq, x_hat_sq, dot = (np.vecdot(a, b) for a, b in ((x, x), (x_hat, x_hat), (x, x_hat)))
+        # Roots before the product, which may leave float64's range.
+        norms, is_x = np.sqrt(x_sq) * np.sqrt(x_hat_sq), x_sq > 0
+        both = norms > 0
+        self._count(
+            x_sq=x_sq, x_hat_sq=x_hat_sq, dot=dot, cosine=dot[both] / norms[both], n_cosine=both,
+            l2_ratio=np.sqrt(x_hat_sq[is_x] / x_sq[is_x]), n_l2=is_x,
+            token_nmse=np.square(x - x_hat).sum(axis=1)[is_x] / x_sq[is_x],
+        )  # fmt: skip
+
+    def _add_features(self, x: np.ndarray, h: np.ndarray) -> None:
+        active = h != 0
+        l0_n = active.sum(axis=1)
+        self.totals["fired_h"] += active.sum(axis=0)
+        self.totals["l0_counts"] += np.bincount(l0_n, minlength=self.n_latents + 1)
+        h_sq, z_sq = np.square(h, dtype=np.float64).sum(axis=1), np.square(x - self.means.decoder).sum(axis=1)
+        is_z, is_h = z_sq > 0, h_sq > 0
+        epsilon = np.abs(z_sq[is_h] / h_sq[is_h] - 1) / max(self.n_latents - 1, 1)
+        self._count(
+            afa_ratio=np.sqrt(h_sq[is_z] / z_sq[is_z]), n_afa_ratio=is_z, afa_epsilon=epsilon, n_afa_epsilon=is_h
+        )
