@@ -1,5 +1,7 @@
 """Closed forms: what the published year costs, and how costs follow the configuration."""
 
+import math
+
 import numpy as np
 import pytest
 from aurorascope.blocks import BLOCKS, BY_ID
@@ -254,3 +256,20 @@ def test_every_block_has_its_own_line_of_a_stage(year_raw):
 def test_numbers_in_words(found, expected):
     """Few digits, units, thousands separated."""
     assert found == expected
+
+
+def test_evaluation_reads_the_training_store_once(year, year_raw):
+    """Principal components take every training snapshot: read from the store, or computed again where there is none."""
+    found = hours(year, typed(year_raw).plan).evaluate
+    stored = sum(cost.snapshot_bytes for cost in year.blocks)
+    assert found.disk == near(385 * stored / 1e6 / 3600 / typed(year_raw).plan.disk_mb_s)
+    widths = {cost.block.id: 2 * math.prod(cost.shape) * cost.width for cost in year.blocks}
+    moments = sum(widths[cost.block.id] * cost.width for cost in year.blocks) * 385
+    products = sum(4 * widths[cost.block.id] * cost.latents for cost in year.blocks) * 20
+    assert year.evaluation_flop(year.blocks) == moments + products
+    put(year_raw, "activations.mode", "live")
+    live = typed(year_raw)
+    again = hours(estimate(live, ADS_GRID), live.plan).evaluate
+    forwards = 385 * sum(cost.forward_flop for cost in year.blocks)
+    assert again.disk == 0
+    assert again.compute == near((moments + products + forwards) / live.plan.tflops / 1e12 / 3600)

@@ -1,5 +1,6 @@
 """The whole run's cost, less what is there already."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from aurorascope.blocks import BLOCKS, BY_ID, Block
@@ -46,7 +47,8 @@ class BlockCost:
         forward_flop: one forward of Aurora that stops after it.
         training_flop: one snapshot in one epoch, six products.
         engine_flop: the same with the five that the engine computes.
-        evaluation_flop: one held-out snapshot, two products.
+        evaluation_flop: one held-out snapshot, two products each of the SAE and of random directions.
+        moments_flop: one snapshot's second moments, for principal components.
     """
 
     block: Block
@@ -60,6 +62,7 @@ class BlockCost:
     training_flop: int
     engine_flop: int
     evaluation_flop: int
+    moments_flop: int
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,12 @@ class Estimate:
         """Blocks whose SAE is not there."""
         return [cost for cost in self.blocks if cost.block.id not in self.done.saes]
 
+    def evaluation_flop(self, costs: Sequence[BlockCost]) -> int:
+        """Operations of evaluating these blocks; principal components are those of all training snapshots."""
+        n = self.n_snapshots
+        of_all = sum(cost.moments_flop for cost in costs) * (n["train"] + n["held_out"])
+        return sum(cost.evaluation_flop for cost in costs) * n["held_out"] + of_all
+
     def unevaluated(self) -> list[BlockCost]:
         """Blocks whose evaluation is not there."""
         return [cost for cost in self.blocks if cost.block.id not in self.done.evaluations]
@@ -169,6 +178,7 @@ def block_cost(config: Config, block: Block, grid: tuple[int, int], forward_flop
         training_flop=training,
         engine_flop=engine,
         evaluation_flop=evaluation,
+        moments_flop=flops.sae_flop(tokens, width, width, 1),
     )
 
 

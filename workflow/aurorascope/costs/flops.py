@@ -19,7 +19,7 @@ _STATIC = 11 + 6
 # Forward and backward of an SAE are six products of tokens x d_model x d_hidden; the engine's gradient needs five.
 PRODUCTS = 6
 PRODUCTS_OF_ENGINE = 5
-PRODUCTS_OF_EVALUATION = 2
+PRODUCTS_OF_EVALUATION = 4
 
 
 def aurora_parameters(embed_dim: int) -> int:

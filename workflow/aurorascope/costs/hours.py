@@ -41,7 +41,7 @@ class Hours:
         dumps: the same stores by one dump job a block and split.
         train: every SAE; each epoch reads the block's store (live: runs Aurora up to the block again).
         train_resident: the same where a store's values fit in memory and are read (live: computed) once.
-        evaluate: every SAE; reads the held-out store once.
+        evaluate: every SAE; reads both stores once.
     """
 
     download: float
@@ -74,16 +74,16 @@ def hours(estimate: Estimate, rates: Plan) -> Hours:
     stores = 2 * sum(need.content for need in estimate.store_needs(left=True).values())
     untrained, unevaluated = estimate.untrained(), estimate.unevaluated()
     training = sum(cost.engine_flop for cost in untrained) * n["train"] * estimate.epochs
-    evaluation = sum(cost.evaluation_flop for cost in unevaluated) * n["held_out"]
+    evaluation = estimate.evaluation_flop(unevaluated)
     if estimate.is_live:
         # Nothing is read: each block's snapshots come from forwards of its own.
         again = sum(cost.forward_flop for cost in untrained) * n["train"]
-        evaluation += sum(cost.forward_flop for cost in unevaluated) * n["held_out"]
+        evaluation += sum(cost.forward_flop for cost in unevaluated) * (n["held_out"] + n["train"])
         trains = (stage(training + again * estimate.epochs, 0), stage(training + again, 0))
     else:
         once = sum(_train_bytes(estimate, cost) for cost in untrained)
         trains = (stage(training, once * estimate.epochs), stage(training, once))
-    read = 0 if estimate.is_live else sum(cost.snapshot_bytes for cost in unevaluated) * n["held_out"]
+    read = 0 if estimate.is_live else sum(cost.snapshot_bytes for cost in unevaluated) * (n["held_out"] + n["train"])
     return Hours(
         download=left.download / (rates.download_mb_s * 1e6 * _HOUR),
         states=stage(0, left.states.content + (left.download or left.zips.content)),

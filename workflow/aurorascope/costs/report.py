@@ -99,7 +99,7 @@ def _training(e: Estimate) -> list[str]:
     ends = [min, max]
     six, five = ([end(getattr(c, name) for c in e.blocks) for end in ends] for name in ("training_flop", "engine_flop"))
     engine = sum(cost.engine_flop for cost in e.blocks) * steps
-    evaluation = sum(cost.evaluation_flop for cost in e.blocks) * e.n_snapshots["held_out"]
+    evaluation = e.evaluation_flop(e.blocks)
     done, evaluated = len(e.done.saes), len(e.done.evaluations)
     rows = [
         ("SAE parameters", f"{sum(cost.parameters for cost in e.blocks):,}", f"derived; {_there(done, 'SAEs')}"),
@@ -107,7 +107,7 @@ def _training(e: Estimate) -> list[str]:
         ("a block and snapshot", between(*six), "derived; the six products of forward and backward"),
         ("… as computed here", between(*five), "five: no gradient of the input is needed"),
         ("all blocks and epochs", flop(engine), "derived; five products"),
-        ("evaluation", flop(evaluation), f"derived; two products, metrics not counted; {_there(evaluated, 'records')}"),
+        ("evaluation", flop(evaluation), f"derived; four products and second moments, metrics not counted; {_there(evaluated, 'records')}"),
     ]
     return _section("Training", rows)
 
