@@ -51,7 +51,8 @@ def exported(feed, folder, sae):
 
 
 def entry(record):
-    metrics = {"fve": 0.5, "fve_anom": None, "mse": 0.1, "l0": 3.0, "frac_dead": 0.0, "n_eval_tokens": 24}
+    metrics = {"fve": 0.5, "fve_anom": None, "fve_climatology": 0.4, "fve_pca": None, "mse": 0.1, "l0": 3.0, "frac_dead": 0.0,
+               "n_eval_tokens": 24}  # fmt: skip
     cells = grid()
     evaluation = {"token_grid": [1, 4, 6] if cells.n_tokens == 24 else None, "metrics": metrics}
     return _entry(BY_ID[BLOCK], record, evaluation, {"latitude": LAT, "longitude": LON})

@@ -55,8 +55,9 @@ def _range(values: list[float | None]) -> str:
 
 def _stage_table(saes: list[dict[str, Any]]) -> str:
     lines = [
-        "| stage | SAEs | d_model → d_hidden | tokens a snapshot | FVE % | anomaly FVE % | L0 | dead % | published FVE % |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| stage | SAEs | d_model → d_hidden | tokens a snapshot | FVE % | anomaly FVE % | mean map's FVE % | PCA's FVE % "
+        "| L0 | dead % | published FVE % |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for component, depths in DEPTHS.items():
         for stage in range(len(depths)):
@@ -69,7 +70,8 @@ def _stage_table(saes: list[dict[str, Any]]) -> str:
             lines.append(
                 f"| {component} {stage} | {len(group)} | {first['d_model']} → {first['d_hidden']} "
                 f"| {grid['latent_levels'] * grid['lat'] * grid['lon']:,} | {_range([m['fve'] for m in metrics])} "
-                f"| {_range([m['fve_anom'] for m in metrics])} | {min(l0):.0f} – {max(l0):.0f} "
+                f"| {_range([m['fve_anom'] for m in metrics])} | {_range([m['fve_climatology'] for m in metrics])} "
+                f"| {_range([m['fve_pca'] for m in metrics])} | {min(l0):.0f} – {max(l0):.0f} "
                 f"| {_range([m['frac_dead'] for m in metrics])} | {PUBLISHED_FVE[component, stage]} |"
             )
     return "\n".join(lines)
@@ -77,14 +79,16 @@ def _stage_table(saes: list[dict[str, Any]]) -> str:
 
 def _block_table(saes: list[dict[str, Any]]) -> str:
     lines = [
-        "| block | d_model → d_hidden | FVE % | anomaly FVE % | area FVE % | L0 (median, p95) | dead % | > 10 % dense % | sha256 |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| block | d_model → d_hidden | FVE % | anomaly FVE % | area FVE % | PCA's FVE %, anomaly FVE % | L0 (median, p95) "
+        "| dead % | > 10 % dense % | sha256 |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for s in saes:
         m = s["metrics"]
         lines.append(
             f"| `{s['id']}` | {s['d_model']} → {s['d_hidden']} | {_percent(m['fve'])} | {_percent(m['fve_anom'])} "
-            f"| {_percent(m['fve_area'])} | {m['l0']:.1f} ({m['l0_median']:.0f}, {m['l0_p95']:.0f}) "
+            f"| {_percent(m['fve_area'])} | {_percent(m['fve_pca'])}, {_percent(m['fve_anom_pca'])} "
+            f"| {m['l0']:.1f} ({m['l0_median']:.0f}, {m['l0_p95']:.0f}) "
             f"| {_percent(m['frac_dead'])} | {_percent(m['frac_dense_10pct'])} | `{s['sha256'][:12]}` |"
         )
     return "\n".join(lines)
@@ -142,7 +146,8 @@ def model_card(index: dict[str, Any]) -> str:
         "for its own SAEs, whose formula, dates and sparsity it does not state.",
         _stage_table(index["saes"]),
         "How to read it: FVE counts geography as variance to explain, which a mean map alone explains; anomaly FVE does "
-        "not. An FVE without its L0 says little, since a denser SAE reconstructs more easily.",
+        "not. An FVE without its L0 says little, since a denser SAE reconstructs more easily: PCA keeps as many components as "
+        "the SAE has features on, and where L0 reaches d_model it explains everything.",
         _data(index),
         _USE.replace("FILENAME", index["saes"][0]["filename"]),
         "## All SAEs",
