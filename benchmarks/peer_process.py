@@ -60,6 +60,21 @@ def make_environment() -> Path:
     return python
 
 
+def run_script(script: Path, *arguments: str) -> Any:
+    """What a script prints, JSON, run once by the environment's Python; the environment is not made for it.
+
+    Raises:
+        PeerError: the environment is not there, or the script failed.
+    """
+    python = _ENVIRONMENT / "bin" / "python"
+    if not python.exists():
+        raise PeerError(f"there is no {_ENVIRONMENT.name}; python benchmarks/step.py makes it")
+    done = subprocess.run([python, script, *arguments], capture_output=True, text=True, env={**os.environ, **_QUIET})
+    if done.returncode:
+        raise PeerError(f"{script.name} failed: {_last_line(done.stderr)}")
+    return json.loads(done.stdout)
+
+
 class Peer:
     """The process of one library.
 

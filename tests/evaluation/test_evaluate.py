@@ -82,6 +82,24 @@ def test_record_says_what_was_measured(project):
     assert table[table["scope"] == "all"].set_index("metric")["value"]["fve"] == metrics["fve"]
 
 
+def test_metrics_follow_from_the_sums_of_the_record(project):
+    """Nothing but the record is needed to compute them, or others, again."""
+    record, _ = project.evaluate()
+    s, d = record["sums"], record["d_model"]
+    sst = {"fve": s["sst"], "fve_train_mean": s["sst_train"], "fve_anom": s["sst_position"]}
+    expected = {name: 1 - s["sse"] / total for name, total in sst.items()} | {
+        "fve_area": 1 - s["sse_area"] / (s["sst_area"] - s["weighted_dev_sq"] / s["weight"]),
+        "mse": s["sse"] / s["n"] / d,
+        "cosine": s["cosine"] / s["n_cosine"],
+        "l2_ratio": s["l2_ratio"] / s["n_l2"],
+        "bias": (s["error_sq"] / s["n"] / s["sst"]) ** 0.5,
+        "shrinkage": s["x_hat_sq"] / s["dot"],
+        "afa_norm_ratio": s["afa_ratio"] / s["n_afa_ratio"],
+        "afa_epsilon": s["afa_epsilon"] / s["n_afa_epsilon"],
+    }
+    assert {name: record["metrics"][name] for name in expected} == pytest.approx(expected, rel=1e-12)
+
+
 def test_baselines_belong_to_the_l0_of_the_sae(project):
     """Principal components and random directions keep as many as the SAE does, and are the index's numbers."""
     record, _ = project.evaluate()

@@ -1,8 +1,8 @@
 """Names, formula ids and definitions of the metrics: text only, so that the index needs no numerics.
 
-Notation: x is a held-out token's activation, x_hat its reconstruction, h its features, |v| the Euclidean length of v,
-d the channels, SSE the sum of |x - x_hat|^2 over all held-out tokens, SST the sum of |x - m|^2 about a mean m. A feature
-is on where it is not zero (features may be negative). What is undefined is null.
+Notation: x is a held-out token's activation, x_hat its reconstruction, h its features, norm the Euclidean length, d the
+channels; SSE is the sum of norm(x - x_hat)^2 over all held-out tokens, SST the sum of norm(x - m)^2 about a mean m. A
+feature is on where it is not zero (features may be negative). What is undefined is null.
 """
 
 FORMULAS = {
@@ -12,14 +12,14 @@ FORMULAS = {
     "fve_area": ("r2_area", "as fve, every token weighted by its cell area, SST about the weighted mean"),
     "mse": ("mse_all", "SSE / (tokens x channels)"),
     "cosine": ("cosine_mean", "mean over tokens of the cosine between x and x_hat"),
-    "l2_ratio": ("l2_ratio_mean", "mean of |x_hat| / |x| over tokens where x is not 0; below 1, tokens are shrunk"),
+    "l2_ratio": ("l2_ratio_mean", "mean of norm(x_hat) / norm(x) over tokens where x is not 0; below 1, tokens are shrunk"),
     "bias": (
         "mean_error_rms",
-        "|mean of x_hat - x| / sqrt(SST / tokens), SST as in fve; its square is the fve that a constant correction adds",
+        "norm(mean of x_hat - x) / sqrt(SST / tokens), SST as in fve; its square is the fve that a constant correction adds",
     ),
     "shrinkage": (
         "projection_bias",
-        "sum of |x_hat|^2 / sum of x . x_hat; below 1, tokens are shrunk (Rajamanoharan et al. 2024, arXiv:2404.16014, "
+        "sum of norm(x_hat)^2 / sum of x . x_hat; below 1, tokens are shrunk (Rajamanoharan et al. 2024, arXiv:2404.16014, "
         "eq. 10, there the relative reconstruction bias)",
     ),
     "l0": ("l0_mean", "mean over tokens of the number of features that are on"),
@@ -30,13 +30,13 @@ FORMULAS = {
     "frac_dense_10pct": ("dense_10pct", "share of features that are on for more than 10 % of the held-out tokens"),
     "afa_norm_ratio": (
         "afa_norm_ratio",
-        "mean of |h| / |x - b_dec| over tokens where x is not b_dec; 1 where features are orthogonal and x_hat is x "
+        "mean of norm(h) / norm(x - b_dec) over tokens where x is not b_dec; 1 where features are orthogonal and x_hat is x "
         "(Lee et al. 2025, arXiv:2503.24277)",
     ),
     "afa_epsilon": (
         "afa_epsilon_least",
-        "mean over tokens with a feature on of ||x - b_dec|^2 / |h|^2 - 1| / (d_hidden - 1): the least epsilon with "
-        "which |h|^2 keeps within |x - b_dec|^2 / (1 +- epsilon (d_hidden - 1)) (Lee et al. 2025, arXiv:2503.24277)",
+        "mean over tokens with a feature on of abs(norm(x - b_dec)^2 / norm(h)^2 - 1) / (d_hidden - 1): the least epsilon "
+        "with which norm(h)^2 keeps within norm(x - b_dec)^2 / (1 +- epsilon (d_hidden - 1)) (Lee et al. 2025, arXiv:2503.24277)",
     ),
     "max_cosine": (
         "max_cosine_alive",
@@ -57,7 +57,7 @@ FORMULAS = {
     "fve_random": (
         "r2_pooled_random",
         "fve of m + a r in place of x_hat: m the training mean, r the sum over the k of d_hidden random unit vectors g "
-        "(Gaussian directions, seeded by block) with the largest |g . (x - m)| of (g . (x - m)) g, k = l0, rounded; a is "
+        "(Gaussian directions, seeded by block) with the largest abs(g . (x - m)) of (g . (x - m)) g, k = l0, rounded; a is "
         "the one number that is best for all held-out tokens, by least squares",
     ),
     "n_eval_tokens": ("count", "held-out tokens"),

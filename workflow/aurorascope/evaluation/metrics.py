@@ -41,7 +41,7 @@ def headline(sums: Sums) -> dict[str, Any]:
     """The metrics of `FORMULAS` that follow from the sums, over all held-out tokens."""
     s, t, d = sums.scalars, sums.totals, len(sums.means.held_out)
     # SST about the weighted mean, from sums about the unweighted one (parallel axis theorem).
-    shift = float(np.square(t["weighted_dev_d"]).sum()) / s["weight"]
+    shift = s["weighted_dev_sq"] / s["weight"]
     density = t["fired_h"] / s["n"]
     has_spread = explained(0, s["sst"], s["x_sq"]) is not None
     return {

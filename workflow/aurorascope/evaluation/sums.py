@@ -88,13 +88,15 @@ class Sums:
         """The 0-d sums, and what the vectors come to where another definition needs them.
 
         Besides `totals`: error_sq = |sum of x_hat - x|^2; error_entries = sum of x_hat - x over tokens and channels;
-        sst_entries = sum of (x - c)^2 over tokens and channels about their one mean c.
+        sst_entries = sum of (x - c)^2 over tokens and channels about their one mean c; weighted_dev_sq = |sum of weight
+        times (x - held-out mean)|^2.
         """
         t, mean_d = self.totals, self.means.held_out
         return {
             **{name: float(t[name]) for name in _SCALARS},
             "error_sq": float(np.square(t["error_d"]).sum()),
             "error_entries": float(t["error_d"].sum()),
+            "weighted_dev_sq": float(np.square(t["weighted_dev_d"]).sum()),
             "sst_entries": float(t["sst"] + t["n"] * np.square(mean_d - mean_d.mean()).sum()),
         }
 
