@@ -40,6 +40,7 @@ localrules:
     make_static,
     build_index,
     write_card,
+    write_table,
     copy_module,
     copy_schema,
     write_digests,

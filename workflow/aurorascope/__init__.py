@@ -4,9 +4,13 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:
-    """`aurorascope.load_batch`, imported when it is first asked for: it needs torch and Aurora."""
+    """What users call, imported when it is first asked for: `load_batch` needs torch and Aurora, `Suite` jsonschema."""
     if name == "load_batch":
         from aurorascope.backbone.batch import load_batch
 
         return load_batch
+    if name == "Suite":
+        from aurorascope.release.suite import Suite
+
+        return Suite
     raise AttributeError(f"module 'aurorascope' has no attribute {name!r}")

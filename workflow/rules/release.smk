@@ -13,6 +13,7 @@ RELEASE = [
     "results/aurora_sae.py",
     "results/sae_index.schema.json",
     "results/SHA256SUMS",
+    "results/evaluation/suite.parquet",
     *expand("{figure}.{kind}", figure=FIGURES, kind=["png", "csv"]),
     *SUITE["saes"],
     *SUITE["evaluations"],
@@ -74,6 +75,27 @@ rule write_card:
         "python -m aurorascope write_release --part card --results results --log {log}"
 
 
+rule write_table:
+    input:
+        "results/sae_index.json",
+    output:
+        "results/evaluation/suite.parquet",
+    log:
+        "results/logs/write_table.log",
+    benchmark:
+        "results/benchmarks/write_table.tsv"
+    conda:
+        "../../envs/aurorascope.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        config=stage_params(CONFIG, "write_table"),
+    shell:
+        "python -m aurorascope write_release --part table --results results --log {log}"
+
+
 rule copy_module:
     input:
         f"{SOURCES}/aurorascope/sae/aurora_sae.py",
@@ -120,6 +142,7 @@ rule write_digests:
         "results/aurora_sae.py",
         "results/sae_index.schema.json",
         "results/figures/suite.png",
+        "results/evaluation/suite.parquet",
     output:
         "results/SHA256SUMS",
     log:

@@ -1,4 +1,4 @@
-"""Write one of the files around the weights: model card, stand-alone module, schema, or SHA256SUMS."""
+"""Write one of the files around the weights: model card, stand-alone module, schema, table of metrics, or SHA256SUMS."""
 
 import argparse
 from pathlib import Path
@@ -10,6 +10,7 @@ _PARTS = {
     "card": bundle.write_card,
     "module": bundle.copy_module,
     "schema": bundle.copy_schema,
+    "table": bundle.write_table,
     "digests": bundle.write_digests,
 }
 

@@ -1,11 +1,13 @@
-"""The files around the weights: model card, stand-alone module, schema, and the digests of everything uploaded."""
+"""The files around the weights: model card, stand-alone module, schema, table, and the digests of everything uploaded."""
 
+import io
 import json
 from pathlib import Path
 
 from aurorascope.files import check_file, read_record, sha256_file, write_bytes, write_text
 from aurorascope.release.card import model_card
 from aurorascope.release.index import SCHEMA_PATH
+from aurorascope.release.suite import Suite
 
 _MODULE = Path(__file__).parents[1] / "sae" / "aurora_sae.py"
 
@@ -16,7 +18,8 @@ def release_files(results: Path) -> list[Path]:
     Taken from the index, never from what happens to lie in the folder.
     """
     index = json.loads((results / "sae_index.json").read_text())
-    names = ["README.md", "aurora_sae.py", "sae_index.json", "sae_index.schema.json", "figures/suite.png"]
+    names = ["README.md", "aurora_sae.py", "sae_index.json", "sae_index.schema.json", "figures/suite.png",
+             "evaluation/suite.parquet"]
     for sae in index["saes"]:
         saelens = Path(sae["alternates"][0]["filename"])
         names += [sae["filename"], f"saes/sae_{sae['id']}.json", sae["golden_file"]]
@@ -37,6 +40,13 @@ def copy_module(results: Path) -> None:
 def copy_schema(results: Path) -> None:
     """Put the index's schema beside the index."""
     write_bytes(results / "sae_index.schema.json", SCHEMA_PATH.read_bytes())
+
+
+def write_table(results: Path) -> None:
+    """Write the metrics of all SAEs as one table, a row an SAE (`Suite.table`), for those who read no JSON."""
+    buffer = io.BytesIO()
+    Suite.open(results).table().reset_index().to_parquet(buffer, index=False)
+    write_bytes(results / "evaluation" / "suite.parquet", buffer.getbuffer())
 
 
 def write_digests(results: Path) -> None:

@@ -1,0 +1,212 @@
+"""Open a results folder, or a copied release, as one suite of sparse autoencoders.
+
+    suite = Suite.open("results")
+    print(suite)                             # a table of what is there
+    sae = suite["encoder_s1_b5"]             # an AuroraSAE, its bytes compared with the index
+    suite.table().sort_values("fve")         # pandas, one row an SAE
+
+Local files only: neither Aurora nor the activations are needed, nor a network.
+"""
+
+import difflib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+
+from aurorascope.blocks import BLOCK_IDS
+from aurorascope.errors import UserError
+from aurorascope.files import sha256_file
+from aurorascope.release.index import SCHEMA_PATH
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from aurorascope.sae.aurora_sae import AuroraSAE
+
+_PLACE = ("component", "stage", "block", "depth_index", "d_model", "d_hidden", "n_parameters")
+# Heading, metric and format of the columns that a printed suite has; "fidelity…" metrics come after them.
+_COLUMNS = (("FVE", "fve", ".4f"), ("anomaly FVE", "fve_anom", ".4f"), ("L0", "l0", ".1f"), ("dead", "frac_dead", ".1%"))
+
+
+def _version(text: object) -> tuple[int, ...] | None:
+    parts = str(text).split(".")
+    return tuple(map(int, parts)) if all(part.isdigit() for part in parts) else None
+
+
+def _check_index(index: Any, path: Path, fix: str) -> None:
+    """Refuse an index of a newer schema version, or one that its schema does not allow."""
+    schema = json.loads(SCHEMA_PATH.read_text())
+    known = schema["properties"]["schema_version"]["const"]
+    found = index.get("schema_version") if isinstance(index, dict) else None
+    version = _version(found)
+    if version is not None and version > _version(known):
+        raise UserError(
+            path, f"schema_version {known} or older", found, "open it with the version of aurorascope that it was made with, or a newer one"
+        )
+    error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(index))
+    if error is not None:
+        raise UserError(path, f"an index of schema_version {known}", f"at {error.json_path}: {error.message[:200]}", fix)
+
+
+class Suite:
+    """The sparse autoencoders that `sae_index.json` of a folder lists, read when they are asked for.
+
+    Args:
+        root: the folder, `results` of a run or a copied release.
+        index: the content of its `sae_index.json`, valid against the schema.
+
+    Attributes:
+        root: the folder.
+        index: the whole index.
+        ids: block ids in forward order.
+    """
+
+    def __init__(self, root: Path, index: dict[str, Any]) -> None:
+        self.root, self.index = root, index
+        self._entries = {sae["id"]: sae for sae in index["saes"]}
+        self.ids = tuple(self._entries)
+
+    @classmethod
+    def open(cls, path: Path | str = "results") -> "Suite":
+        """The suite of a folder.
+
+        Args:
+            path: the folder that holds `sae_index.json`.
+
+        Raises:
+            UserError: there is no index, it is no valid one, or it is of a newer version than this code knows.
+        """
+        root = Path(path)
+        file = root / "sae_index.json"
+        fix = _again(root, "sae_index.json", "sae_index.json")
+        try:
+            index = json.loads(file.read_text())
+        except (FileNotFoundError, NotADirectoryError):
+            raise UserError(file, "the index of a suite", "no such file", fix) from None
+        except ValueError as error:
+            raise UserError(file, "the JSON index of a suite", f"unreadable JSON ({error})", fix) from None
+        _check_index(index, file, fix)
+        return cls(root, index)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.ids)
+
+    def __contains__(self, block_id: object) -> bool:
+        return block_id in self._entries
+
+    def __getitem__(self, block_id: str) -> "AuroraSAE":
+        """`load(block_id)`, verified."""
+        return self.load(block_id)
+
+    def entry(self, block_id: str) -> dict[str, Any]:
+        """What the index says of one SAE.
+
+        Raises:
+            UserError: the suite holds no such SAE; the message names the nearest ids, or the target that makes it.
+        """
+        if block_id in self._entries:
+            return self._entries[block_id]
+        if block_id in BLOCK_IDS:
+            fix = f"take one of suite.ids, or make it: snakemake results/saes/sae_{block_id}.pt --cores 1 (then the index again)"
+        else:
+            near = difflib.get_close_matches(str(block_id), self.ids, n=3, cutoff=0.5)
+            fix = f"take {' or '.join(near)}" if near else "take one of suite.ids"
+        held = f"{len(self)} of {len(BLOCK_IDS)}, {self.ids[0]} … {self.ids[-1]}" if self.ids else "none"
+        raise UserError(f"the suite in {self.root}", f"one of its SAEs ({held})", repr(block_id), fix)
+
+    def load(self, block_id: str, verify: bool = True) -> "AuroraSAE":
+        """One SAE on the CPU, read anew at each call: keep what you need, a 2048-wide one has 268 MB.
+
+        Args:
+            block_id: such as `encoder_s1_b5`.
+            verify: compare the file's sha256 with the index, and the SAE with its golden vectors where those are there.
+
+        Raises:
+            UserError: the suite holds no such SAE, its file is missing, or file and index differ.
+        """
+        # Imported only where weights are read: a table needs no torch.
+        from aurorascope.sae.aurora_sae import AuroraSAE
+
+        entry = self.entry(block_id)
+        path, fix = self.root / entry["filename"], _again(self.root, entry["filename"], f"saes/sae_{block_id}.json")
+        if not path.is_file():
+            raise UserError(path, f"the weights of {block_id}, sha256 {entry['sha256']}", "no such file", fix)
+        if verify and (found := sha256_file(path)) != entry["sha256"]:
+            raise UserError(path, f"sha256 {entry['sha256']}", f"sha256 {found}", fix)
+        try:
+            return AuroraSAE.from_file(str(path), golden=self._golden(entry) if verify else None)
+        except ValueError as error:
+            raise UserError(path, f"the SAE of {block_id}", str(error), fix) from None
+
+    def _golden(self, entry: dict[str, Any]) -> dict[str, Any] | None:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        path = self.root / entry.get("golden_file", f"saes/golden/{entry['id']}.safetensors")
+        try:
+            return load_file(path) if path.is_file() else None
+        except SafetensorError as error:
+            raise UserError(
+                path, f"golden vectors of {entry['id']}", f"an unreadable file ({error})",
+                _again(self.root, str(path.relative_to(self.root)), f"saes/sae_{entry['id']}.json"),
+            ) from None  # fmt: skip
+
+    def select(self, component: str | None = None, stage: int | None = None) -> list[str]:
+        """Ids of one component ("encoder", "decoder"), of one stage (0, 1, 2), or of both, in forward order."""
+        return [
+            block_id
+            for block_id, sae in self._entries.items()
+            if component in (None, sae["component"]) and stage in (None, sae["stage"])
+        ]
+
+    def table(self) -> "pd.DataFrame":
+        """One row an SAE, indexed by `id`: place, sizes, architecture, recipe, and every scalar metric as float64.
+
+        A metric that is not defined (null in the index) is NaN.
+        """
+        import pandas as pd
+
+        rows = [
+            {
+                "id": sae["id"],
+                **{key: sae[key] for key in _PLACE},
+                "architecture": sae["architecture"]["activation"],
+                "recipe": sae["training"]["recipe"],
+            }
+            for sae in self._entries.values()
+        ]
+        metrics = pd.DataFrame([sae["metrics"] for sae in self._entries.values()], dtype="float64")
+        return pd.concat([pd.DataFrame(rows), metrics], axis=1).set_index("id")
+
+    def __repr__(self) -> str:
+        fidelity = sorted({name for sae in self._entries.values() for name in sae["metrics"] if name.startswith("fidelity")})
+        columns = (*_COLUMNS, *((name.replace("_", " "), name, ".4f") for name in fidelity))
+        lines = [["id", "d_model", "d_hidden", *(heading for heading, _, _ in columns)]]
+        for sae in self._entries.values():
+            values = [(sae["metrics"].get(name), form) for _, name, form in columns]
+            texts = ["n/a" if value is None else format(value, form) for value, form in values]
+            lines.append([sae["id"], str(sae["d_model"]), str(sae["d_hidden"]), *texts])
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        table = [
+            "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip() for line in lines
+        ]
+        suite = self.index["suite"]
+        partial = "" if len(self) == suite.get("n_expected", len(BLOCK_IDS)) else ", a partial suite"
+        title = f"{suite['name']} {suite['version']} in {self.root}: {len(self)} of {len(BLOCK_IDS)} SAEs{partial}"
+        notes = [f"Note: {flag}." for flag in suite.get("flags", []) if not flag.startswith("partial suite")]
+        return "\n".join([title, *notes, "", *table])
+
+
+def _again(root: Path, name: str, record: str) -> str:
+    """How a file comes back: made again where the folder is that of a run, fetched where it is a copy."""
+    if not (root / "run.json").is_file():
+        return f"get {name} again from where this release came from, or give the folder that holds sae_index.json"
+    folder = root.resolve().parent
+    where = "" if folder == Path.cwd() else f"in {folder}: "
+    return f"{where}rm -f results/{record} && snakemake results/{record} --cores 1"
