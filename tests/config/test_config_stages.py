@@ -37,8 +37,10 @@ MAKE = {"make_static", "make_checkpoint"}
         ("cams.demo_grid", [19, 36], {"download_day", "make_static"}),
         (
             "compute.threads", 2,
-            {"make_checkpoint", "dump_activations", "train_sae", "evaluate_sae", "draw_feature"},
+            {"make_checkpoint", "dump_activations", "train_sae", "evaluate_sae", "write_features", "draw_feature"},
         ),
+        ("features.top_k", 4, {"write_features"}),
+        ("features.chosen", [1, 7], {"write_features"}),
         ("cams.train.end", "2022-06-10", set()),
         ("cams.held_out.end", "2022-06-27", set()),
         ("cams.directory", "elsewhere", set()),

@@ -28,12 +28,17 @@ VERBS = {
     "evaluate_sae": f"--sae results/saes/sae_{BLOCK}.json --train {STORE}/train/manifest.json"
     f" --held-out {STORE}/held_out/manifest.json --states results/scratch/states/held_out.json"
     f" --record results/evaluation/{BLOCK}.json",
+    "write_features": f"--day 2022-06-20 --sae results/saes/sae_{BLOCK}.json --manifest {STORE}/held_out/manifest.json"
+    " --states results/scratch/states/held_out.json --netcdf other/features.nc",
     "build_index": "--results results",
     "draw_suite": "--index results/sae_index.json --png other/suite.png",
     "draw_curves": "--results results --png other/curves.png",
     "draw_feature": f"--sae results/saes/sae_{BLOCK}.json --held-out {STORE}/held_out/manifest.json"
     " --states results/scratch/states/held_out.json --static results/scratch/static/static.json --png other/f.png",
 }
+
+
+_READERS = ("train_sae", "evaluate_sae", "write_features", "draw_feature")
 
 
 class Recorder:
@@ -77,7 +82,7 @@ def test_keys_that_a_verb_reads_are_its_parameters(scratch_copy, verb, monkeypat
     except UserError as error:
         assert "persistence" in str(error)
     # Whoever opens a store compares it with its claim; a change of these keys remakes the manifest, an input of theirs.
-    compared = KEYS["dump_activations"] if verb in ("train_sae", "evaluate_sae", "draw_feature") else ()
+    compared = KEYS["dump_activations"] if verb in _READERS else ()
     listed = {*KEYS[verb], *NO_NUMBERS, *compared}
     unlisted = {key for key in read if not any(key == name or key.startswith(f"{name}.") for name in listed)}
     assert not unlisted

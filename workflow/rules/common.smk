@@ -19,7 +19,13 @@ from aurorascope.activations.paths import StorePaths
 from aurorascope.activations.verify import is_complete
 from aurorascope.blocks import BLOCK_IDS, BLOCKS, BY_ID
 from aurorascope.config import from_mapping
-from aurorascope.config.calendar import SPLITS, day_hours, snapshots, split_days
+from aurorascope.config.calendar import (
+    SPLITS,
+    day_hours,
+    snapshots,
+    split_days,
+    split_of_day,
+)
 from aurorascope.config.identity import check_identity, link_scratch, save_config
 from aurorascope.config.resolve import resolve
 from aurorascope.config.stages import stage_params
@@ -164,6 +170,25 @@ def reader_gpu(wildcards):
     """GPUs of a job that reads a block's stores with the CPU: one where Aurora must compute the snapshots again."""
     absent = SCRATCH.glob(f"activations/{wildcards.block}/*/absent.json")
     return GPU if CONFIG.activations.mode == "live" or any(absent) else 0
+
+
+def split_of(wildcards):
+    """The split that holds a date; a date of neither ends the planning."""
+    try:
+        return split_of_day(CONFIG.cams, wildcards.day)
+    except UserError as error:
+        _stop(error.one_line())
+
+
+def store_of_day(wildcards):
+    """Manifest of the store that holds a block's activations on a date."""
+    split = split_of(wildcards)
+    return f"results/scratch/activations/{wildcards.block}/{split}/manifest.json"
+
+
+def states_of_day(wildcards):
+    """Record of the split that holds a date."""
+    return f"results/scratch/states/{split_of(wildcards)}.json"
 
 
 def local_files(wildcards):

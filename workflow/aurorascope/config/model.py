@@ -210,6 +210,19 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Features:
+    """What the feature file of a block and date holds.
+
+    Attributes:
+        top_k: strongest features kept of each token.
+        chosen: features written in full instead.
+    """
+
+    top_k: int
+    chosen: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Compute:
     """Resources that can change last bits.
 
@@ -258,6 +271,7 @@ class Config:
         activations: how activations are kept.
         sae: the autoencoders.
         evaluation: the metrics.
+        features: the feature files.
         compute: threads.
         storage: folders.
         plan: rates for the estimate of hours.
@@ -271,6 +285,7 @@ class Config:
     activations: Activations
     sae: Sae
     evaluation: Evaluation
+    features: Features
     compute: Compute
     storage: Storage
     plan: Plan

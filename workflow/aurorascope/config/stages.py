@@ -18,6 +18,7 @@ RECIPES = {
     "dump_activations": 1,
     "train_sae": 2,
     "evaluate_sae": 2,
+    "write_features": 1,
     "build_index": 1,
     "write_card": 1,
     "write_table": 1,
@@ -42,6 +43,7 @@ KEYS = {
         "compute.threads",
     ),
     "evaluate_sae": ("evaluation", "compute.threads"),
+    "write_features": ("features", "compute.threads"),
     "build_index": (
         "cams.source", "cams.gap_hours", "cams.init_hours", "cams.missing_dates", "aurora.autocast", "activations.dtype",
         "blocks",

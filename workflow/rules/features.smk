@@ -1,0 +1,26 @@
+# Features of one SAE on one configured date, the first thing to look at: made when they are asked for by name.
+
+
+rule write_features:
+    input:
+        sae="results/saes/sae_{block}.json",
+        manifest=store_of_day,
+        states=states_of_day,
+    output:
+        "results/features/{block}/{day}.nc",
+    log:
+        "results/logs/write_features/{block}_{day}.log",
+    benchmark:
+        "results/benchmarks/write_features/{block}_{day}.tsv"
+    conda:
+        "../../envs/aurorascope.yaml"
+    threads: CONFIG.compute.threads
+    resources:
+        gpu=reader_gpu,
+        mem_mb=32000 if CONFIG.aurora.embed_dim == 512 else 4000,
+        runtime=4 * 60,
+    params:
+        config=stage_params(CONFIG, "write_features"),
+    shell:
+        "python -m aurorascope write_features --day {wildcards.day} --sae {input.sae} --manifest {input.manifest}"
+        " --states {input.states} --netcdf {output} --log {log}"
