@@ -20,7 +20,7 @@ RECIPES = {
     "evaluate_sae": 2,
     "write_features": 1,
     "build_index": 1,
-    "write_card": 1,
+    "write_card": 2,
     "write_table": 1,
     "draw_suite": 1,
     "draw_curves": 1,

@@ -1,6 +1,7 @@
 """The model card (README.md of the release), generated from the index: no number in it is typed."""
 
 import datetime
+import re
 from typing import Any
 
 from aurorascope.blocks import DEPTHS
@@ -30,6 +31,30 @@ sae = AuroraSAE.from_file("FILENAME")
 x_hat, features = sae(x)          # x: (n_tokens, d_model) float32, the block's output
 ```
 
+In a clone of the code with the results of a run (`PYTHONPATH=workflow`), the features of a date:
+
+```python
+from pathlib import Path
+
+import torch
+from aurorascope import Suite, load_batch
+from aurorascope.backbone.model import load_model
+
+model = load_model(Path("results/scratch/checkpoint/checkpoint.json"), autocast=AUTOCAST, device=torch.device("cpu"))
+outputs = []
+block = model.get_submodule("HOOK")
+handle = block.register_forward_hook(lambda module, inputs, output: outputs.append(output))
+with torch.inference_mode():
+    prediction = model(load_batch("DATE", hour=HOUR))
+handle.remove()
+
+sae = Suite.open("results")["ID"]
+x = outputs[0].reshape(-1, sae.d_model)          # (latent levels x rows x columns, d_model)
+with torch.inference_mode():
+    x_hat, features = sae(x)
+print("most active features:", features.sum(dim=0).topk(10).indices.tolist())
+```
+
 The block's output is a tensor (batch, latent levels x rows x columns, d_model), latent level outermost, longitude
 fastest. Level 0 is the surface; levels 1 to 3 are learned mixtures of the pressure levels and carry no hPa. Give Aurora
 times with `tzinfo=UTC`: it turns them into time stamps, and naive times make activations depend on the host's zone.
@@ -42,6 +67,20 @@ The weights are released under the MIT licence, as is Aurora. Where the training
 Copernicus Atmosphere Monitoring Service information; neither the European Commission nor ECMWF is responsible for any
 use that may be made of the information it contains.
 """
+
+
+def _use(index: dict[str, Any]) -> str:
+    """How to use the first SAE, at the first held-out snapshot."""
+    sae, time = index["saes"][0], index["activations"]["held_out_snapshots"][0]
+    words = {
+        "FILENAME": sae["filename"],
+        "AUTOCAST": str(index["base_model"]["autocast"]),
+        "HOOK": sae["hook"],
+        "DATE": time[:10],
+        "HOUR": str(int(time[11:13])),
+        "ID": sae["id"],
+    }
+    return re.sub(r"\b[A-Z]+\b", lambda match: words.get(match[0], match[0]), _USE)
 
 
 def _percent(value: float | None) -> str:
@@ -149,7 +188,7 @@ def model_card(index: dict[str, Any]) -> str:
         "not. An FVE without its L0 says little, since a denser SAE reconstructs more easily: PCA keeps as many components as "
         "the SAE has features on, and where L0 reaches d_model it explains everything.",
         _data(index),
-        _USE.replace("FILENAME", index["saes"][0]["filename"]),
+        _use(index),
         "## All SAEs",
         _block_table(index["saes"]),
         f"## Definitions\n\n{definitions}",
