@@ -18,7 +18,7 @@ _FRONT_MATTER = """---
 license: mit
 base_model: microsoft/aurora
 library_name: pytorch
-tags: [sparse-autoencoder, interpretability, weather, air-quality, aurora, cams]
+tags: [sparse-autoencoder, interpretability, mechanistic-interpretability, weather, climate, air-quality, aurora, cams]
 ---
 """
 
@@ -63,10 +63,21 @@ times with `tzinfo=UTC`: it turns them into time stamps, and naive times make ac
 
 _CREDIT = """## Licence and attribution
 
-The weights are released under the MIT licence, as is Aurora. Where the training data are CAMS: generated using
-Copernicus Atmosphere Monitoring Service information; neither the European Commission nor ECMWF is responsible for any
-use that may be made of the information it contains.
+The SAEs are released under the MIT licence. Aurora is Microsoft's (Bodnar et al. 2025, A Foundation Model for the Earth
+System, Nature, <https://doi.org/10.1038/s41586-025-09005-y>); its code is under the MIT licence, and its
+[model page](https://huggingface.co/microsoft/aurora) states that of its checkpoints. It is a research model and no
+operational weather service; the same holds for its SAEs.
+
+CREDIT_OF_DATA
 """
+
+# What the licence of Copernicus products asks of whoever publishes them, or what is derived from them, with the years.
+_CAMS = """Generated using Copernicus Atmosphere Monitoring Service information YEARS. Contains modified Copernicus
+Atmosphere Monitoring Service information YEARS. Neither the European Commission nor ECMWF is responsible for any use that
+may be made of the Copernicus information or data it contains. The dataset is
+[CAMS global atmospheric composition forecasts](https://ads.atmosphere.copernicus.eu/datasets/cams-global-atmospheric-composition-forecasts)."""
+
+_NO_CAMS = "The training data are an idealised atmosphere that the workflow made; no CAMS data are in these SAEs."
 
 
 def _use(index: dict[str, Any]) -> str:
@@ -81,6 +92,15 @@ def _use(index: dict[str, Any]) -> str:
         "ID": sae["id"],
     }
     return re.sub(r"\b[A-Z]+\b", lambda match: words.get(match[0], match[0]), _USE)
+
+
+def _credit(index: dict[str, Any]) -> str:
+    """Licence of the SAEs, and the attribution that their training data ask for."""
+    acts = index["activations"]
+    years = sorted({time[:4] for time in (*acts["train_snapshots"], *acts["held_out_snapshots"])})
+    span = years[0] if len(years) == 1 else f"{years[0]}–{years[-1]}"
+    is_demo = acts["dataset"].startswith("demo")
+    return _CREDIT.replace("CREDIT_OF_DATA", _NO_CAMS if is_demo else _CAMS.replace("YEARS", span))
 
 
 def _percent(value: float | None) -> str:
@@ -193,6 +213,6 @@ def model_card(index: dict[str, Any]) -> str:
         _block_table(index["saes"]),
         f"## Definitions\n\n{definitions}",
         "## Limits\n\nFeatures need not be monosemantic. The SAEs belong to this checkpoint and no other. Only encoder stage 0 feeds the decoder's skip connection; stages 1 and 2 of the encoder do not.",
-        _CREDIT,
+        _credit(index),
     ]
     return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
