@@ -140,17 +140,6 @@ def test_a_missing_or_altered_file_is_named_with_its_way_back(request, is_run):
     opened["encoder_s0_b0"]
 
 
-def test_the_way_back_works(finished):
-    """In a run's folder, the command of the message makes the altered file again, and it loads."""
-    opened = Suite.open(finished.result("."))
-    finished.result(f"saes/sae_{ONE}.pt").write_bytes(b"no SAE")
-    text = refused(lambda: opened[ONE])
-    assert f"rm -f results/saes/sae_{ONE}.json && snakemake results/saes/sae_{ONE}.json --cores 1" in text
-    finished.result(f"saes/sae_{ONE}.json").unlink()
-    finished.make(f"results/saes/sae_{ONE}.json", cores=1)
-    assert opened[ONE].d_hidden == opened.entry(ONE)["d_hidden"]
-
-
 def test_golden_vectors_are_met_or_absent(release):
     """Golden vectors of another block, or damaged ones, stop the load; without them the digest alone vouches."""
     opened, golden = Suite.open(release), release / "saes" / "golden" / f"{ONE}.safetensors"
