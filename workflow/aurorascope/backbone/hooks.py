@@ -4,7 +4,8 @@ Hooks sit on blocks, never on stages: a stage returns a tuple whose second half 
 output is one tensor (batch, latent levels * rows * columns, width).
 """
 
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from aurora import AuroraAirPollution, Batch
@@ -14,6 +15,22 @@ from aurorascope.blocks import Block
 
 class _Stop(Exception):
     """Ends a forward; never leaves this module."""
+
+
+@contextlib.contextmanager
+def stopped_after(model: AuroraAirPollution, block: Block) -> Iterator[None]:
+    """End a forward inside the `with` once a block has fired, its other hooks included; nothing is raised."""
+
+    def stop(*_: object) -> None:
+        raise _Stop
+
+    handle = block.module(model).register_forward_hook(stop)
+    try:
+        yield
+    except _Stop:
+        pass
+    finally:
+        handle.remove()
 
 
 def run_to_blocks(
@@ -34,7 +51,6 @@ def run_to_blocks(
         ValueError: a block's output is not (1, n_tokens, width); Aurora's structure has changed.
     """
     wanted = sorted(blocks, key=lambda block: block.depth_index)
-    last = wanted[-1]
 
     def listener(block: Block) -> Callable:
         def fired(_module: torch.nn.Module, args: tuple, output: torch.Tensor) -> None:
@@ -43,17 +59,13 @@ def run_to_blocks(
                 found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
                 raise ValueError(f"{block.hook}: expected an output (1, {levels * rows * cols}, width), found {found}")
             receive(block, output[0].float())
-            if block is last:
-                raise _Stop
 
         return fired
 
     handles = [block.module(model).register_forward_hook(listener(block)) for block in wanted]
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), stopped_after(model, wanted[-1]):
             model(batch)
-    except _Stop:
-        pass
     finally:
         for handle in handles:
             handle.remove()
