@@ -8,6 +8,7 @@ export HF_HUB_OFFLINE := 1
 
 demo: $(VENV)/.ready
 	$(SNAKEMAKE) fill_activations --cores all
+	$(SNAKEMAKE) fidelity_together --cores all
 	$(SNAKEMAKE) --cores all
 
 test: $(VENV)/.ready

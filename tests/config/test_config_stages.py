@@ -28,8 +28,10 @@ MAKE = {"make_static", "make_checkpoint"}
         ("sae.revive", "auxk", {"train_sae"}),
         ("sae.checkpoint_minutes", 1, set()),
         ("evaluation.lat_bands", [-90, 0, 90], {"evaluate_sae"}),
+        ("evaluation.fidelity.snapshots", 2, {"measure_fidelity"}),
+        ("evaluation.fidelity.enabled", False, {"build_index"}),
         ("activations.dtype", "float32", {"dump_activations", "build_index"}),
-        ("aurora.autocast", True, {"dump_activations", "build_index"}),
+        ("aurora.autocast", True, {"dump_activations", "build_index", "measure_fidelity"}),
         ("aurora.embed_dim", 16, {"make_checkpoint", "dump_activations"}),
         ("aurora.demo.steps", 10, {"make_checkpoint"}),
         ("cams.levels", [500, 850], {"download_day", "select_states"}),
@@ -37,7 +39,10 @@ MAKE = {"make_static", "make_checkpoint"}
         ("cams.demo_grid", [19, 36], {"download_day", "make_static"}),
         (
             "compute.threads", 2,
-            {"make_checkpoint", "dump_activations", "train_sae", "evaluate_sae", "write_features", "draw_feature"},
+            {
+                "make_checkpoint", "dump_activations", "train_sae", "evaluate_sae", "write_features", "measure_fidelity",
+                "draw_feature",
+            },
         ),
         ("features.top_k", 4, {"write_features"}),
         ("features.chosen", [1, 7], {"write_features"}),

@@ -30,6 +30,8 @@ from aurorascope.config.identity import check_identity, link_scratch, save_confi
 from aurorascope.config.resolve import resolve
 from aurorascope.config.stages import stage_params
 from aurorascope.errors import UserError
+from aurorascope.evaluation.fidelity.claim import FidelityFiles, is_measured
+from aurorascope.evaluation.fidelity.claim import make_claim as make_fidelity_claim
 from aurorascope.files import sha256_json
 from aurorascope.machine import count_gpus
 
@@ -229,3 +231,17 @@ def dump_gpu(wildcards):
 def dump_runtime(wildcards, attempt):
     """Minutes of a dump; more on each attempt, which resumes the one before."""
     return 60 if is_filled(wildcards) else 12 * 60 * attempt
+
+
+def is_adoptable(wildcards):
+    """Whether `fidelity_together` left this block's record, so that its job only moves it."""
+    try:
+        claim = make_fidelity_claim(CONFIG, BY_ID[wildcards.block], RESULTS)
+    except UserError:
+        return False
+    return is_measured(FidelityFiles(RESULTS, wildcards.block), claim)
+
+
+def fidelity_gpu(wildcards):
+    """GPUs of a job that measures forecasts: none where it only adopts."""
+    return 0 if is_adoptable(wildcards) else GPU

@@ -1,4 +1,7 @@
-# Evaluation: one job a block, on the held-out snapshots.
+# Evaluation: one job a block, on the held-out snapshots; and what forecasts lose with the SAEs in place.
+FIDELITY = []
+if CONFIG.evaluation.fidelity.enabled:
+    FIDELITY = for_blocks("results/fidelity/{block}.json")
 
 
 rule evaluate_sae:
@@ -26,3 +29,52 @@ rule evaluate_sae:
     shell:
         "python -m aurorascope evaluate_sae --sae {input.sae} --train {input.train} --held-out {input.held_out}"
         " --states {input.states} --record {output.record} --log {log}"
+
+
+rule measure_fidelity:
+    # Reads means of the training store, never its chunks, which may be gone by then.
+    input:
+        **ACTIVATION_INPUTS,
+        sae="results/saes/sae_{block}.json",
+        train="results/scratch/activations/{block}/train/manifest.json",
+        states="results/scratch/states/held_out.json",
+    output:
+        record="results/fidelity/{block}.json",
+        table="results/fidelity/{block}.parquet",
+    log:
+        "results/logs/measure_fidelity/{block}.log",
+    benchmark:
+        "results/benchmarks/measure_fidelity/{block}.tsv"
+    conda:
+        "../../envs/aurorascope.yaml"
+    threads: CONFIG.compute.threads
+    resources:
+        gpu=fidelity_gpu,
+        mem_mb=64000 if CONFIG.aurora.embed_dim == 512 else 4000,
+        runtime=4 * 60,
+    params:
+        config=stage_params(CONFIG, "measure_fidelity"),
+    shell:
+        "python -m aurorascope measure_fidelity --block {wildcards.block} --results results --log {log}"
+
+
+rule fidelity_together:
+    # No output on purpose: what it leaves, the blocks' own jobs adopt. `snakemake -c1 fidelity_together`
+    input:
+        **ACTIVATION_INPUTS,
+        saes=for_blocks("results/saes/sae_{block}.json"),
+        train=for_blocks("results/scratch/activations/{block}/train/manifest.json"),
+        states="results/scratch/states/held_out.json",
+    log:
+        "results/logs/fidelity_together.log",
+    conda:
+        "../../envs/aurorascope.yaml"
+    threads: CONFIG.compute.threads
+    resources:
+        gpu=GPU,
+        mem_mb=64000 if CONFIG.aurora.embed_dim == 512 else 4000,
+        runtime=24 * 60,
+    params:
+        config=stage_params(CONFIG, "measure_fidelity"),
+    shell:
+        "python -m aurorascope fidelity_together --results results --log {log}"

@@ -23,6 +23,8 @@ RELEASE = [
     *for_blocks("results/saelens/{block}/sae_weights.safetensors"),
     *for_blocks("results/training/{block}.parquet"),
     *for_blocks("results/evaluation/{block}.parquet"),
+    *FIDELITY,
+    *[name.replace(".json", ".parquet") for name in FIDELITY],
 ]
 
 
@@ -30,6 +32,7 @@ rule build_index:
     input:
         **SUITE,
         **ACTIVATION_INPUTS,
+        fidelities=FIDELITY,
         manifests=expand(
             "results/scratch/activations/{block}/{split}/manifest.json",
             block=CONFIG.block_ids,

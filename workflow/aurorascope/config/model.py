@@ -199,14 +199,29 @@ class Sae:
 
 
 @dataclass(frozen=True)
+class Fidelity:
+    """Forecasts with an SAE's reconstruction in the place of its block's output.
+
+    Attributes:
+        enabled: whether a plain run measures them.
+        snapshots: held-out snapshots that Aurora is run on, the first in time order, or None for all.
+    """
+
+    enabled: bool
+    snapshots: int | None
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What is measured on the held-out snapshots.
 
     Attributes:
         lat_bands: edges of the latitude bands, degrees north, ascending.
+        fidelity: what forecasts lose.
     """
 
     lat_bands: tuple[float, ...]
+    fidelity: Fidelity
 
 
 @dataclass(frozen=True)

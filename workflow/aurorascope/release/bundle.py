@@ -24,6 +24,8 @@ def release_files(results: Path) -> list[Path]:
         saelens = Path(sae["alternates"][0]["filename"])
         names += [sae["filename"], f"saes/sae_{sae['id']}.json", sae["golden_file"]]
         names += [str(saelens), str(saelens.with_name("cfg.json")), sae["metrics_file"], f"evaluation/{sae['id']}.json"]
+        if sae["fidelity_file"] is not None:
+            names += [sae["fidelity_file"], f"fidelity/{sae['id']}.json"]
     return sorted(Path(name) for name in names)
 
 

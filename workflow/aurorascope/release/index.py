@@ -16,8 +16,10 @@ from aurorascope.config.calendar import ENOUGH_HELD_OUT
 from aurorascope.config.model import Config
 from aurorascope.config.stages import RECIPES
 from aurorascope.errors import UserError
+from aurorascope.evaluation.fidelity.formulas import FIDELITY_FORMULAS
 from aurorascope.evaluation.formulas import FORMULAS
 from aurorascope.files import read_record, sha256_file, sha256_json
+from aurorascope.release.fidelity import fidelity_entries
 
 _ROOT = Path(aurorascope.__file__).parents[2]
 SCHEMA_PATH = _ROOT / "workflow" / "schemas" / "sae_index.schema.json"
@@ -78,7 +80,9 @@ def _check_store(
     return manifest["sha256"]
 
 
-def _entry(block: Block, sae: dict[str, Any], evaluation: dict[str, Any], states: dict[str, Any]) -> dict[str, Any]:
+def _entry(
+    block: Block, sae: dict[str, Any], evaluation: dict[str, Any], fidelity: dict[str, Any], states: dict[str, Any]
+) -> dict[str, Any]:
     levels, rows, cols = evaluation["token_grid"]
     n_rows, n_cols = len(states["latitude"]) // PATCH, len(states["longitude"]) // PATCH
     training = sae["training"]
@@ -125,8 +129,9 @@ def _entry(block: Block, sae: dict[str, Any], evaluation: dict[str, Any], states
             "train_config_sha256": sae["train_config_sha256"],
             "activations_manifest_sha256": sae["activations_manifest_sha256"],
         },
-        "metrics": evaluation["metrics"],
+        "metrics": {**evaluation["metrics"], **fidelity["metrics"]},
         "metrics_file": f"evaluation/{block.id}.parquet",
+        "fidelity_file": fidelity["fidelity_file"],
         "golden_file": f"saes/golden/{block.id}.safetensors",
         "neuronpedia_id": None,
     }
@@ -161,6 +166,7 @@ def build_index(config: Config, results: Path) -> dict[str, Any]:
     scratch = results / "scratch"
     records = _records(results, config.block_ids)
     _refuse_mixture(records, results)
+    fidelities = fidelity_entries(results, [sae for _, sae, _ in records], config.evaluation.fidelity.enabled)
     checkpoint = read_record(scratch / "checkpoint" / "checkpoint.json", "checkpoint")
     static = read_record(scratch / "static" / "static.json", "static")
     splits = {name: read_record(scratch / "states" / f"{name}.json", "states") for name in ("train", "held_out")}
@@ -215,13 +221,17 @@ def build_index(config: Config, results: Path) -> dict[str, Any]:
             "gap_hours": config.cams.gap_hours,
             "missing_dates": list(config.cams.missing_dates),
         },
-        "metric_definitions": {name: f"{formula}: {text}" for name, (formula, text) in FORMULAS.items()},
+        "metric_definitions": {
+            name: f"{formula}: {text}" for name, (formula, text) in {**FORMULAS, **FIDELITY_FORMULAS}.items()
+        },
         "environment": {
             **{key: made[key] for key in ("python", "torch", "device")},
             "lock_sha256": sha256_file(LOCK_PATH),
         },
         "recipe_versions": dict(RECIPES),
-        "saes": [_entry(*record, splits["train"]) for record in records],
+        "saes": [
+            _entry(*record, fidelity, splits["train"]) for record, fidelity in zip(records, fidelities, strict=True)
+        ],
     }
     jsonschema.validate(index, json.loads(SCHEMA_PATH.read_text()))
     return index
