@@ -178,6 +178,25 @@ def test_what_is_there_is_taken_off(year_raw):
     assert all_done.fill_flop() == all_done.dumps_flop() == 0
 
 
+def test_forecasts_are_counted(year, year_raw):
+    """Four a block and snapshot and one shared clean one; spliced ones begin at their block; what is measured is off."""
+    assert (year.n_fidelity, year.clean_forecasts(), year.spliced_forecasts()) == (4, 4, 4 * 4 * 48)
+    last = estimate(typed(put(year_raw, "blocks", ["decoder_s2_b5"])), ADS_GRID)
+    # After the last block nothing of the backbone is left: one forward a snapshot, and the SAE.
+    assert last.fidelity_flop() == 4 * (last.last_flop + cost_of(last, "decoder_s2_b5").evaluation_flop)
+    put(year_raw, "blocks", ["encoder_s0_b0", "decoder_s2_b5"])
+    put(year_raw, "evaluation.fidelity.snapshots", None)
+    config = typed(year_raw)
+    e = estimate(config, ADS_GRID, Done(fidelities=frozenset(["decoder_s2_b5"])))
+    assert (e.clean_forecasts(), e.spliced_forecasts()) == (20, 80)
+    text = "\n".join(report(config, e, []))
+    assert "100 forecasts" in text and "1 records already there" in text
+    off = typed(put(year_raw, "evaluation.fidelity.enabled", False))
+    e = estimate(off, ADS_GRID)
+    assert e.clean_forecasts() == e.spliced_forecasts() == e.fidelity_flop() == 0
+    assert "forecasts" not in "\n".join(report(off, e, []))
+
+
 def whole_keys(config):
     return {(name, split) for name in config.block_ids for split in SPLITS}
 

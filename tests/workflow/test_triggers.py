@@ -30,6 +30,7 @@ VERBS = {
     f" --record results/evaluation/{BLOCK}.json",
     "write_features": f"--day 2022-06-20 --sae results/saes/sae_{BLOCK}.json --manifest {STORE}/held_out/manifest.json"
     " --states results/scratch/states/held_out.json --netcdf other/features.nc",
+    "measure_fidelity": f"--block {BLOCK} --results results",
     "build_index": "--results results",
     "draw_suite": "--index results/sae_index.json --png other/suite.png",
     "draw_curves": "--results results --png other/curves.png",

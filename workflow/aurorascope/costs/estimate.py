@@ -9,6 +9,7 @@ from aurorascope.config.model import Config
 from aurorascope.costs import flops, stores
 from aurorascope.costs.cams import CamsCost, cams_cost
 from aurorascope.costs.need import Need, total
+from aurorascope.evaluation.fidelity.formulas import CONDITIONS
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Done:
         has_checkpoint: whether Aurora's weights are there.
         saes: block ids with the record of an SAE.
         evaluations: block ids with the record of an evaluation.
+        fidelities: block ids with the record of forecasts.
     """
 
     days: frozenset[str] = frozenset()
@@ -30,6 +32,7 @@ class Done:
     has_checkpoint: bool = False
     saes: frozenset[str] = frozenset()
     evaluations: frozenset[str] = frozenset()
+    fidelities: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ class Estimate:
         done: what is there already.
         aurora_parameters: parameters of the base model.
         last_flop: one forward to the last of all 48 blocks.
+        n_fidelity: held-out snapshots that forecasts are measured on, 0 where they are not.
     """
 
     grid: tuple[int, int]
@@ -91,6 +95,7 @@ class Estimate:
     is_live: bool
     aurora_parameters: int
     last_flop: int
+    n_fidelity: int
 
     def store_needs(self, *, left: bool = False) -> dict[tuple[str, str], Need]:
         """Room of each store by (block id, split); with `left`, what must still be written of the unfinished ones."""
@@ -139,6 +144,23 @@ class Estimate:
     def unevaluated(self) -> list[BlockCost]:
         """Blocks whose evaluation is not there."""
         return [cost for cost in self.blocks if cost.block.id not in self.done.evaluations]
+
+    def unmeasured(self) -> list[BlockCost]:
+        """Blocks whose forecasts are to be measured and are not yet."""
+        return [cost for cost in self.blocks if self.n_fidelity and cost.block.id not in self.done.fidelities]
+
+    def clean_forecasts(self) -> int:
+        """Clean forecasts of `fidelity_together`; of one job a block, so many in each."""
+        return self.n_fidelity if self.unmeasured() else 0
+
+    def spliced_forecasts(self) -> int:
+        """Forecasts with a replacement in the place of a block's output."""
+        return len(CONDITIONS) * self.n_fidelity * len(self.unmeasured())
+
+    def fidelity_flop(self) -> int:
+        """Forecasts of `fidelity_together`, without Aurora's decoder, and its SAEs: a spliced one begins at its block."""
+        each = sum(len(CONDITIONS) * (self.last_flop - c.forward_flop) + c.evaluation_flop for c in self.unmeasured())
+        return self.clean_forecasts() * self.last_flop + self.n_fidelity * each
 
     def checkpoint_need(self) -> Need:
         """Aurora's weights, float32, and their record."""
@@ -192,6 +214,7 @@ def estimate(config: Config, grid: tuple[int, int], done: Done | None = None) ->
     """
     done = done or Done()
     forward = flops.forward_flops(grid, len(config.cams.levels), config.aurora.embed_dim)
+    fidelity, n_held_out = config.evaluation.fidelity, len(snapshots(config.cams, "held_out"))
     return Estimate(
         grid=grid,
         n_snapshots={split: len(snapshots(config.cams, split)) for split in SPLITS},
@@ -203,4 +226,5 @@ def estimate(config: Config, grid: tuple[int, int], done: Done | None = None) ->
         is_live=config.activations.mode == "live",
         aurora_parameters=flops.aurora_parameters(config.aurora.embed_dim),
         last_flop=forward[BLOCKS[-1].id],
+        n_fidelity=min(fidelity.snapshots or n_held_out, n_held_out) if fidelity.enabled else 0,
     )

@@ -3,8 +3,8 @@
 Counted: every matrix product and convolution of Aurora 2.0.1 up to the block, that is the encoder (patch embeddings,
 aggregation of the pressure levels), and for each block the linear layers (12 w^2 multiply-adds a token, their low-rank
 adaptation of rank 8), attention inside windows of 2 x 6 x 12 tokens (padding included), merges and splits between
-stages. Not counted: norms, activation functions, embeddings of time. The decoder never runs: a forward ends at the
-deepest block asked for.
+stages. Not counted: norms, activation functions, embeddings of time, and the decoder, which only forecasts run: the
+forward of a dump ends at the deepest block asked for.
 """
 
 from aurorascope.blocks import BLOCKS, LATENT_LEVELS, PATCH, Block

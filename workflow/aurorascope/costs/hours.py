@@ -4,12 +4,14 @@ A stage takes the longer of its operations and its disk traffic, as if the two o
 queue of the data store beyond `plan.download_mb_s`, no compression, no start of jobs, no second job at the same time.
 """
 
+import math
 from dataclasses import dataclass
 
 from aurorascope.config.model import Plan
 from aurorascope.costs.estimate import BlockCost, Estimate
 
 _HOUR = 3600
+_FLOAT32 = 4
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Hours:
         train: every SAE; each epoch reads the block's store (live: runs Aurora up to the block again).
         train_resident: the same where a store's values fit in memory and are read (live: computed) once.
         evaluate: every SAE; reads both stores once.
+        fidelity: `fidelity_together`; reads each block's position means.
     """
 
     download: float
@@ -51,6 +54,7 @@ class Hours:
     train: Stage
     train_resident: Stage
     evaluate: Stage
+    fidelity: Stage
 
 
 def _train_bytes(estimate: Estimate, cost: BlockCost) -> int:
@@ -92,4 +96,5 @@ def hours(estimate: Estimate, rates: Plan) -> Hours:
         train=trains[0],
         train_resident=trains[1],
         evaluate=stage(evaluation, read),
+        fidelity=stage(estimate.fidelity_flop(), sum(_FLOAT32 * math.prod(c.shape) * c.width for c in estimate.unmeasured())),
     )

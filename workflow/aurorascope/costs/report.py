@@ -89,9 +89,22 @@ def _forwards(e: Estimate) -> list[str]:
          f"derived; stops after {deepest.block.id}, {fraction:.0%} of the way to the last block"),
         ("fill_activations", "1 forward a snapshot", "all blocks from the same forward"),
         ("dump jobs", f"{e.forwards_of_dumps():.1f} forwards a snapshot", "each block runs Aurora up to itself"),
+        *_forecasts(e),
         ("Aurora", f"{e.aurora_parameters:,} parameters", f"derived; {size(4 * e.aurora_parameters)} as float32"),
     ]  # fmt: skip
     return _section("Forwards of Aurora", rows)
+
+
+def _forecasts(e: Estimate) -> list[_Row]:
+    """Forecasts that measure fidelity, of the blocks that have no record yet."""
+    if not e.n_fidelity:
+        return []
+    clean, spliced, blocks = e.clean_forecasts(), e.spliced_forecasts(), len(e.unmeasured())
+    there = _there(len(e.done.fidelities), "records")
+    return [
+        ("fidelity_together", f"{clean + spliced:,} forecasts", f"{clean} clean, {spliced:,} from their block on; {there}"),
+        ("or one job a block", f"{clean * blocks + spliced:,} forecasts", "each job computes the clean ones for itself"),
+    ]
 
 
 def _training(e: Estimate) -> list[str]:
@@ -128,6 +141,7 @@ def _time(config: Config, e: Estimate) -> list[str]:
         _stage("training", found.train, config, f"; {source} each epoch"),
         _stage("… from memory", found.train_resident, config, f"; {source} once"),
         _stage("evaluation", found.evaluate, config),
+        *([_stage("fidelity_together", found.fidelity, config, "; Aurora's decoder not counted")] if e.n_fidelity else []),
     ]
     if config.cams.source == "ads":
         rate = f"at {plan.download_mb_s:g} MB/s (plan.download_mb_s)"

@@ -178,6 +178,7 @@ def _write(
         **claim,
         "metrics": metrics,
         "formula_ids": {name: ALL_FORMULAS[name][0] for name in metrics},
+        "n_fields": {name: int((~np.isnan(found[name])).sum()) for name in metrics if name in found},
         "by_variable": by_variable(sums, [variable for variable, _, _ in names]),
         "n_verified": sums.n_verified,
         "table_sha256": sha256_file(table),
