@@ -14,7 +14,7 @@ from aurorascope.activations.reader import StoreReader
 from aurorascope.config import from_mapping
 from aurorascope.errors import UserError
 from aurorascope.evaluation.fidelity.formulas import ABLATIONS, FIDELITY_FORMULAS
-from aurorascope.files import sha256_file, write_json
+from aurorascope.files import sha256_file, sha256_json, write_json
 
 from tests.workflow.project import BLOCKS, ROOT, tiny_config
 
@@ -42,6 +42,10 @@ def measured_alone(project, block):
     measure(config, [BY_ID[block]], project.result("."))
     assert adopt(files, make_claim(config, BY_ID[block], project.result(".")))
     return json.loads(files.record.read_text())
+
+
+def made_files(project, block):
+    return [project.result(f"fidelity/{block}{suffix}").read_bytes() for suffix in (".json", ".parquet")]
 
 
 def files_of(project, folder):
@@ -77,7 +81,7 @@ def test_jobs_adopt_what_was_measured_together(together, measured):
     assert not together.result("fidelity").exists()
     waiting, made = files_of(together, WAITING), files_of(measured, "fidelity")
     for block in BLOCKS:
-        assert made[f"{block}.json"] == waiting[f"{block}/complete.json"]
+        assert json.loads(made[f"{block}.json"]) == json.loads(waiting[f"{block}/complete.json"])["record"]
         assert made[f"{block}.parquet"] == waiting[f"{block}/table.parquet"]
         assert "forecast" not in measured.result(f"logs/measure_fidelity/{block}.log").read_text()
     assert not any(measured.result(WAITING).iterdir())
@@ -86,15 +90,14 @@ def test_jobs_adopt_what_was_measured_together(together, measured):
     assert not measured.planned()
 
 
-def test_alone_gives_the_same_bytes_without_any_chunk(together, copied):
+def test_alone_gives_the_same_bytes_without_any_chunk(measured, copied):
     """One job, no clean forecast of another's, the store's chunks deleted: record and table are the same."""
     drop_chunks(SECOND, copied.result("scratch"), copied.result(f"dropped/{SECOND}.json"))
     for name in ("complete.json", "table.parquet"):
         copied.result(f"{WAITING}/{SECOND}/{name}").unlink()
     copied.make(f"results/fidelity/{SECOND}.json", cores=1)
     assert "10 forecasts: 2 clean ones" in copied.result(f"logs/measure_fidelity/{SECOND}.log").read_text()
-    waiting, made = files_of(together, WAITING), files_of(copied, "fidelity")
-    assert made == {f"{SECOND}.json": waiting[f"{SECOND}/complete.json"], f"{SECOND}.parquet": waiting[f"{SECOND}/table.parquet"]}
+    assert made_files(copied, SECOND) == made_files(measured, SECOND)
 
 
 def test_an_interrupted_call_keeps_finished_blocks(together, copied):
@@ -113,17 +116,22 @@ def test_an_interrupted_call_keeps_finished_blocks(together, copied):
     assert files_of(copied, WAITING) == files_of(together, WAITING)
 
 
-@pytest.mark.parametrize("damage", ["table.parquet", "complete.json"])
-def test_what_is_damaged_or_stale_is_not_adopted(together, copied, damage):
-    """A flipped bit of the table, a record of another configuration: measured again, to the same bytes."""
-    path = copied.result(f"{WAITING}/{FIRST}/{damage}")
-    if damage == "table.parquet":
-        raw = path.read_bytes()
-        path.write_bytes(raw[:99] + bytes([raw[99] ^ 1]) + raw[100:])
+@pytest.mark.parametrize("damage", ["table", "number", "claim"])
+def test_what_is_damaged_or_stale_is_not_adopted(measured, copied, damage):
+    """A flipped bit of the table, another number, a record of another configuration: measured again, to the same bytes."""
+    table, complete = (copied.result(f"{WAITING}/{FIRST}/{name}") for name in ("table.parquet", "complete.json"))
+    content = json.loads(complete.read_text())
+    if damage == "table":
+        raw = table.read_bytes()
+        table.write_bytes(raw[:99] + bytes([raw[99] ^ 1]) + raw[100:])
+    elif damage == "number":
+        content["record"]["metrics"]["divergence"] = 0.0
     else:
-        write_json(path, json.loads(path.read_text()) | {"fidelity_config_sha256": "0" * 64})
-    assert measured_alone(copied, FIRST)["fidelity_config_sha256"] != "0" * 64
-    assert copied.result(f"fidelity/{FIRST}.json").read_bytes() == together.result(f"{WAITING}/{FIRST}/complete.json").read_bytes()
+        content["record"]["fidelity_config_sha256"] = "0" * 64
+        content["record_sha256"] = sha256_json(content["record"])
+    write_json(complete, content)
+    measured_alone(copied, FIRST)
+    assert made_files(copied, FIRST) == made_files(measured, FIRST)
 
 
 def test_adopting_imports_neither_torch_nor_aurora(copied):

@@ -1,4 +1,4 @@
-"""Compare all that lies under results with the digests of its records: stores, SAEs, checkpoint, statics, states.
+"""Compare all that lies under results with the digests of its records: stores, SAEs, forecasts, checkpoint, statics, states.
 
 Only looks, at whichever run the folder holds. Prints a line for each thing that is not in order and a summary.
 """
@@ -88,6 +88,7 @@ def _lines(finding: Finding) -> Iterator[str]:
 def _records(results: Path) -> Iterator[tuple[str, Path]]:
     """Kind and path of the other records that are there."""
     yield from (("sae", path) for path in sorted((results / "saes").glob("sae_*.json")))
+    yield from (("fidelity", path) for path in sorted((results / "fidelity").glob("*.json")))
     for kind in BESIDE:
         path = results / "scratch" / kind / f"{kind}.json"
         if path.is_file():
@@ -108,7 +109,7 @@ def _verify_records(records: list[tuple[str, Path]]) -> list[UserError]:
         progress.step()
     progress.close()
     kinds = Counter(kind for kind, _ in records)
-    words = {"sae": "SAEs", "checkpoint": "checkpoint", "static": "static fields", "cams_day": "days of states"}
+    words = {"sae": "SAEs", "fidelity": "measured forecasts", "checkpoint": "checkpoint", "static": "static fields", "cams_day": "days of states"}
     tell(f"{', '.join(f'{kinds[kind]} {word}' for kind, word in words.items())}: {len(damage)} damaged.")
     return damage
 
@@ -119,6 +120,8 @@ def _verify_record(kind: str, path: Path) -> None:
         check_file(path.with_suffix(".pt"), record["sha256"], path)
         for name, digest in record["files"].items():
             check_file(path.parents[1] / name, digest, path)
+    elif kind == "fidelity":
+        check_file(path.with_suffix(".parquet"), record["table_sha256"], path)
     elif kind == "cams_day":
         # Imported only where there are states: xarray costs a second.
         from aurorascope.cams.states import verify_states

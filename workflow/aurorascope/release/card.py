@@ -136,6 +136,36 @@ def _stage_table(saes: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def _of_tendency(values: list[float | None]) -> str:
+    known = [100 * v for v in values if v is not None]
+    return f"{min(known):.2g} – {max(known):.2g}" if known else "n/a"
+
+
+def _forecast_table(saes: list[dict[str, Any]]) -> str:
+    """What forecasts lose, by stage; nothing where it was not measured."""
+    if saes[0]["fidelity_file"] is None:
+        return ""
+    lines = [
+        "## Forecast fidelity\n\nAurora run with each SAE's reconstruction in the place of its block's output, on "
+        f"{saes[0]['metrics']['n_fidelity_snapshots']} held-out snapshots. Divergences are in percent of the clean forecast's own "
+        "12-hour tendency. Fidelity is the share, in squares, of an ablation's divergence that the SAE avoids; n/a where the "
+        "ablation itself moves no variable by 1 % of its tendency. The demanding ablation is the training mean at each position.\n",
+        "| stage | divergence, SAE | … position mean | … mean | … zero | fidelity %, position mean | mean | zero | RMSE change % |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    stages: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for sae in saes:
+        stages.setdefault((sae["component"], sae["stage"]), []).append(sae["metrics"])
+    for (component, stage), metrics in stages.items():
+        divergences = [f"divergence{suffix}" for suffix in ("", "_position_mean", "_mean", "_zero")]
+        fidelities = [f"fidelity_{name}" for name in ("position_mean", "mean", "zero")]
+        cells = [_of_tendency([m[name] for m in metrics]) for name in divergences]
+        cells += [_range([m[name] for m in metrics]) for name in fidelities]
+        cells.append(_of_tendency([m["rmse_change"] for m in metrics]))
+        lines.append(f"| {component} {stage} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def _block_table(saes: list[dict[str, Any]]) -> str:
     lines = [
         "| block | d_model → d_hidden | FVE % | anomaly FVE % | area FVE % | PCA's FVE %, anomaly FVE % | L0 (median, p95) "
@@ -207,6 +237,7 @@ def model_card(index: dict[str, Any]) -> str:
         "How to read it: FVE counts geography as variance to explain, which a mean map alone explains; anomaly FVE does "
         "not. An FVE without its L0 says little, since a denser SAE reconstructs more easily: PCA keeps as many components as "
         "the SAE has features on, and where L0 reaches d_model it explains everything.",
+        _forecast_table(index["saes"]),
         _data(index),
         _use(index),
         "## All SAEs",

@@ -17,7 +17,7 @@ from aurorascope.config.calendar import STEP, iso, parse
 from aurorascope.config.model import Config
 from aurorascope.config.stages import stage_digest
 from aurorascope.errors import UserError
-from aurorascope.files import read_record, sha256_file, write_bytes, write_json
+from aurorascope.files import read_record, sha256_file, sha256_json, write_bytes, write_json
 
 KIND = "fidelity"
 
@@ -50,9 +50,14 @@ class FidelityFiles:
         return self.results / "scratch" / "fidelity" / self.block_id
 
     @property
-    def waiting(self) -> tuple[Path, Path]:
-        """Record and table that wait."""
-        return self.work / "complete.json", self.work / "table.parquet"
+    def complete(self) -> Path:
+        """A record that waits, with its digest."""
+        return self.work / "complete.json"
+
+    @property
+    def waiting_table(self) -> Path:
+        """Its table."""
+        return self.work / "table.parquet"
 
 
 def make_claim(config: Config, block: Block, results: Path) -> dict[str, Any]:
@@ -110,18 +115,43 @@ def _snapshots(config: Config, scratch: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _holds(record: Path, table: Path, claim: dict[str, Any]) -> bool:
-    """Whether both files are there, made from what the claim says, and whole."""
+def _holds(record: dict[str, Any], table: Path, claim: dict[str, Any]) -> bool:
+    """Whether a record was made from what the claim says, and its table is whole."""
+    return {key: record[key] for key in claim} == claim and sha256_file(table) == record["table_sha256"]
+
+
+def _waiting(files: FidelityFiles, claim: dict[str, Any]) -> dict[str, Any] | None:
+    """The whole record of this claim that waits, if one does."""
     try:
-        content = json.loads(record.read_text())
-        return {key: content[key] for key in claim} == claim and sha256_file(table) == content["table_sha256"]
+        content = json.loads(files.complete.read_text())
+        record = content["record"]
+        is_whole = sha256_json(record) == content["record_sha256"] and _holds(record, files.waiting_table, claim)
     except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return record if is_whole else None
+
+
+def _is_in_place(files: FidelityFiles, claim: dict[str, Any]) -> bool:
+    try:
+        return _holds(read_record(files.record, KIND), files.table, claim)
+    except (OSError, KeyError, UserError):
         return False
 
 
 def is_measured(files: FidelityFiles, claim: dict[str, Any]) -> bool:
     """Whether a record of this claim is in its place or waits to be adopted."""
-    return _holds(files.record, files.table, claim) or _holds(*files.waiting, claim)
+    return _is_in_place(files, claim) or _waiting(files, claim) is not None
+
+
+def leave(files: FidelityFiles, record: dict[str, Any], table: bytes | memoryview) -> None:
+    """Leave a record, its table's digest added, and the table to be adopted; the record last.
+
+    Raises:
+        UserError: the disk is full or read-only.
+    """
+    write_bytes(files.waiting_table, table)
+    content = {**record, "table_sha256": sha256_file(files.waiting_table)}
+    write_json(files.complete, {"record_sha256": sha256_json(content), "record": content})
 
 
 def adopt(files: FidelityFiles, claim: dict[str, Any]) -> bool:
@@ -130,10 +160,10 @@ def adopt(files: FidelityFiles, claim: dict[str, Any]) -> bool:
     Raises:
         UserError: the disk is full or read-only.
     """
-    record, table = files.waiting
-    if not _holds(record, table, claim):
+    record = _waiting(files, claim)
+    if record is None:
         return False
-    write_bytes(files.table, table.read_bytes())
-    write_json(files.record, json.loads(record.read_text()))
+    write_bytes(files.table, files.waiting_table.read_bytes())
+    write_json(files.record, record)
     shutil.rmtree(files.work, ignore_errors=True)
     return True

@@ -28,11 +28,11 @@ from aurorascope.blocks import Block
 from aurorascope.cams.states import load_state
 from aurorascope.cams.variables import ATMOS, SURFACE
 from aurorascope.config.model import Config
-from aurorascope.evaluation.fidelity.claim import FidelityFiles, is_measured, make_claim
+from aurorascope.evaluation.fidelity.claim import FidelityFiles, is_measured, leave, make_claim
 from aurorascope.evaluation.fidelity.formulas import ALL_FORMULAS, CONDITIONS, VERIFIED
 from aurorascope.evaluation.fidelity.metrics import by_field, by_variable, headline
 from aurorascope.evaluation.fidelity.sums import ForecastSums, row_areas
-from aurorascope.files import check_file, read_record, sha256_file, write_bytes, write_json
+from aurorascope.files import check_file, read_record
 from aurorascope.locks import folder_lock
 from aurorascope.progress import Progress
 from aurorascope.sae.aurora_sae import AuroraSAE
@@ -160,8 +160,6 @@ def _opened(
 def _write(
     files: FidelityFiles, claim: dict[str, Any], sums: ForecastSums, names: list[tuple[str, str, int | None]]
 ) -> None:
-    """Leave record and table waiting, the record last."""
-    record, table = files.waiting
     found = by_field(sums)
     rows = [
         (metric, ALL_FORMULAS[metric][0], variable, level, units, value, sums.n_verified if metric in VERIFIED else sums.n)
@@ -172,7 +170,6 @@ def _write(
     buffer = io.BytesIO()
     frame = pd.DataFrame(rows, columns=columns).astype({"level": "Int64", "value": "float64", "n": "int64"})
     frame.to_parquet(buffer, index=False)
-    write_bytes(table, buffer.getbuffer())
     metrics = headline(sums)
     content = {
         **claim,
@@ -181,6 +178,5 @@ def _write(
         "n_fields": {name: int((~np.isnan(found[name])).sum()) for name in metrics if name in found},
         "by_variable": by_variable(sums, [variable for variable, _, _ in names]),
         "n_verified": sums.n_verified,
-        "table_sha256": sha256_file(table),
     }
-    write_json(record, content)
+    leave(files, content, buffer.getbuffer())
