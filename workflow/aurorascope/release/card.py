@@ -138,7 +138,7 @@ def _stage_table(saes: list[dict[str, Any]]) -> str:
 
 def _of_tendency(values: list[float | None]) -> str:
     known = [100 * v for v in values if v is not None]
-    return f"{min(known):.2g} – {max(known):.2g}" if known else "n/a"
+    return f"{min(known):.3g} – {max(known):.3g}" if known else "n/a"
 
 
 def _forecast_table(saes: list[dict[str, Any]]) -> str:
