@@ -70,10 +70,30 @@ def test_a_zero_sae_with_the_mean_as_bias_is_the_mean_ablation(model, batch):
     mean = output(model, batch, block).mean(0)
     sae = AuroraSAE(64, 2)
     with torch.no_grad():
-        for parameter in sae.parameters():
-            parameter.zero_()
         sae.b_dec.copy_(mean)
+    assert not sae.W_dec.any()
     assert torch.equal(whole(model, batch, block, reconstruction(sae)), whole(model, batch, block, ablation(mean)))
+
+
+def test_editing_features_moves_x_along_their_rows_and_no_edit_is_bit_exact(model, batch, clean):
+    """x + (h' - h) @ W_dec: the same features give the clean forecast; one more of feature 3 adds its row everywhere."""
+    block = BY_ID["encoder_s0_b5"]
+    x, sae = output(model, batch, block), AuroraSAE(16, 2)
+    for parameter in sae.parameters():
+        torch.nn.init.normal_(parameter)
+
+    def edited(change):
+        def replace(x_nd):
+            _, h_nh = sae(x_nd)
+            return x_nd + (change(h_nh) - h_nh) @ sae.W_dec
+
+        return replace
+
+    assert torch.equal(whole(model, batch, block, edited(lambda h_nh: h_nh)), clean)
+    more = torch.nn.functional.one_hot(torch.tensor(3), 32)
+    with torch.inference_mode():
+        assert torch.allclose(edited(lambda h_nh: h_nh + more)(x) - x, sae.W_dec[3], atol=1e-5)
+    assert not torch.equal(whole(model, batch, block, edited(lambda h_nh: h_nh + more)), clean)
 
 
 def test_another_shape_is_refused(model, batch):
