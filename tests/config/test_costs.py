@@ -8,13 +8,14 @@ from aurorascope.blocks import BLOCKS, BY_ID
 from aurorascope.cams import variables
 from aurorascope.config.calendar import SPLITS
 from aurorascope.costs.cams import ADS_GRID, N_ATMOS, N_SURFACE, cams_cost
-from aurorascope.costs.estimate import Done, estimate
+from aurorascope.costs.estimate import REPLACEMENTS, Done, estimate
 from aurorascope.costs.flops import aurora_parameters
 from aurorascope.costs.hours import hours
 from aurorascope.costs.need import Free, Need
 from aurorascope.costs.report import report, space_lines
 from aurorascope.costs.stores import n_tokens, token_shape
 from aurorascope.costs.words import between, duration, figure, flop, size
+from aurorascope.evaluation.fidelity.formulas import CONDITIONS
 from aurorascope.tokens import token_grid
 from hypothesis import given
 from hypothesis import strategies as st
@@ -180,6 +181,7 @@ def test_what_is_there_is_taken_off(year_raw):
 
 def test_forecasts_are_counted(year, year_raw):
     """Four a block and snapshot and one shared clean one; spliced ones begin at their block; what is measured is off."""
+    assert len(CONDITIONS) == REPLACEMENTS
     assert (year.n_fidelity, year.clean_forecasts(), year.spliced_forecasts()) == (4, 4, 4 * 4 * 48)
     last = estimate(typed(put(year_raw, "blocks", ["decoder_s2_b5"])), ADS_GRID)
     # After the last block nothing of the backbone is left: one forward a snapshot, and the SAE.

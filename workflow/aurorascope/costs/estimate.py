@@ -9,7 +9,9 @@ from aurorascope.config.model import Config
 from aurorascope.costs import flops, stores
 from aurorascope.costs.cams import CamsCost, cams_cost
 from aurorascope.costs.need import Need, total
-from aurorascope.evaluation.fidelity.formulas import CONDITIONS
+
+# Of a block's output in forecasts: the SAE's reconstruction and three ablations.
+REPLACEMENTS = 4
 
 
 @dataclass(frozen=True)
@@ -155,11 +157,11 @@ class Estimate:
 
     def spliced_forecasts(self) -> int:
         """Forecasts with a replacement in the place of a block's output."""
-        return len(CONDITIONS) * self.n_fidelity * len(self.unmeasured())
+        return REPLACEMENTS * self.n_fidelity * len(self.unmeasured())
 
     def fidelity_flop(self) -> int:
         """Forecasts of `fidelity_together`, without Aurora's decoder, and its SAEs: a spliced one begins at its block."""
-        each = sum(len(CONDITIONS) * (self.last_flop - c.forward_flop) + c.evaluation_flop for c in self.unmeasured())
+        each = sum(REPLACEMENTS * (self.last_flop - c.forward_flop) + c.evaluation_flop for c in self.unmeasured())
         return self.clean_forecasts() * self.last_flop + self.n_fidelity * each
 
     def checkpoint_need(self) -> Need:
