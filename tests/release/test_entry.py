@@ -12,6 +12,7 @@ from aurorascope.blocks import BY_ID
 from aurorascope.config.recipes import RECIPES
 from aurorascope.files import sha256_file
 from aurorascope.release.card import _coefficient
+from aurorascope.evaluation.fidelity.formulas import FIDELITY_FORMULAS
 from aurorascope.release.index import SCHEMA_PATH, _entry
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.sae.digest import tensor_digest
@@ -55,7 +56,8 @@ def entry(record):
                "n_eval_tokens": 24}  # fmt: skip
     cells = grid()
     evaluation = {"token_grid": [1, 4, 6] if cells.n_tokens == 24 else None, "metrics": metrics}
-    return _entry(BY_ID[BLOCK], record, evaluation, {"latitude": LAT, "longitude": LON})
+    fidelity = {"metrics": dict.fromkeys(FIDELITY_FORMULAS), "fidelity_file": None}
+    return _entry(BY_ID[BLOCK], record, evaluation, fidelity, {"latitude": LAT, "longitude": LON})
 
 
 @pytest.mark.parametrize("case", CASES)
