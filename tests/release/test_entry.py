@@ -10,9 +10,9 @@ from aurorascope.activations.feed import ResidentFeed
 from aurorascope.activations.reader import StoreReader
 from aurorascope.blocks import BY_ID
 from aurorascope.config.recipes import RECIPES
+from aurorascope.evaluation.fidelity.formulas import FIDELITY_FORMULAS
 from aurorascope.files import sha256_file
 from aurorascope.release.card import _coefficient
-from aurorascope.evaluation.fidelity.formulas import FIDELITY_FORMULAS
 from aurorascope.release.index import SCHEMA_PATH, _entry
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.sae.digest import tensor_digest
