@@ -8,7 +8,6 @@ fired for no token of the last 30 training snapshots; "silent" those that fire f
 """
 
 import argparse
-import dataclasses
 import sys
 import time
 from pathlib import Path
@@ -21,7 +20,7 @@ import torch  # noqa: E402
 from aurorascope.activations.feed import StoreReader, open_feed  # noqa: E402
 from aurorascope.blocks import BY_ID  # noqa: E402
 from aurorascope.config.model import Sae  # noqa: E402
-from aurorascope.config.recipes import RECIPES  # noqa: E402
+from aurorascope.config.recipes import RECIPES, filled  # noqa: E402
 from aurorascope.sae.aurora_sae import AuroraSAE  # noqa: E402
 from aurorascope.sae.registry import ARCHITECTURES  # noqa: E402
 from aurorascope.training.engine import train  # noqa: E402
@@ -32,11 +31,9 @@ BLOCKS = [f"{component}_s{stage}_b3" for component in ("encoder", "decoder") for
 
 def settings(recipe: str, epochs: int, **changes: object) -> Sae:
     """A recipe's configuration, as the demo has it."""
-    base = Sae(
-        recipe=recipe, **RECIPES[recipe], expansion=8, p_end=1.0, epochs=epochs, dead_snapshots=30, orthogonality=0.0,
-        precision="float32", seed=0, checkpoint_minutes=10.0,
-    )  # fmt: skip
-    return dataclasses.replace(base, **changes)
+    rest = {"expansion": 8, "p_end": 1.0, "epochs": epochs, "dead_snapshots": 30, "orthogonality": 0.0, "precision": "float32",
+            "seed": 0, "checkpoint_minutes": 10.0}  # fmt: skip
+    return Sae(**filled({"recipe": recipe, **dict.fromkeys(RECIPES[recipe]), **rest, **changes}))
 
 
 class Held:

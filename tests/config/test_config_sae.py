@@ -25,7 +25,7 @@ def resolved(raw, **sae):
 def test_the_card_is_that_of_the_model_card(demo_raw):
     """Without a section of its own, an SAE is trained as the published card says."""
     assert resolved(demo_raw) == {
-        "recipe": "card", "architecture": "relu", "expansion": 8, "target_l0": None, "l1_coeff": 3e-4, "p_end": 1.0,
+        "recipe": "card", "architecture": "relu", "expansion": 8, "target_l0": None, "target_growth": 0.0, "l1_coeff": 3e-4, "p_end": 1.0,
         "lr": 4e-4, "warm_up": 0.0, "decay": 0.0, "epochs": 3, "shuffle": "snapshots", "batch_rows": None,
         "area_weights": False, "normalise": False, "init": "scaled", "project": False, "revive": "none",
         "dead_snapshots": 30, "orthogonality": 0.0, "precision": "float32", "seed": 0, "checkpoint_minutes": 10.0,
@@ -57,7 +57,7 @@ def test_recipes_speak_of_the_same_keys():
 
 
 OTHERS = {
-    "architecture": "gated", "target_l0": 7.0, "l1_coeff": 0.5, "lr": 0.25, "warm_up": 0.1, "decay": 0.3,
+    "architecture": "gated", "target_l0": 7.0, "target_growth": 0.25, "l1_coeff": 0.5, "lr": 0.25, "warm_up": 0.1, "decay": 0.3,
     "shuffle": "rows", "batch_rows": 77, "area_weights": True, "normalise": False, "init": "active_subspace",
     "project": False, "revive": "resample",
 }  # fmt: skip

@@ -31,6 +31,7 @@ CASES = {
     **{f"{name}, resampled": of(name, revive="resample", **REVIVAL) for name in ARCHITECTURES},
     "relu, many options": of("relu", target_l0=4.0, p_end=0.5, warm_up=0.2, decay=0.3, orthogonality=0.1, project=True,
                              area_weights=True, init="active_subspace", revive="auxk", **REVIVAL),
+    "batchtopk, growing": of("batchtopk", target_growth=0.5),
     "tuned": sae("tuned", epochs=3, **REVIVAL),
     "tuned, resampled": sae("tuned", epochs=4, revive="resample", **REVIVAL),
     "tuned, snapshots": sae("tuned", shuffle="snapshots", batch_rows=None, area_weights=True, **REVIVAL),

@@ -17,7 +17,7 @@ ALIVE = torch.tensor([i for i in range(H) if i not in DEAD.tolist()])
 def revived(request):
     """An objective and its optimiser after five steps, and activations."""
     kind = ARCHITECTURES[request.param]
-    objective = kind({**initial_weights(D, H, 0, 0), **kind.extra_parameters(D, H)}, Settings(3e-4, 4.0, 16))
+    objective = kind({**initial_weights(D, H, 0, 0), **kind.extra_parameters(D, H)}, Settings(3e-4, 4.0, rows=16))
     optimiser = Adam(objective.parameters, 1e-2)
     x_nd = torch.from_numpy(np.random.default_rng(5).standard_normal((40, D), np.float32)) * 3 + 1
     with torch.inference_mode():

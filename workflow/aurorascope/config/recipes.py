@@ -10,6 +10,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "card": {
         "architecture": "relu",
         "target_l0": None,
+        "target_growth": 0.0,
         "l1_coeff": 3e-4,
         "lr": 4e-4,
         "warm_up": 0.0,
@@ -25,6 +26,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "tuned": {
         "architecture": "abstopk",
         "target_l0": 64.0,
+        "target_growth": 0.7,
         "l1_coeff": 3e-4,
         "lr": 2e-3,
         "warm_up": 0.05,
@@ -41,8 +43,12 @@ RECIPES: dict[str, dict[str, Any]] = {
 
 
 # An architecture may need other values, whatever the recipe. JumpReLU's weight is that of (L0 / target - 1)^2, and its
-# kernel has a width in units of (x - mean) / scale.
-ARCHITECTURES: dict[str, dict[str, Any]] = {"jumprelu": {"l1_coeff": 0.03, "normalise": True}}
+# kernel has a width in units of (x - mean) / scale, which "scaled" initial weights would hardly reach.
+# Without signs, latents that a growing target lets in late never come on.
+ARCHITECTURES: dict[str, dict[str, Any]] = {
+    "jumprelu": {"l1_coeff": 0.3, "normalise": True, "init": "tied"},
+    **{name: {"target_growth": 0.0} for name in ("topk", "batchtopk", "matryoshka")},
+}
 
 
 def filled(sae: dict[str, Any]) -> dict[str, Any]:

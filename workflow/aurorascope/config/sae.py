@@ -12,6 +12,7 @@ class Sae:
         architecture: activation function.
         expansion: latents per channel.
         target_l0: latents on per token that are aimed at, or None for a fixed weight of the sparsity term.
+        target_growth: share of the steps over which a top-k architecture goes from one latent to `target_l0`.
         l1_coeff: weight of the sparsity term.
         p_end: exponent of the sparsity term at the end.
         lr: Adam's learning rate.
@@ -36,6 +37,7 @@ class Sae:
     architecture: str
     expansion: int
     target_l0: float | None
+    target_growth: float
     l1_coeff: float
     p_end: float
     lr: float

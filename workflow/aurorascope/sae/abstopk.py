@@ -17,7 +17,7 @@ class AbsTopK(TopK):
     architecture: ClassVar[str] = "abstopk"
 
     def _activate(self, z_nh: torch.Tensor) -> torch.Tensor:
-        places_nk = z_nh.abs().topk(self.k, dim=1, sorted=False).indices
+        places_nk = z_nh.abs().topk(round(self.kept()), dim=1, sorted=False).indices
         values_nk = z_nh.gather(1, places_nk)
         return z_nh.zero_().scatter_(1, places_nk, values_nk)
 

@@ -41,7 +41,7 @@ class BatchTopK(Objective):
         for part in places.split(self.rows):
             found.append(self._encode(self._centred(x_nd[part], centre_d), self._f_nh).relu().flatten())
         values = torch.cat(found)
-        n_kept = min(max(1, round(self.settings.target_l0 * n)), n * self.h)
+        n_kept = min(max(1, round(self.kept() * n)), n * self.h)
         least, below = _border(values, n_kept)
         self._middle = (least + below) / 2
         # The middle of two neighbours in bfloat16 would round to one of them.
@@ -49,6 +49,10 @@ class BatchTopK(Objective):
 
     def _end(self, n: int) -> None:
         super()._end(n)
+        if self.progress < self.settings.growth:
+            # Thresholds of fewer latents say nothing about the final one.
+            self.state["threshold"].copy_(self._middle)
+            return
         seen = self.state["n_seen"].add_(1)
         rate = torch.clamp(1 / seen.double(), min=_RATE)
         self.state["threshold"].lerp_(self._middle.double(), rate)

@@ -27,6 +27,7 @@ class Settings:
     Attributes:
         sparsity: weight of the L1 term; where `target_l0` is controlled, its value at the start.
         target_l0: latents on per token that are aimed at (or kept, for the top-k family); None for a fixed `sparsity`.
+        growth: share of the steps over which the top-k family goes from one latent to `target_l0`.
         rows: rows of a micro-batch.
         precision: "float32", "tf32" or "bfloat16": what matrix products read.
         p_end: exponent of the sparsity term at the end of training; 1 is plain L1.
@@ -35,6 +36,7 @@ class Settings:
 
     sparsity: float = 0.0
     target_l0: float | None = None
+    growth: float = 0.0
     rows: int = 4096
     precision: str = "float32"
     p_end: float = 1.0
@@ -146,6 +148,15 @@ class Objective:
             r_nd = self._residual(self._activate(self._encode(xc_nd, self._f_nh)), xc_nd)
             losses.append(r_nd.square().sum(1))
         return torch.cat(losses)
+
+    def kept(self) -> float:
+        """Latents on per token that the top-k family keeps at this point of the training.
+
+        Growing from 1, latents first divide the data among themselves and are then joined, rather than left out, by others:
+        far fewer die than with all of them from the start (docs/benchmarks.md, "Architectures and recipes").
+        """
+        target, growth = self.settings.target_l0, self.settings.growth
+        return target if self.progress >= growth else 1 + (target - 1) * self.progress / growth
 
     def centred(self, x_nd: torch.Tensor) -> torch.Tensor:
         """What the encoder multiplies for these activations, (x - mean) / scale - b_dec, (n, d), a new tensor."""

@@ -14,11 +14,11 @@ class TopK(Objective):
 
     @property
     def k(self) -> int:
-        """Latents kept per token."""
+        """Latents kept per token in the end."""
         return round(self.settings.target_l0)
 
     def _activate(self, z_nh: torch.Tensor) -> torch.Tensor:
-        values_nk, places_nk = z_nh.topk(self.k, dim=1, sorted=False)
+        values_nk, places_nk = z_nh.topk(round(self.kept()), dim=1, sorted=False)
         return z_nh.zero_().scatter_(1, places_nk, values_nk.relu_())
 
     def release(self) -> Parameters:

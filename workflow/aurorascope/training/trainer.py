@@ -102,7 +102,9 @@ class Trainer:
         weights = initial_weights(d, h, config.seed, block.depth_index, init, data.covariance_dd)
         parameters = {**weights, **kind.extra_parameters(d, h)}
         parameters = {name: tensor.to(device) for name, tensor in parameters.items()}
-        settings = Settings(config.l1_coeff, config.target_l0, rows, config.precision, config.p_end, self.n_steps)
+        settings = Settings(
+            config.l1_coeff, config.target_l0, config.target_growth, rows, config.precision, config.p_end, self.n_steps
+        )  # fmt: skip
         auxk = AuxK(min(_MOST_AUX, 2 ** round(math.log2(max(1, d / 2))))) if config.revive == "auxk" else None
         self.objective = kind(parameters, settings, auxk)
         self.scale = 1.0
