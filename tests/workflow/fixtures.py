@@ -1,16 +1,35 @@
 """Whole runs share one tiny trained checkpoint and one finished suite."""
 
+import os
+import shutil
+
 import pytest
+from filelock import FileLock
 
 from tests.workflow.project import Project, tiny_config
+
+
+def _made_once(tmp_path_factory, name, make):
+    """A project that `make(folder)` finishes, made by one of the parallel test processes while the others wait for it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, done = shared / name, shared / f"{name}.done"
+    with FileLock(shared / f"{name}.lock"):
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            make(folder)
+            done.touch()
+    return Project(folder)
 
 
 @pytest.fixture(scope="session")
 def checkpoint_project(tmp_path_factory):
     """A project in which only the demo checkpoint has been trained."""
-    project = Project.create(tmp_path_factory.mktemp("checkpoint") / "project", tiny_config())
-    project.make("results/scratch/checkpoint/checkpoint.json")
-    return project
+
+    def make(folder):
+        Project.create(folder, tiny_config()).make("results/scratch/checkpoint/checkpoint.json")
+
+    return _made_once(tmp_path_factory, "checkpoint-project", make)
 
 
 @pytest.fixture(scope="session")
@@ -22,9 +41,7 @@ def checkpoint(checkpoint_project):
 @pytest.fixture(scope="session")
 def suite(checkpoint_project, tmp_path_factory):
     """A finished suite of four blocks, made by plain `snakemake --cores 2`. Copy it before changing anything."""
-    project = checkpoint_project.copy(tmp_path_factory.mktemp("suite") / "project")
-    project.make()
-    return project
+    return _made_once(tmp_path_factory, "suite-project", lambda folder: checkpoint_project.copy(folder).make())
 
 
 @pytest.fixture
