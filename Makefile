@@ -12,7 +12,7 @@ demo: $(VENV)/.ready
 	$(SNAKEMAKE) --cores all
 
 test: $(VENV)/.ready
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile
 
 report: $(VENV)/.ready
 	$(SNAKEMAKE) --report results/report.zip
