@@ -29,6 +29,7 @@ include: "workflow/rules/activations.smk"
 include: "workflow/rules/sae.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/features.smk"
+include: "workflow/rules/figures.smk"
 include: "workflow/rules/release.smk"
 include: "workflow/rules/looks.smk"
 
@@ -47,7 +48,9 @@ localrules:
     copy_schema,
     write_digests,
     draw_suite,
+    draw_levels,
     draw_curves,
+    draw_blocks,
     plan,
     verify,
 

@@ -144,6 +144,12 @@ def for_blocks(pattern):
     return expand(pattern, block=CONFIG.block_ids)
 
 
+def stage_name(block_id):
+    """Heading of a block's figures in the report."""
+    block = BY_ID[block_id]
+    return f"{block.component.capitalize()}, stage {block.stage}"
+
+
 def stage_representatives():
     """One configured block of each stage, the middle one: those whose features are drawn."""
     stages = {}

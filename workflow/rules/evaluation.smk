@@ -1,4 +1,8 @@
 # Evaluation: one job a block, on the held-out snapshots; and what forecasts lose with the SAEs in place.
+SUITE = {
+    "saes": for_blocks("results/saes/sae_{block}.json"),
+    "evaluations": for_blocks("results/evaluation/{block}.json"),
+}
 FIDELITY = []
 if CONFIG.evaluation.fidelity.enabled:
     FIDELITY = for_blocks("results/fidelity/{block}.json")

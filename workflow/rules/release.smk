@@ -1,11 +1,4 @@
-# Index, model card, figures, digests: what is uploaded, and what `rule all` asks for.
-SUITE = {
-    "saes": for_blocks("results/saes/sae_{block}.json"),
-    "evaluations": for_blocks("results/evaluation/{block}.json"),
-}
-FIGURES = ["results/figures/suite", "results/figures/training_curves"]
-FIGURES += [f"results/figures/feature_{block}" for block in stage_representatives()]
-
+# Index, model card, tables, digests: what is uploaded, and what `rule all` asks for.
 # Every file of the release by name, so that a lost one is noticed.
 RELEASE = [
     "results/sae_index.json",
@@ -144,7 +137,11 @@ rule write_digests:
         "results/README.md",
         "results/aurora_sae.py",
         "results/sae_index.schema.json",
-        "results/figures/suite.png",
+        expand(
+            "results/figures/{name}.{kind}",
+            name=["suite", "levels"],
+            kind=["png", "csv"],
+        ),
         "results/evaluation/suite.parquet",
     output:
         "results/SHA256SUMS",
@@ -160,87 +157,3 @@ rule write_digests:
         runtime=60,
     shell:
         "python -m aurorascope write_release --part digests --results results --log {log}"
-
-
-rule draw_suite:
-    input:
-        "results/sae_index.json",
-    output:
-        png=report(
-            "results/figures/suite.png",
-            caption="../report/suite.rst",
-            category="Suite",
-        ),
-        csv="results/figures/suite.csv",
-    log:
-        "results/logs/draw_suite.log",
-    benchmark:
-        "results/benchmarks/draw_suite.tsv"
-    conda:
-        "../../envs/aurorascope.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=10,
-    params:
-        config=stage_params(CONFIG, "draw_suite"),
-    shell:
-        "python -m aurorascope draw_suite --index {input} --png {output.png} --log {log}"
-
-
-rule draw_curves:
-    input:
-        SUITE["saes"],
-    output:
-        png=report(
-            "results/figures/training_curves.png",
-            caption="../report/training_curves.rst",
-            category="Training",
-        ),
-        csv="results/figures/training_curves.csv",
-    log:
-        "results/logs/draw_curves.log",
-    benchmark:
-        "results/benchmarks/draw_curves.tsv"
-    conda:
-        "../../envs/aurorascope.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=10,
-    params:
-        config=stage_params(CONFIG, "draw_curves"),
-    shell:
-        "python -m aurorascope draw_curves --results results --png {output.png} --log {log}"
-
-
-rule draw_feature:
-    input:
-        sae="results/saes/sae_{block}.json",
-        held_out="results/scratch/activations/{block}/held_out/manifest.json",
-        states="results/scratch/states/held_out.json",
-        static="results/scratch/static/static.json",
-    output:
-        png=report(
-            "results/figures/feature_{block}.png",
-            caption="../report/feature.rst",
-            category="Features",
-            labels={"block": "{block}"},
-        ),
-        csv="results/figures/feature_{block}.csv",
-    log:
-        "results/logs/draw_feature/{block}.log",
-    benchmark:
-        "results/benchmarks/draw_feature/{block}.tsv"
-    conda:
-        "../../envs/aurorascope.yaml"
-    threads: CONFIG.compute.threads
-    resources:
-        gpu=reader_gpu,
-        mem_mb=32000 if CONFIG.aurora.embed_dim == 512 else 4000,
-        runtime=4 * 60,
-    params:
-        config=stage_params(CONFIG, "draw_feature"),
-    shell:
-        "python -m aurorascope draw_feature --sae {input.sae} --held-out {input.held_out} --states {input.states}"
-        " --static {input.static} --png {output.png} --log {log}"

@@ -1,4 +1,4 @@
-"""Draw the suite: explained variance and L0 of the 48 blocks as the U-Net."""
+"""Draw the suite: each metric of the 48 blocks as the U-Net."""
 
 import argparse
 from pathlib import Path

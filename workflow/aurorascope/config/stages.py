@@ -21,10 +21,12 @@ RECIPES = {
     "write_features": 1,
     "measure_fidelity": 1,
     "build_index": 1,
-    "write_card": 2,
+    "write_card": 3,
     "write_table": 1,
-    "draw_suite": 1,
+    "draw_suite": 2,
+    "draw_levels": 1,
     "draw_curves": 1,
+    "draw_blocks": 1,
     "draw_feature": 1,
 }
 
@@ -54,7 +56,9 @@ KEYS = {
     "write_card": (),
     "write_table": (),
     "draw_suite": (),
+    "draw_levels": ("blocks",),
     "draw_curves": ("blocks",),
+    "draw_blocks": ("blocks",),
     "draw_feature": ("compute.threads",),
 }
 

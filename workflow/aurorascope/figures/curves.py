@@ -17,6 +17,17 @@ _PANELS = (
 )
 
 
+def read_log(results: Path, block_id: str) -> pd.DataFrame:
+    """The training log of one block, as `training/<block>.parquet` has it.
+
+    Raises:
+        UserError: it is missing or is not the one that the SAE's record names.
+    """
+    path, record = results / "training" / f"{block_id}.parquet", results / "saes" / f"sae_{block_id}.json"
+    check_file(path, read_record(record, "sae")["files"][str(path.relative_to(results))], record)
+    return pd.read_parquet(path)
+
+
 def draw_curves(block_ids: Sequence[str], results: Path, png: Path) -> None:
     """Draw the curves.
 
@@ -28,11 +39,7 @@ def draw_curves(block_ids: Sequence[str], results: Path, png: Path) -> None:
     Raises:
         UserError: a training log is missing or is not the one that its SAE's record names.
     """
-    logs = {block_id: results / "training" / f"{block_id}.parquet" for block_id in block_ids}
-    for block_id, path in logs.items():
-        record = results / "saes" / f"sae_{block_id}.json"
-        check_file(path, read_record(record, "sae")["files"][str(path.relative_to(results))], record)
-    table = pd.concat([pd.read_parquet(path).assign(block=block_id) for block_id, path in logs.items()])
+    table = pd.concat([read_log(results, block_id).assign(block=block_id) for block_id in block_ids])
     figure, axes = plt.subplots(1, len(_PANELS), figsize=(11, 3.6))
     for axis, (name, label, scale) in zip(axes, _PANELS, strict=True):
         for block_id, log in table.groupby("block", sort=False):
@@ -40,12 +47,12 @@ def draw_curves(block_ids: Sequence[str], results: Path, png: Path) -> None:
             axis.plot(log["step"], log[name], color=style.STAGE_COLOURS[block.component, block.stage], lw=0.8, alpha=0.8)
         axis.set(xlabel="optimiser step", ylabel=label, yscale=scale)
         axis.grid(alpha=0.25)
-    stages = {(BY_ID[b].component, BY_ID[b].stage) for b in logs}
+    stages = {(BY_ID[b].component, BY_ID[b].stage) for b in block_ids}
     handles = [
         plt.Line2D([], [], color=colour, label=f"{component} s{stage}")
         for (component, stage), colour in style.STAGE_COLOURS.items()
         if (component, stage) in stages
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=6, frameon=False)
-    figure.suptitle(f"Training of {len(logs)} SAEs", fontsize=10)
+    figure.suptitle(f"Training of {len(block_ids)} SAEs", fontsize=10)
     style.save(figure, table[["block", "step", *(name for name, *_ in _PANELS)]], png)

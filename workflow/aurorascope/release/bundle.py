@@ -18,8 +18,8 @@ def release_files(results: Path) -> list[Path]:
     Taken from the index, never from what happens to lie in the folder.
     """
     index = json.loads((results / "sae_index.json").read_text())
-    names = ["README.md", "aurora_sae.py", "sae_index.json", "sae_index.schema.json", "figures/suite.png",
-             "evaluation/suite.parquet"]
+    names = ["README.md", "aurora_sae.py", "sae_index.json", "sae_index.schema.json", "evaluation/suite.parquet"]
+    names += [f"figures/{name}.{kind}" for name in ("suite", "levels") for kind in ("png", "csv")]
     for sae in index["saes"]:
         saelens = Path(sae["alternates"][0]["filename"])
         names += [sae["filename"], f"saes/sae_{sae['id']}.json", sae["golden_file"]]

@@ -237,6 +237,7 @@ def model_card(index: dict[str, Any]) -> str:
         "How to read it: FVE counts geography as variance to explain, which a mean map alone explains; anomaly FVE does "
         "not. An FVE without its L0 says little, since a denser SAE reconstructs more easily: PCA keeps as many components as "
         "the SAE has features on, and where L0 reaches d_model it explains everything.",
+        "![Explained variance by latent level and latitude, a panel a stage](figures/levels.png)",
         _forecast_table(index["saes"]),
         _data(index),
         _use(index),

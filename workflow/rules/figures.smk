@@ -1,0 +1,177 @@
+# Figures, each with its numbers as CSV, and where they stand in the report: the suite first, then stage by stage.
+FIGURES = [f"results/figures/{name}" for name in ("suite", "levels", "training_curves")]
+FIGURES += [f"results/figures/feature_{block}" for block in stage_representatives()]
+FIGURES += for_blocks("results/figures/blocks/{block}")
+
+
+rule draw_suite:
+    input:
+        "results/sae_index.json",
+    output:
+        png=report(
+            "results/figures/suite.png",
+            caption="../report/suite.rst",
+            category="Suite",
+            labels={"figure": "all SAEs", "as": "picture"},
+        ),
+        csv=report(
+            "results/figures/suite.csv",
+            caption="../report/suite.rst",
+            category="Suite",
+            labels={"figure": "all SAEs", "as": "data"},
+        ),
+    log:
+        "results/logs/draw_suite.log",
+    benchmark:
+        "results/benchmarks/draw_suite.tsv"
+    conda:
+        "../../envs/aurorascope.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        config=stage_params(CONFIG, "draw_suite"),
+    shell:
+        "python -m aurorascope draw_suite --index {input} --png {output.png} --log {log}"
+
+
+rule draw_levels:
+    input:
+        SUITE["evaluations"],
+    output:
+        png=report(
+            "results/figures/levels.png",
+            caption="../report/levels.rst",
+            category="Suite",
+            labels={
+                "figure": "explained variance by level and latitude",
+                "as": "picture",
+            },
+        ),
+        csv=report(
+            "results/figures/levels.csv",
+            caption="../report/levels.rst",
+            category="Suite",
+            labels={
+                "figure": "explained variance by level and latitude",
+                "as": "data",
+            },
+        ),
+    log:
+        "results/logs/draw_levels.log",
+    benchmark:
+        "results/benchmarks/draw_levels.tsv"
+    conda:
+        "../../envs/aurorascope.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        config=stage_params(CONFIG, "draw_levels"),
+    shell:
+        "python -m aurorascope draw_levels --results results --png {output.png} --log {log}"
+
+
+rule draw_curves:
+    input:
+        SUITE["saes"],
+    output:
+        png=report(
+            "results/figures/training_curves.png",
+            caption="../report/training_curves.rst",
+            category="Suite",
+            labels={"figure": "training", "as": "picture"},
+        ),
+        csv=report(
+            "results/figures/training_curves.csv",
+            caption="../report/training_curves.rst",
+            category="Suite",
+            labels={"figure": "training", "as": "data"},
+        ),
+    log:
+        "results/logs/draw_curves.log",
+    benchmark:
+        "results/benchmarks/draw_curves.tsv"
+    conda:
+        "../../envs/aurorascope.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        config=stage_params(CONFIG, "draw_curves"),
+    shell:
+        "python -m aurorascope draw_curves --results results --png {output.png} --log {log}"
+
+
+rule draw_blocks:
+    # One job for all: importing what draws takes longer than a page.
+    input:
+        **SUITE,
+    output:
+        *[
+            report(
+                f"results/figures/blocks/{block}.{kind}",
+                caption="../report/block.rst",
+                category=stage_name(block),
+                subcategory="Training and evaluation",
+                labels={"block": block, "as": content},
+            )
+            for block in CONFIG.block_ids
+            for kind, content in (("png", "picture"), ("csv", "data"))
+        ],
+    log:
+        "results/logs/draw_blocks.log",
+    benchmark:
+        "results/benchmarks/draw_blocks.tsv"
+    conda:
+        "../../envs/aurorascope.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        config=stage_params(CONFIG, "draw_blocks"),
+    shell:
+        "python -m aurorascope draw_blocks --results results --folder results/figures/blocks --log {log}"
+
+
+rule draw_feature:
+    input:
+        sae="results/saes/sae_{block}.json",
+        held_out="results/scratch/activations/{block}/held_out/manifest.json",
+        states="results/scratch/states/held_out.json",
+        static="results/scratch/static/static.json",
+    output:
+        png=report(
+            "results/figures/feature_{block}.png",
+            caption="../report/feature.rst",
+            category=lambda wildcards: stage_name(wildcards.block),
+            subcategory="A feature on the globe",
+            labels={"block": "{block}", "as": "picture"},
+        ),
+        csv=report(
+            "results/figures/feature_{block}.csv",
+            caption="../report/feature.rst",
+            category=lambda wildcards: stage_name(wildcards.block),
+            subcategory="A feature on the globe",
+            labels={"block": "{block}", "as": "data"},
+        ),
+    log:
+        "results/logs/draw_feature/{block}.log",
+    benchmark:
+        "results/benchmarks/draw_feature/{block}.tsv"
+    conda:
+        "../../envs/aurorascope.yaml"
+    threads: CONFIG.compute.threads
+    resources:
+        gpu=reader_gpu,
+        mem_mb=32000 if CONFIG.aurora.embed_dim == 512 else 4000,
+        runtime=4 * 60,
+    params:
+        config=stage_params(CONFIG, "draw_feature"),
+    shell:
+        "python -m aurorascope draw_feature --sae {input.sae} --held-out {input.held_out} --states {input.states}"
+        " --static {input.static} --png {output.png} --log {log}"
