@@ -92,7 +92,8 @@ def test_any_lost_file_of_the_release_is_noticed(finished):
     names = [line.split("  ")[1] for line in finished.result("SHA256SUMS").read_text().splitlines()]
     kinds = {name.replace(block, "*"): name for name in names for block in BLOCKS if block in name}
     kinds |= {name: name for name in names if not any(block in name for block in BLOCKS)}
-    lost = [*kinds.values(), "SHA256SUMS", "figures/training_curves.png", f"training/{ONE}.parquet"]
+    lost = [*kinds.values(), "SHA256SUMS", "figures/training_curves.png", f"figures/blocks/{ONE}.csv"]
+    lost.append(f"training/{ONE}.parquet")
     for name in lost:
         path = finished.result(name)
         content, times = path.read_bytes(), path.stat()

@@ -33,7 +33,9 @@ VERBS = {
     "measure_fidelity": f"--block {BLOCK} --results results",
     "build_index": "--results results",
     "draw_suite": "--index results/sae_index.json --png other/suite.png",
+    "draw_levels": "--results results --png other/levels.png",
     "draw_curves": "--results results --png other/curves.png",
+    "draw_blocks": "--results results --folder other/blocks",
     "draw_feature": f"--sae results/saes/sae_{BLOCK}.json --held-out {STORE}/held_out/manifest.json"
     " --states results/scratch/states/held_out.json --static results/scratch/static/static.json --png other/f.png",
 }
