@@ -12,13 +12,13 @@ rule draw_suite:
             "results/figures/suite.png",
             caption="../report/suite.rst",
             category="Suite",
-            labels={"figure": "all SAEs", "as": "picture"},
+            labels={"shows": "all SAEs", "as": "figure"},
         ),
         csv=report(
             "results/figures/suite.csv",
             caption="../report/suite.rst",
             category="Suite",
-            labels={"figure": "all SAEs", "as": "data"},
+            labels={"shows": "all SAEs", "as": "table"},
         ),
     log:
         "results/logs/draw_suite.log",
@@ -45,8 +45,8 @@ rule draw_levels:
             caption="../report/levels.rst",
             category="Suite",
             labels={
-                "figure": "explained variance by level and latitude",
-                "as": "picture",
+                "shows": "explained variance by level and latitude",
+                "as": "figure",
             },
         ),
         csv=report(
@@ -54,8 +54,8 @@ rule draw_levels:
             caption="../report/levels.rst",
             category="Suite",
             labels={
-                "figure": "explained variance by level and latitude",
-                "as": "data",
+                "shows": "explained variance by level and latitude",
+                "as": "table",
             },
         ),
     log:
@@ -82,13 +82,13 @@ rule draw_curves:
             "results/figures/training_curves.png",
             caption="../report/training_curves.rst",
             category="Suite",
-            labels={"figure": "training", "as": "picture"},
+            labels={"shows": "training", "as": "figure"},
         ),
         csv=report(
             "results/figures/training_curves.csv",
             caption="../report/training_curves.rst",
             category="Suite",
-            labels={"figure": "training", "as": "data"},
+            labels={"shows": "training", "as": "table"},
         ),
     log:
         "results/logs/draw_curves.log",
@@ -120,7 +120,7 @@ rule draw_blocks:
                 labels={"block": block, "as": content},
             )
             for block in CONFIG.block_ids
-            for kind, content in (("png", "picture"), ("csv", "data"))
+            for kind, content in (("png", "figure"), ("csv", "table"))
         ],
     log:
         "results/logs/draw_blocks.log",
@@ -150,14 +150,14 @@ rule draw_feature:
             caption="../report/feature.rst",
             category=lambda wildcards: stage_name(wildcards.block),
             subcategory="A feature on the globe",
-            labels={"block": "{block}", "as": "picture"},
+            labels={"block": "{block}", "as": "figure"},
         ),
         csv=report(
             "results/figures/feature_{block}.csv",
             caption="../report/feature.rst",
             category=lambda wildcards: stage_name(wildcards.block),
             subcategory="A feature on the globe",
-            labels={"block": "{block}", "as": "data"},
+            labels={"block": "{block}", "as": "table"},
         ),
     log:
         "results/logs/draw_feature/{block}.log",

@@ -78,7 +78,7 @@ def _draw_training(axes: np.ndarray, training: pd.DataFrame) -> None:
     axes[0].legend(frameon=False, fontsize=8)
     axes[1].plot(training.index, training["l0"], color="black", lw=1)
     axes[1].set(ylabel="L0 (features on per token)", ylim=(0, None))
-    axes[2].plot(training.index, 100 * training["frac_dead"], color="black", lw=1)
+    axes[2].plot(training.index, 100 * training["frac_dead"], color="black", lw=1, clip_on=False)
     axes[2].set(ylabel="dead (% of features; not on\nfor sae.dead_snapshots snapshots)", ylim=(0, max(1.0, axes[2].get_ylim()[1])))
     for axis in axes:
         axis.set_xlabel("optimiser step")
