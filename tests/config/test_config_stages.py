@@ -12,24 +12,27 @@ def changed_stages(before, after):
 
 
 MAKE = {"make_static", "make_checkpoint"}
+TRAINING = {"train_sae", "measure_stability"}
 
 
 @pytest.mark.parametrize(
     ("key", "value", "stages"),
     [
-        ("sae.seed", 5, {"train_sae"}),
-        ("sae.epochs", 1, {"train_sae"}),
-        ("sae.l1_coeff", 0.001, {"train_sae"}),
+        ("sae.seed", 5, TRAINING),
+        ("sae.epochs", 1, TRAINING),
+        ("sae.l1_coeff", 0.001, TRAINING),
         ("sae.architecture", "relu", set()),
-        ("sae.architecture", "gated", {"train_sae"}),
-        ("sae.recipe", "tuned", {"train_sae"}),
+        ("sae.architecture", "gated", TRAINING),
+        ("sae.recipe", "tuned", TRAINING),
         ("sae.lr", 4e-4, set()),
         ("sae.revive", "none", set()),
-        ("sae.revive", "auxk", {"train_sae"}),
+        ("sae.revive", "auxk", TRAINING),
         ("sae.checkpoint_minutes", 1, set()),
         ("evaluation.lat_bands", [-90, 0, 90], {"evaluate_sae"}),
         ("evaluation.fidelity.snapshots", 2, {"measure_fidelity"}),
         ("evaluation.fidelity.enabled", False, {"build_index"}),
+        ("evaluation.stability.seeds", 4, {"measure_stability"}),
+        ("evaluation.stability.blocks", ["encoder_s0_b0"], {"build_index"}),
         ("activations.dtype", "float32", {"dump_activations", "build_index"}),
         ("aurora.autocast", True, {"dump_activations", "build_index", "measure_fidelity"}),
         ("aurora.embed_dim", 16, {"make_checkpoint", "dump_activations"}),
@@ -41,7 +44,7 @@ MAKE = {"make_static", "make_checkpoint"}
             "compute.threads", 2,
             {
                 "make_checkpoint", "dump_activations", "train_sae", "evaluate_sae", "write_features", "measure_fidelity",
-                "draw_feature",
+                "measure_stability", "draw_feature",
             },
         ),
         ("features.top_k", 4, {"write_features"}),

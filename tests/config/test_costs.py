@@ -199,6 +199,26 @@ def test_forecasts_are_counted(year, year_raw):
     assert "forecasts" not in "\n".join(report(off, e, []))
 
 
+def test_other_seeds_are_counted(year, year_raw):
+    """Two more trainings of one block a stage, each as that of the released SAE; what is compared is off."""
+    chosen = [cost for cost in year.blocks if cost.block.id in year.stable]
+    assert [(c.block.component, c.block.stage) for c in chosen] == [(c, s) for c in ("encoder", "decoder") for s in range(3)]
+    assert year.stability_flop() == 2 * 3 * 365 * sum(cost.engine_flop for cost in chosen)
+    ids = sorted(year.stable)
+    e = estimate(typed(year_raw), ADS_GRID, Done(stabilities=frozenset(ids[:4])))
+    assert {cost.block.id for cost in e.unrepeated()} == set(ids[4:])
+    text = "\n".join(report(typed(year_raw), e, []))
+    assert "4 more SAEs" in text and "4 comparisons already there" in text
+    put(year_raw, "evaluation.stability", {"blocks": ["encoder_s1_b5"], "seeds": 2})
+    one, rates = typed(year_raw), typed(year_raw).plan
+    block = cost_of(estimate(one, ADS_GRID), "encoder_s1_b5")
+    found = hours(estimate(one, ADS_GRID), rates).stability
+    assert found.compute == pytest.approx(block.engine_flop * 365 * 3 / rates.tflops / 1e12 / 3600)
+    assert found.disk == pytest.approx(block.snapshot_bytes * 365 / rates.disk_mb_s / 1e6 / 3600)
+    none = typed(put(year_raw, "evaluation.stability.blocks", []))
+    assert "other seeds" not in "\n".join(report(none, estimate(none, ADS_GRID), []))
+
+
 def whole_keys(config):
     return {(name, split) for name in config.block_ids for split in SPLITS}
 

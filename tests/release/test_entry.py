@@ -11,6 +11,7 @@ from aurorascope.activations.reader import StoreReader
 from aurorascope.blocks import BY_ID
 from aurorascope.config.recipes import RECIPES
 from aurorascope.evaluation.fidelity.formulas import FIDELITY_FORMULAS
+from aurorascope.evaluation.stability.formulas import STABILITY_FORMULAS
 from aurorascope.files import sha256_file
 from aurorascope.release.card import _coefficient
 from aurorascope.release.index import SCHEMA_PATH, _entry
@@ -57,7 +58,8 @@ def entry(record):
     cells = grid()
     evaluation = {"token_grid": [1, 4, 6] if cells.n_tokens == 24 else None, "metrics": metrics}
     fidelity = {"metrics": dict.fromkeys(FIDELITY_FORMULAS), "fidelity_file": None}
-    return _entry(BY_ID[BLOCK], record, evaluation, fidelity, {"latitude": LAT, "longitude": LON})
+    stability = {"metrics": dict.fromkeys(STABILITY_FORMULAS), "stability_file": None}
+    return _entry(BY_ID[BLOCK], record, evaluation, fidelity, stability, {"latitude": LAT, "longitude": LON})
 
 
 @pytest.mark.parametrize("case", CASES)

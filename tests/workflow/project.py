@@ -27,8 +27,8 @@ def tiny_config(**changes):
         "aurora": {"checkpoint": "demo", "embed_dim": 16, "device": "cpu", "demo": {"grid": [19, 36], "steps": 130}},
         "blocks": list(BLOCKS),
         "sae": {"epochs": 5},
-        # Measured in tests of their own: Aurora runs 17 times a block.
-        "evaluation": {"fidelity": {"enabled": False, "snapshots": 2}},
+        # Measured in tests of their own: Aurora runs 17 times a block, and every other seed is a training.
+        "evaluation": {"fidelity": {"enabled": False, "snapshots": 2}, "stability": {"blocks": [], "seeds": 2}},
     }
     for dotted, value in changes.items():
         section = config

@@ -31,6 +31,8 @@ VERBS = {
     "write_features": f"--day 2022-06-20 --sae results/saes/sae_{BLOCK}.json --manifest {STORE}/held_out/manifest.json"
     " --states results/scratch/states/held_out.json --netcdf other/features.nc",
     "measure_fidelity": f"--block {BLOCK} --results results",
+    "measure_stability": f"--sae results/saes/sae_{BLOCK}.json --train {STORE}/train/manifest.json"
+    f" --held-out {STORE}/held_out/manifest.json --scratch results/scratch --record other/summary.json",
     "build_index": "--results results",
     "draw_suite": "--index results/sae_index.json --png other/suite.png",
     "draw_levels": "--results results --png other/levels.png",
@@ -41,7 +43,7 @@ VERBS = {
 }
 
 
-_READERS = ("train_sae", "evaluate_sae", "write_features", "draw_feature")
+_READERS = ("train_sae", "evaluate_sae", "measure_stability", "write_features", "draw_feature")
 
 
 class Recorder:

@@ -46,7 +46,7 @@ def test_a_whole_suite_is_in_order(finished):
     before = times(finished)
     lines, _ = verify(finished)
     assert len(lines) == 2 and summary(lines)
-    assert f"{len(BLOCKS)} SAEs, 0 measured forecasts, 1 checkpoint, 1 static fields, 6 days of states: 0 damaged." == lines[1]
+    assert f"{len(BLOCKS)} SAEs, 0 measured forecasts, 0 comparisons of seeds, 1 checkpoint, 1 static fields, 6 days of states: 0 damaged." == lines[1]
     assert times(finished) == before
     assert lines[0] in finished.result("logs/verify.log").read_text()
     assert not finished.planned()

@@ -17,7 +17,7 @@ sys.path.insert(0, str(WORKFLOW))
 from aurorascope.activations.claim import make_claim
 from aurorascope.activations.paths import StorePaths
 from aurorascope.activations.verify import is_complete
-from aurorascope.blocks import BLOCK_IDS, BLOCKS, BY_ID
+from aurorascope.blocks import BLOCK_IDS, BY_ID
 from aurorascope.config import from_mapping
 from aurorascope.config.calendar import (
     SPLITS,
@@ -26,6 +26,7 @@ from aurorascope.config.calendar import (
     split_days,
     split_of_day,
 )
+from aurorascope.config.chosen import stability_blocks, stage_representatives
 from aurorascope.config.identity import check_identity, link_scratch, save_config
 from aurorascope.config.resolve import resolve
 from aurorascope.config.stages import stage_params
@@ -76,6 +77,10 @@ def _checked_config():
 
 
 CONFIG, CONFIG_PATH = _checked_config()
+
+# Blocks whose features are drawn, and those trained with other seeds, too.
+REPRESENTATIVES = stage_representatives(CONFIG.block_ids)
+STABLE = stability_blocks(CONFIG)
 
 # Verbs find the library, their configuration and, without --sdm, the interpreter that runs Snakemake.
 shell.executable("bash")
@@ -150,21 +155,15 @@ def stage_name(block_id):
     return f"{block.component.capitalize()}, stage {block.stage}"
 
 
-def stage_representatives():
-    """One configured block of each stage, the middle one: those whose features are drawn."""
-    stages = {}
-    for block in BLOCKS:
-        if block.id in CONFIG.block_ids:
-            stages.setdefault((block.component, block.stage), []).append(block.id)
-    return [ids[len(ids) // 2] for ids in stages.values()]
-
-
 def consumers_of(wildcards):
     """Records of all that reads a block's stores: once they are there, the chunks may go."""
     block = wildcards.block
     records = [f"results/saes/sae_{block}.json", f"results/evaluation/{block}.json"]
-    drawn = [f"results/figures/feature_{block}.png"]
-    return records + (drawn if block in stage_representatives() else [])
+    if block in REPRESENTATIVES:
+        records.append(f"results/figures/feature_{block}.png")
+    if block in STABLE:
+        records.append(f"results/stability/{block}/summary.json")
+    return records
 
 
 def dropped():

@@ -1,4 +1,4 @@
-# Evaluation: one job a block, on the held-out snapshots; and what forecasts lose with the SAEs in place.
+# Evaluation: one job a block, on the held-out snapshots; what forecasts lose with the SAEs in place; other seeds.
 SUITE = {
     "saes": for_blocks("results/saes/sae_{block}.json"),
     "evaluations": for_blocks("results/evaluation/{block}.json"),
@@ -6,6 +6,7 @@ SUITE = {
 FIDELITY = []
 if CONFIG.evaluation.fidelity.enabled:
     FIDELITY = for_blocks("results/fidelity/{block}.json")
+STABILITY = expand("results/stability/{block}/summary.json", block=STABLE)
 
 
 rule evaluate_sae:
@@ -82,3 +83,30 @@ rule fidelity_together:
         config=stage_params(CONFIG, "measure_fidelity"),
     shell:
         "python -m aurorascope fidelity_together --results results --log {log}"
+
+
+rule measure_stability:
+    # Trains the block again with other seeds, which no other rule needs: their weights are not kept.
+    input:
+        sae="results/saes/sae_{block}.json",
+        train="results/scratch/activations/{block}/train/manifest.json",
+        held_out="results/scratch/activations/{block}/held_out/manifest.json",
+    output:
+        record="results/stability/{block}/summary.json",
+        matches="results/stability/{block}/matches.parquet",
+    log:
+        "results/logs/measure_stability/{block}.log",
+    benchmark:
+        "results/benchmarks/measure_stability/{block}.tsv"
+    conda:
+        "../../envs/aurorascope.yaml"
+    threads: CONFIG.compute.threads
+    resources:
+        gpu=GPU,
+        mem_mb=96000 if CONFIG.aurora.embed_dim == 512 else 4000,
+        runtime=24 * 60,
+    params:
+        config=stage_params(CONFIG, "measure_stability"),
+    shell:
+        "python -m aurorascope measure_stability --sae {input.sae} --train {input.train} --held-out {input.held_out}"
+        " --scratch results/scratch --record {output.record} --log {log}"

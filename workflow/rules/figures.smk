@@ -1,6 +1,6 @@
 # Figures, each with its numbers as CSV, and where they stand in the report: the suite first, then stage by stage.
 FIGURES = [f"results/figures/{name}" for name in ("suite", "levels", "training_curves")]
-FIGURES += [f"results/figures/feature_{block}" for block in stage_representatives()]
+FIGURES += [f"results/figures/feature_{block}" for block in REPRESENTATIVES]
 FIGURES += for_blocks("results/figures/blocks/{block}")
 
 

@@ -18,6 +18,8 @@ RELEASE = [
     *for_blocks("results/evaluation/{block}.parquet"),
     *FIDELITY,
     *[name.replace(".json", ".parquet") for name in FIDELITY],
+    *STABILITY,
+    *[name.replace("summary.json", "matches.parquet") for name in STABILITY],
 ]
 
 
@@ -26,6 +28,7 @@ rule build_index:
         **SUITE,
         **ACTIVATION_INPUTS,
         fidelities=FIDELITY,
+        stabilities=STABILITY,
         manifests=expand(
             "results/scratch/activations/{block}/{split}/manifest.json",
             block=CONFIG.block_ids,

@@ -97,6 +97,7 @@ def _done(config: Config, results: Path) -> Done:
         has_checkpoint=(scratch / "checkpoint" / "checkpoint.json").is_file(),
         saes=frozenset(b for b in config.block_ids if (results / "saes" / f"sae_{b}.json").is_file()),
         evaluations=frozenset(b for b in config.block_ids if (results / "evaluation" / f"{b}.json").is_file()),
+        stabilities=frozenset(b for b in config.block_ids if (results / "stability" / b / "summary.json").is_file()),
         fidelities=frozenset(b for b in config.block_ids if (results / "fidelity" / f"{b}.json").is_file()),
     )
 

@@ -3,19 +3,17 @@
 import argparse
 from pathlib import Path
 
-import numpy as np
-
 from aurorascope.activations.feed import open_feed
 from aurorascope.activations.opening import open_reader
 from aurorascope.backbone.device import make_repeatable, pick_device
-from aurorascope.blocks import BLOCK_IDS, BY_ID, Block
+from aurorascope.blocks import BLOCK_IDS, BY_ID
 from aurorascope.config import Config
 from aurorascope.config.stages import stage_digest
-from aurorascope.files import read_record, write_json
+from aurorascope.files import write_json
 from aurorascope.locks import folder_lock
 from aurorascope.provenance import provenance
-from aurorascope.tokens import token_grid
 from aurorascope.training import engine
+from aurorascope.training.areas import cell_areas
 from aurorascope.training.checkpoint import Checkpoint
 from aurorascope.training.engine import Saver
 from aurorascope.training.export import SaeFiles, export
@@ -28,12 +26,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--results", required=True, type=Path, help="the results folder")
 
 
-def cell_areas(block: Block, scratch: Path) -> np.ndarray:
-    """Area of each token's cell, 1 on average, (n_tokens,), from the record of the training states."""
-    states = read_record(scratch / "states" / "train.json", "states")
-    return token_grid(block, states["latitude"], states["longitude"]).area.reshape(-1)
-
-
 def run(args: argparse.Namespace, config: Config) -> None:
     """Train, or take up what an earlier run left, and export."""
     make_repeatable(config.compute.threads)
@@ -43,7 +35,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
     folder = scratch / "training" / block.id
     with folder_lock(folder):
         checkpoint = Checkpoint(folder, block.id, stage_digest(config, "train_sae"), reader.manifest["sha256"])
-        area_n = cell_areas(block, scratch) if config.sae.area_weights else None
+        area_n = cell_areas(config.sae, block, scratch)
         trainer, made = engine.prepare(reader, block, config.sae, device, checkpoint, area_n), provenance(device, config.compute.threads)
         # What `train_together` has finished needs no activations but the golden rows.
         if not trainer.is_done:

@@ -89,6 +89,7 @@ def _records(results: Path) -> Iterator[tuple[str, Path]]:
     """Kind and path of the other records that are there."""
     yield from (("sae", path) for path in sorted((results / "saes").glob("sae_*.json")))
     yield from (("fidelity", path) for path in sorted((results / "fidelity").glob("*.json")))
+    yield from (("stability", path) for path in sorted((results / "stability").glob("*/summary.json")))
     for kind in BESIDE:
         path = results / "scratch" / kind / f"{kind}.json"
         if path.is_file():
@@ -109,7 +110,10 @@ def _verify_records(records: list[tuple[str, Path]]) -> list[UserError]:
         progress.step()
     progress.close()
     kinds = Counter(kind for kind, _ in records)
-    words = {"sae": "SAEs", "fidelity": "measured forecasts", "checkpoint": "checkpoint", "static": "static fields", "cams_day": "days of states"}
+    words = {
+        "sae": "SAEs", "fidelity": "measured forecasts", "stability": "comparisons of seeds", "checkpoint": "checkpoint",
+        "static": "static fields", "cams_day": "days of states",
+    }  # fmt: skip
     tell(f"{', '.join(f'{kinds[kind]} {word}' for kind, word in words.items())}: {len(damage)} damaged.")
     return damage
 
@@ -122,6 +126,8 @@ def _verify_record(kind: str, path: Path) -> None:
             check_file(path.parents[1] / name, digest, path)
     elif kind == "fidelity":
         check_file(path.with_suffix(".parquet"), record["table_sha256"], path)
+    elif kind == "stability":
+        check_file(path.with_name("matches.parquet"), record["table_sha256"], path)
     elif kind == "cams_day":
         # Imported only where there are states: xarray costs a second.
         from aurorascope.cams.states import verify_states

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aurorascope.blocks import BLOCK_IDS
+from aurorascope.config.measured import Evaluation, Features
 from aurorascope.config.sae import Sae
 
 
@@ -144,45 +145,6 @@ class Activations:
     mode: str
     dtype: str
     keep: bool
-
-
-@dataclass(frozen=True)
-class Fidelity:
-    """Forecasts with an SAE's reconstruction in the place of its block's output.
-
-    Attributes:
-        enabled: whether a plain run measures them.
-        snapshots: held-out snapshots that Aurora is run on, the first in time order, or None for all.
-    """
-
-    enabled: bool
-    snapshots: int | None
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What is measured on the held-out snapshots.
-
-    Attributes:
-        lat_bands: edges of the latitude bands, degrees north, ascending.
-        fidelity: what forecasts lose.
-    """
-
-    lat_bands: tuple[float, ...]
-    fidelity: Fidelity
-
-
-@dataclass(frozen=True)
-class Features:
-    """What the feature file of a block and date holds.
-
-    Attributes:
-        top_k: strongest features kept of each token.
-        chosen: features written in full instead.
-    """
-
-    top_k: int
-    chosen: tuple[int, ...]
 
 
 @dataclass(frozen=True)

@@ -130,12 +130,12 @@ def _complain(error: jsonschema.ValidationError) -> UserError:
     return UserError(f"config key {where}", expected, repr(error.instance), f"correct it in your config ({about})")
 
 
-def _check_blocks(blocks: Any) -> None:
-    for block in () if blocks == "all" else blocks:
+def _check_blocks(key: str, blocks: Any, word: str) -> None:
+    for block in () if blocks == word else blocks:
         if block not in BLOCK_IDS:
             near = difflib.get_close_matches(block, BLOCK_IDS, n=3, cutoff=0.0)
             raise UserError(
-                "config key blocks", "`all` or ids of the 48 blocks", block, f"did you mean {', '.join(near)}?"
+                f"config key {key}", f"`{word}` or ids of the 48 blocks", block, f"did you mean {', '.join(near)}?"
             )
 
 
@@ -152,7 +152,8 @@ def _check_grid(key: str, grid: list[int]) -> None:
 
 def _check_combinations(config: dict[str, Any]) -> None:
     cams, static, aurora = config["cams"], config["static"], config["aurora"]
-    _check_blocks(config["blocks"])
+    _check_blocks("blocks", config["blocks"], "all")
+    _check_blocks("evaluation.stability.blocks", config["evaluation"]["stability"]["blocks"], "auto")
     _check_grid("cams.demo_grid", cams["demo_grid"])
     _check_grid("aurora.demo.grid", aurora["demo"]["grid"])
     if cams["source"] == "local" and not cams["directory"]:

@@ -20,6 +20,7 @@ RECIPES = {
     "evaluate_sae": 2,
     "write_features": 1,
     "measure_fidelity": 1,
+    "measure_stability": 1,
     "build_index": 1,
     "write_card": 3,
     "write_table": 1,
@@ -30,6 +31,13 @@ RECIPES = {
     "draw_feature": 1,
 }
 
+_TRAINING = (
+    "sae.recipe", "sae.architecture", "sae.expansion", "sae.target_l0", "sae.target_growth", "sae.l1_coeff", "sae.p_end", "sae.lr",
+    "sae.warm_up", "sae.decay", "sae.epochs", "sae.shuffle", "sae.batch_rows", "sae.area_weights", "sae.normalise",
+    "sae.init", "sae.project", "sae.revive", "sae.dead_snapshots", "sae.orthogonality", "sae.precision", "sae.seed",
+    "compute.threads",
+)
+
 KEYS = {
     "download_day": ("cams.source", "cams.levels", "cams.demo_grid"),
     # Each split's own snapshots are a param of the rule: a new held-out date must not redo the training split.
@@ -39,19 +47,14 @@ KEYS = {
         "aurora.checkpoint_kind", "aurora.revision", "aurora.embed_dim", "aurora.demo", "compute.threads",
     ),
     "dump_activations": ("aurora.embed_dim", "aurora.autocast", "activations.dtype", "compute.threads"),
-    "train_sae": (
-        "sae.recipe", "sae.architecture", "sae.expansion", "sae.target_l0", "sae.target_growth", "sae.l1_coeff",
-        "sae.p_end", "sae.lr", "sae.warm_up", "sae.decay", "sae.epochs", "sae.shuffle", "sae.batch_rows",
-        "sae.area_weights", "sae.normalise", "sae.init", "sae.project", "sae.revive", "sae.dead_snapshots",
-        "sae.orthogonality", "sae.precision", "sae.seed",
-        "compute.threads",
-    ),
+    "train_sae": _TRAINING,
     "evaluate_sae": ("evaluation.lat_bands", "compute.threads"),
     "write_features": ("features", "compute.threads"),
     "measure_fidelity": ("evaluation.fidelity.snapshots", "aurora.autocast", "compute.threads"),
+    "measure_stability": ("evaluation.stability.seeds", *_TRAINING),
     "build_index": (
         "cams.source", "cams.gap_hours", "cams.init_hours", "cams.missing_dates", "aurora.autocast", "activations.dtype",
-        "blocks", "evaluation.fidelity.enabled",
+        "blocks", "evaluation.fidelity.enabled", "evaluation.stability.blocks",
     ),
     "write_card": (),
     "write_table": (),

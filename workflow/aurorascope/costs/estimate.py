@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from aurorascope.blocks import BLOCKS, BY_ID, Block
 from aurorascope.config.calendar import SPLITS, snapshots
+from aurorascope.config.chosen import stability_blocks
 from aurorascope.config.model import Config
 from aurorascope.costs import flops, stores
 from aurorascope.costs.cams import CamsCost, cams_cost
@@ -26,6 +27,7 @@ class Done:
         saes: block ids with the record of an SAE.
         evaluations: block ids with the record of an evaluation.
         fidelities: block ids with the record of forecasts.
+        stabilities: block ids with the record of other seeds.
     """
 
     days: frozenset[str] = frozenset()
@@ -35,6 +37,7 @@ class Done:
     saes: frozenset[str] = frozenset()
     evaluations: frozenset[str] = frozenset()
     fidelities: frozenset[str] = frozenset()
+    stabilities: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,8 @@ class Estimate:
         aurora_parameters: parameters of the base model.
         last_flop: one forward to the last of all 48 blocks.
         n_fidelity: held-out snapshots that forecasts are measured on, 0 where they are not.
+        stable: ids of the blocks that are trained with other seeds, too.
+        n_more_seeds: those seeds.
     """
 
     grid: tuple[int, int]
@@ -98,6 +103,8 @@ class Estimate:
     aurora_parameters: int
     last_flop: int
     n_fidelity: int
+    stable: frozenset[str]
+    n_more_seeds: int
 
     def store_needs(self, *, left: bool = False) -> dict[tuple[str, str], Need]:
         """Room of each store by (block id, split); with `left`, what must still be written of the unfinished ones."""
@@ -164,6 +171,14 @@ class Estimate:
         each = sum(REPLACEMENTS * (self.last_flop - c.forward_flop) + c.evaluation_flop for c in self.unmeasured())
         return self.clean_forecasts() * self.last_flop + self.n_fidelity * each
 
+    def unrepeated(self) -> list[BlockCost]:
+        """Blocks that other seeds are still to be trained of."""
+        return [cost for cost in self.blocks if cost.block.id in self.stable - self.done.stabilities]
+
+    def stability_flop(self) -> int:
+        """Operations of training their SAEs."""
+        return sum(cost.engine_flop for cost in self.unrepeated()) * self.n_snapshots["train"] * self.epochs * self.n_more_seeds
+
     def checkpoint_need(self) -> Need:
         """Aurora's weights, float32, and their record."""
         return Need(4 * self.aurora_parameters, 3)
@@ -229,4 +244,6 @@ def estimate(config: Config, grid: tuple[int, int], done: Done | None = None) ->
         aurora_parameters=flops.aurora_parameters(config.aurora.embed_dim),
         last_flop=forward[BLOCKS[-1].id],
         n_fidelity=min(fidelity.snapshots or n_held_out, n_held_out) if fidelity.enabled else 0,
+        stable=frozenset(stability_blocks(config)),
+        n_more_seeds=config.evaluation.stability.seeds - 1,
     )

@@ -45,6 +45,7 @@ class Hours:
         train_resident: the same where a store's values fit in memory and are read (live: computed) once.
         evaluate: every SAE; reads both stores once.
         fidelity: `fidelity_together`; reads each block's position means.
+        stability: other seeds of some blocks; reads each one's store once for all (live: runs Aurora as often).
     """
 
     download: float
@@ -55,6 +56,7 @@ class Hours:
     train_resident: Stage
     evaluate: Stage
     fidelity: Stage
+    stability: Stage
 
 
 def _train_bytes(estimate: Estimate, cost: BlockCost) -> int:
@@ -87,6 +89,9 @@ def hours(estimate: Estimate, rates: Plan) -> Hours:
     else:
         once = sum(_train_bytes(estimate, cost) for cost in untrained)
         trains = (stage(training, once * estimate.epochs), stage(training, once))
+    repeated = estimate.unrepeated()
+    again = sum(cost.forward_flop for cost in repeated) * n["train"] if estimate.is_live else 0
+    once = 0 if estimate.is_live else sum(_train_bytes(estimate, cost) for cost in repeated)
     read = 0 if estimate.is_live else sum(cost.snapshot_bytes for cost in unevaluated) * (n["held_out"] + n["train"])
     return Hours(
         download=left.download / (rates.download_mb_s * 1e6 * _HOUR),
@@ -97,4 +102,5 @@ def hours(estimate: Estimate, rates: Plan) -> Hours:
         train_resident=trains[1],
         evaluate=stage(evaluation, read),
         fidelity=stage(estimate.fidelity_flop(), sum(_FLOAT32 * math.prod(c.shape) * c.width for c in estimate.unmeasured())),
+        stability=stage(estimate.stability_flop() + again, once),
     )

@@ -122,6 +122,9 @@ def _training(e: Estimate) -> list[str]:
         ("all blocks and epochs", flop(engine), "derived; five products"),
         ("evaluation", flop(evaluation), f"derived; four products and second moments, metrics not counted; {_there(evaluated, 'records')}"),
     ]
+    if e.stable:
+        n, there = len(e.unrepeated()) * e.n_more_seeds, _there(len(e.done.stabilities), "comparisons")
+        rows.insert(-1, ("other seeds", flop(e.stability_flop()), f"derived; {n} more SAEs to compare with, then thrown away; {there}"))
     return _section("Training", rows)
 
 
@@ -142,6 +145,7 @@ def _time(config: Config, e: Estimate) -> list[str]:
         _stage("… from memory", found.train_resident, config, f"; {source} once"),
         _stage("evaluation", found.evaluate, config),
         *([_stage("fidelity_together", found.fidelity, config, "; Aurora's decoder not counted")] if e.n_fidelity else []),
+        *([_stage("other seeds", found.stability, config, f"; {source} once a block, matching not counted")] if e.stable else []),
     ]
     if config.cams.source == "ads":
         rate = f"at {plan.download_mb_s:g} MB/s (plan.download_mb_s)"

@@ -26,6 +26,8 @@ def release_files(results: Path) -> list[Path]:
         names += [str(saelens), str(saelens.with_name("cfg.json")), sae["metrics_file"], f"evaluation/{sae['id']}.json"]
         if sae["fidelity_file"] is not None:
             names += [sae["fidelity_file"], f"fidelity/{sae['id']}.json"]
+        if sae["stability_file"] is not None:
+            names += [sae["stability_file"], f"stability/{sae['id']}/summary.json"]
     return sorted(Path(name) for name in names)
 
 

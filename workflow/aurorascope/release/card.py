@@ -166,6 +166,32 @@ def _forecast_table(saes: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def _stability_table(saes: list[dict[str, Any]]) -> str:
+    """How alike SAEs of other seeds are, by block; nothing where none was trained."""
+    measured = [sae for sae in saes if sae["stability_file"] is not None]
+    if not measured:
+        return ""
+    lines = [
+        f"## Stability over seeds\n\nThe same training with {measured[0]['metrics']['n_stability_seeds']} seeds, every two of them "
+        "compared: features that are on for some held-out token, matched one to one by the cosine of their directions. In each cell: "
+        "the SAEs; random directions; random directions with the covariance of the activations.\n",
+        "| block | features | mean matched cosine | matched above 0.7, % | mean largest cosine |",
+        "|---|---|---|---|---|",
+    ]
+    for sae in measured:
+        m = sae["metrics"]
+        cells = [
+            "; ".join(form(m[name + suffix]) for suffix in ("", "_random", "_random_pca"))
+            for name, form in (("pw_mcc", _cosine), ("share_matched", _percent), ("mmcs", _cosine))
+        ]
+        lines.append(f"| `{sae['id']}` | {m['n_stability_features']:.0f} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _cosine(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.3f}"
+
+
 def _block_table(saes: list[dict[str, Any]]) -> str:
     lines = [
         "| block | d_model → d_hidden | FVE % | anomaly FVE % | area FVE % | PCA's FVE %, anomaly FVE % | L0 (median, p95) "
@@ -239,6 +265,7 @@ def model_card(index: dict[str, Any]) -> str:
         "the SAE has features on, and where L0 reaches d_model it explains everything.",
         "![Explained variance by latent level and latitude, a panel a stage](figures/levels.png)",
         _forecast_table(index["saes"]),
+        _stability_table(index["saes"]),
         _data(index),
         _use(index),
         "## All SAEs",

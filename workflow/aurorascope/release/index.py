@@ -13,13 +13,16 @@ from aurorascope.activations.paths import StorePaths
 from aurorascope.activations.verify import read_manifest
 from aurorascope.blocks import BLOCK_IDS, BY_ID, LATENT_LEVELS, PATCH, Block
 from aurorascope.config.calendar import ENOUGH_HELD_OUT
+from aurorascope.config.chosen import stability_blocks
 from aurorascope.config.model import Config
 from aurorascope.config.stages import RECIPES
 from aurorascope.errors import UserError
 from aurorascope.evaluation.fidelity.formulas import FIDELITY_FORMULAS
 from aurorascope.evaluation.formulas import FORMULAS
+from aurorascope.evaluation.stability.formulas import STABILITY_FORMULAS
 from aurorascope.files import read_record, sha256_file, sha256_json
 from aurorascope.release.fidelity import fidelity_entries
+from aurorascope.release.stability import stability_entries
 
 _ROOT = Path(aurorascope.__file__).parents[2]
 SCHEMA_PATH = _ROOT / "workflow" / "schemas" / "sae_index.schema.json"
@@ -81,8 +84,9 @@ def _check_store(
 
 
 def _entry(
-    block: Block, sae: dict[str, Any], evaluation: dict[str, Any], fidelity: dict[str, Any], states: dict[str, Any]
-) -> dict[str, Any]:
+    block: Block, sae: dict[str, Any], evaluation: dict[str, Any], fidelity: dict[str, Any], stability: dict[str, Any],
+    states: dict[str, Any],
+) -> dict[str, Any]:  # fmt: skip
     levels, rows, cols = evaluation["token_grid"]
     n_rows, n_cols = len(states["latitude"]) // PATCH, len(states["longitude"]) // PATCH
     training = sae["training"]
@@ -129,9 +133,10 @@ def _entry(
             "train_config_sha256": sae["train_config_sha256"],
             "activations_manifest_sha256": sae["activations_manifest_sha256"],
         },
-        "metrics": {**evaluation["metrics"], **fidelity["metrics"]},
+        "metrics": {**evaluation["metrics"], **fidelity["metrics"], **stability["metrics"]},
         "metrics_file": f"evaluation/{block.id}.parquet",
         "fidelity_file": fidelity["fidelity_file"],
+        "stability_file": stability["stability_file"],
         "golden_file": f"saes/golden/{block.id}.safetensors",
         "neuronpedia_id": None,
     }
@@ -166,7 +171,9 @@ def build_index(config: Config, results: Path) -> dict[str, Any]:
     scratch = results / "scratch"
     records = _records(results, config.block_ids)
     _refuse_mixture(records, results)
-    fidelities = fidelity_entries(results, [sae for _, sae, _ in records], config.evaluation.fidelity.enabled)
+    saes = [sae for _, sae, _ in records]
+    fidelities = fidelity_entries(results, saes, config.evaluation.fidelity.enabled)
+    stabilities = stability_entries(results, saes, stability_blocks(config))
     checkpoint = read_record(scratch / "checkpoint" / "checkpoint.json", "checkpoint")
     static = read_record(scratch / "static" / "static.json", "static")
     splits = {name: read_record(scratch / "states" / f"{name}.json", "states") for name in ("train", "held_out")}
@@ -222,7 +229,8 @@ def build_index(config: Config, results: Path) -> dict[str, Any]:
             "missing_dates": list(config.cams.missing_dates),
         },
         "metric_definitions": {
-            name: f"{formula}: {text}" for name, (formula, text) in {**FORMULAS, **FIDELITY_FORMULAS}.items()
+            name: f"{formula}: {text}"
+            for name, (formula, text) in {**FORMULAS, **FIDELITY_FORMULAS, **STABILITY_FORMULAS}.items()
         },
         "environment": {
             **{key: made[key] for key in ("python", "torch", "device")},
@@ -230,7 +238,8 @@ def build_index(config: Config, results: Path) -> dict[str, Any]:
         },
         "recipe_versions": dict(RECIPES),
         "saes": [
-            _entry(*record, fidelity, splits["train"]) for record, fidelity in zip(records, fidelities, strict=True)
+            _entry(*record, fidelity, stability, splits["train"])
+            for record, fidelity, stability in zip(records, fidelities, stabilities, strict=True)
         ],
     }
     jsonschema.validate(index, json.loads(SCHEMA_PATH.read_text()))

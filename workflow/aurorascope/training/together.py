@@ -23,8 +23,8 @@ from aurorascope.errors import UserError
 from aurorascope.files import read_record
 from aurorascope.locks import folder_lock
 from aurorascope.progress import Progress
-from aurorascope.tokens import token_grid
 from aurorascope.training import engine
+from aurorascope.training.areas import cell_areas
 from aurorascope.training.checkpoint import Checkpoint
 from aurorascope.training.engine import Saver
 from aurorascope.training.trainer import Trainer
@@ -106,11 +106,7 @@ class Together:
         sae = self.config.sae
         digest = stage_digest(self.config, "train_sae")
         checkpoint = Checkpoint(self._folder(block), block.id, digest, reader.manifest["sha256"])
-        area_n = None
-        if sae.area_weights:
-            states = read_record(self.scratch / "states" / "train.json", "states")
-            area_n = token_grid(block, states["latitude"], states["longitude"]).area.reshape(-1)
-        trainer = engine.prepare(reader, block, sae, self.device, checkpoint, area_n)
+        trainer = engine.prepare(reader, block, sae, self.device, checkpoint, cell_areas(sae, block, self.scratch))
         return trainer, Saver(checkpoint, sae.checkpoint_minutes)
 
     def _from_store(self, block: Block, reader: StoreReader) -> None:

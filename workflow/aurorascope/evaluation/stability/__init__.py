@@ -1,0 +1,1 @@
+"""Whether SAEs of other seeds find the same features."""
