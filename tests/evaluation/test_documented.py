@@ -3,6 +3,7 @@
 import re
 
 from aurorascope.evaluation.formulas import BASELINES, FORMULAS
+from aurorascope.evaluation.stability.formulas import STABILITY_FORMULAS
 
 
 def rows(text, heading):
@@ -15,7 +16,7 @@ def rows(text, heading):
 def test_every_metric_is_documented_as_it_is_defined(root):
     """The same names, formula ids and words, in the same order; and no formula id means two things."""
     text = (root / "docs" / "metrics.md").read_text()
-    for heading, formulas in (("Metrics", FORMULAS), ("Baselines", BASELINES)):
+    for heading, formulas in (("Metrics", FORMULAS), ("Baselines", BASELINES), ("Stability", STABILITY_FORMULAS)):
         found = rows(text, heading)
         assert found == formulas
         assert list(found) == list(formulas)
