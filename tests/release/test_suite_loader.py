@@ -67,8 +67,19 @@ def test_what_is_there(release):
     assert opened.select() == list(BLOCKS)
 
 
+def without_forecasts(release):
+    """An index of a run that measured no forecasts."""
+
+    def forget(index):
+        for sae in index["saes"]:
+            sae["metrics"].update(fidelity_mean=None, fidelity_position_mean=None)
+
+    change_index(release, forget)
+
+
 def test_printed_table(release):
     """A row an SAE with the index's own numbers; flags above it; an undefined metric is n/a."""
+    without_forecasts(release)
     change_index(release, lambda index: index["saes"][0]["metrics"].update(fve_anom=None))
     opened = Suite.open(release)
     title, *rest = str(opened).splitlines()
@@ -89,10 +100,11 @@ def test_printed_table(release):
 
 
 def test_fidelity_is_shown_where_the_index_has_it(release):
-    """A metric whose name begins with fidelity gets a column; an SAE without it is n/a."""
-    change_index(release, lambda index: index["saes"][1]["metrics"].update(fidelity_12h=0.25))
+    """A metric of forecasts has a column where any SAE has it; an SAE without it is n/a."""
+    without_forecasts(release)
+    change_index(release, lambda index: index["saes"][1]["metrics"].update(fidelity_position_mean=0.25))
     head, *rows = str(Suite.open(release)).splitlines()[-5:]
-    assert head.endswith("fidelity 12h")
+    assert head.endswith("  map fidelity") and "  fidelity" not in head.removesuffix("  map fidelity")
     assert [row.split()[-1] for row in rows] == ["n/a", "0.2500", "n/a", "n/a"]
 
 

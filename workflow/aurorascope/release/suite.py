@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from aurorascope.sae.aurora_sae import AuroraSAE
 
 _PLACE = ("component", "stage", "block", "depth_index", "d_model", "d_hidden", "n_parameters")
-# Heading, metric and format of the columns that a printed suite has; "fidelity…" metrics come after them.
+# Heading, metric and format of the columns that a printed suite has; those of forecasts, where any SAE has them.
 _COLUMNS = (("FVE", "fve", ".4f"), ("anomaly FVE", "fve_anom", ".4f"), ("L0", "l0", ".1f"), ("dead", "frac_dead", ".1%"))
+_FORECASTS = (("fidelity", "fidelity_mean", ".4f"), ("map fidelity", "fidelity_position_mean", ".4f"))
 
 
 def _version(text: object) -> tuple[int, ...] | None:
@@ -185,8 +186,8 @@ class Suite:
         return pd.concat([pd.DataFrame(rows), metrics], axis=1).set_index("id")
 
     def __repr__(self) -> str:
-        fidelity = sorted({name for sae in self._entries.values() for name in sae["metrics"] if name.startswith("fidelity")})
-        columns = (*_COLUMNS, *((name.replace("_", " "), name, ".4f") for name in fidelity))
+        is_known = {name for sae in self._entries.values() for name, value in sae["metrics"].items() if value is not None}
+        columns = (*_COLUMNS, *(column for column in _FORECASTS if column[1] in is_known))
         lines = [["id", "d_model", "d_hidden", *(heading for heading, _, _ in columns)]]
         for sae in self._entries.values():
             values = [(sae["metrics"].get(name), form) for _, name, form in columns]
