@@ -1,6 +1,7 @@
 """Every config key that a verb reads is a parameter of its rule, or known to change no number."""
 
 import argparse
+import dataclasses
 import importlib
 import json
 import os
@@ -62,6 +63,14 @@ class Recorder:
         return value
 
 
+def recording_replace(target, *, _replace=dataclasses.replace, **changes):
+    """`dataclasses.replace`, where a changed copy of a recorder records, too."""
+    if not isinstance(target, Recorder):
+        return _replace(target, **changes)
+    plain = {name: value._target if isinstance(value, Recorder) else value for name, value in changes.items()}
+    return Recorder(_replace(target._target, **plain), target._read, target._prefix)
+
+
 @pytest.fixture(scope="module")
 def scratch_copy(suite, tmp_path_factory):
     """One copy of the finished suite for all verbs, with its resolved configuration."""
@@ -77,6 +86,7 @@ def test_keys_that_a_verb_reads_are_its_parameters(scratch_copy, verb, monkeypat
     mapping = json.loads(json.dumps(mapping))
     mapping["aurora"]["demo"]["steps"] = 2
     monkeypatch.chdir(project.path)
+    monkeypatch.setattr(dataclasses, "replace", recording_replace)
     if verb == "dump_activations":
         shutil.rmtree(project.result(f"scratch/activations/{BLOCK}/held_out"))
     module, read = importlib.import_module(f"aurorascope.cli.{verb}"), set()
