@@ -53,7 +53,9 @@ def draw_pages(block_ids: Sequence[str], results: Path, folder: Path) -> None:
 
 
 def _draw(block_id: str, table: pd.DataFrame, png: Path) -> None:
-    figure, axes = plt.subplots(2, 3, figsize=(11, 6))
+    # Placed by hand, as all pages are alike: finding places for the labels takes half of the time.
+    figure, axes = plt.subplots(2, 3, figsize=(11, 6.2), layout="none")
+    figure.subplots_adjust(left=0.075, right=0.955, bottom=0.115, top=0.92, wspace=0.38, hspace=0.36)
     panels = dict(list(table.groupby("panel", sort=False)))
     training = panels["training"].pivot(index="at", columns="series", values="value")
     _draw_training(axes[0], training)
@@ -62,8 +64,9 @@ def _draw(block_id: str, table: pd.DataFrame, png: Path) -> None:
     groups = panels["fve"].rename(columns={"value": "fve"})
     norm = percent_norm(groups["fve"])
     image = draw_groups(axes[1, 2], groups, norm)
-    axes[1, 2].set(xlabel="latent level", ylabel="latitude band (degrees north)")
-    figure.colorbar(image, ax=axes[1, 2], label="FVE about the group's own mean (%)",
+    axes[1, 2].tick_params(axis="x", labelsize=7.5)
+    axes[1, 2].set(xlabel="latent level", ylabel="latitude band (°N)")
+    figure.colorbar(image, ax=axes[1, 2], label="FVE about the group's own mean (%)", pad=0.04,
                     extend="min" if (100 * groups["fve"] < norm.vmin).any() else "neither")  # fmt: skip
     block = BY_ID[block_id]
     figure.suptitle(f"{block_id}: the SAE of {block.component} stage {block.stage}, block {block.block}", fontsize=10)
@@ -97,5 +100,6 @@ def _draw_density(axis: plt.Axes, density: pd.DataFrame) -> None:
 
 
 def _draw_l0(axis: plt.Axes, l0: pd.DataFrame) -> None:
-    axis.bar(l0["at"], l0["value"], width=1.0, color="#1f78a4")
+    tokens = l0.set_index("at")["value"].reindex(np.arange(l0["at"].min(), l0["at"].max() + 1), fill_value=0)
+    axis.stairs(tokens, np.append(tokens.index - 0.5, tokens.index[-1] + 0.5), fill=True, color="#1f78a4")
     axis.set(xlabel="features on per token", ylabel="held-out tokens", xlim=(0, None))
