@@ -22,9 +22,8 @@ png = Path(sys.argv[3])
 for section, key in (("base_model", "checkpoint_sha256"), ("activations", "held_out_snapshots")):
     if first.index[section][key] != second.index[section][key]:
         sys.exit(f"{sys.argv[1]} and {sys.argv[2]} differ in {key}: their numbers cannot be compared")
-table = first.table()[["component", "stage", *COLUMNS]].join(
-    second.table()[COLUMNS], lsuffix="_first", rsuffix="_second", how="inner"
-)
+left, right = (suite.table()[COLUMNS].add_suffix(f"_{side}") for suite, side in ((first, "first"), (second, "second")))
+table = first.table()[["component", "stage"]].join([left, right], how="inner")
 
 figure, axes = plt.subplots(1, len(METRICS), figsize=(11, 4.4))
 for axis, (metric, label) in zip(axes, METRICS.items(), strict=True):
@@ -37,7 +36,7 @@ for axis, (metric, label) in zip(axes, METRICS.items(), strict=True):
         axis.plot(x.iloc[1], y.iloc[1], "o", color=colour, markersize=5)
     low = max(0.0, float(values.min().min()))
     n_below = int((values < low).to_numpy().sum())
-    axis.set(xlabel="L0 (features on per token)", ylabel=label, xscale="log", ylim=(low - 0.05 * (100 - low), 100 + 0.05 * (100 - low)))
+    axis.set(xlabel="L0 (features on per token)", ylabel=label, xlim=(0, None), ylim=(low - 0.05 * (100 - low), 100 + 0.05 * (100 - low)))
     axis.set_title(f"{n_below} SAEs below 0 are not shown" if n_below else "", loc="left", fontsize=8)
     axis.grid(alpha=0.25)
 stages = list(dict.fromkeys(zip(table["component"], table["stage"], strict=True)))
