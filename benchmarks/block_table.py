@@ -21,7 +21,7 @@ from aurorascope.activations.feed import StoreReader  # noqa: E402
 def _values(results: Path, block_id: str) -> tuple[np.ndarray, set[str]]:
     reader = StoreReader(results / "scratch" / "activations" / block_id / "held_out" / "manifest.json")
     decoded = [decode(reader.stored(i), reader.offset[i], reader.scale[i]) for i in range(reader.n_snapshots)]
-    return np.stack(decoded).astype(np.float64), {s["sha256"] for s in reader.manifest["snapshots"]}
+    return np.stack(decoded).astype(np.float64), {s["blake3"] for s in reader.manifest["snapshots"]}
 
 
 def main() -> None:

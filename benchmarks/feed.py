@@ -29,11 +29,11 @@ from aurorascope.activations.feed import ResidentFeed, StreamFeed, epoch_order  
 from aurorascope.activations.paths import StorePaths  # noqa: E402
 from aurorascope.activations.reader import StoreReader  # noqa: E402
 from aurorascope.activations.stream import ahead, n_threads  # noqa: E402
-from aurorascope.activations.verify import publish  # noqa: E402
+from aurorascope.activations.verify import FORMAT, publish  # noqa: E402
 from aurorascope.activations.writer import StoreWriter  # noqa: E402
 from aurorascope.blocks import BY_ID  # noqa: E402
 from aurorascope.cams.grid import regular_grid  # noqa: E402
-from aurorascope.files import sha256_file  # noqa: E402
+from aurorascope.files import blake3_file  # noqa: E402
 from aurorascope.tokens import token_grid  # noqa: E402
 
 CPU = torch.device("cpu")
@@ -46,7 +46,7 @@ def _make_store(folder: Path, width: int, n: int) -> Path:
     block, zeros = BY_ID[BLOCKS[width]], "0" * 64
     times = [f"{date(2022, 6, 1) + timedelta(day)}T12:00:00Z" for day in range(n)]
     claim = {
-        "format": 1, "block": block.id, "d_model": width, "dtype": "float16", "checkpoint_sha256": zeros,
+        "format": FORMAT, "block": block.id, "d_model": width, "dtype": "float16", "checkpoint_sha256": zeros,
         "static_sha256": zeros, "config_sha256": zeros, "split": "train",
         "snapshots": [{"time": t, "previous": t, "inputs": [], "key": hashlib.sha256(t.encode()).hexdigest()} for t in times],
     }  # fmt: skip
@@ -86,7 +86,7 @@ def _one_after_the_other(reader: StoreReader) -> Iterator[torch.Tensor]:
     offset, scale = torch.from_numpy(reader.offset), torch.from_numpy(reader.scale)
     for index in range(reader.n_snapshots):
         path = reader.paths.chunk(index)
-        if sha256_file(path) != reader.manifest["snapshots"][index]["sha256"]:
+        if blake3_file(path) != reader.manifest["snapshots"][index]["blake3"]:
             raise SystemExit(f"{path} is damaged")
         stored = np.fromfile(path, np.float16, reader.n_tokens * reader.d_model).reshape(-1, reader.d_model)
         yield torch.from_numpy(stored).to(torch.float32).mul_(scale[index]).add_(offset[index])
@@ -125,16 +125,16 @@ def _ways(manifest: Path) -> Iterator[tuple[str, bool, float, Callable[[], objec
     n_rows = seen.n_snapshots * seen.n_tokens
     yield "np.fromfile", True, n_bytes, lambda: [np.fromfile(path, np.uint8) for path in chunks]
     yield "readinto, one buffer used again", True, n_bytes, lambda: _readinto(chunks, buffer)
-    yield "first pass: sha256", True, n_bytes, lambda: _drain(ahead(_unseen(seen, chunks), order.tolist()))
+    yield "first pass: BLAKE3", True, n_bytes, lambda: _drain(ahead(_unseen(seen, chunks), order.tolist()))
     yield (
-        "first pass: sha256, decoded", True, n_bytes,
+        "first pass: BLAKE3, decoded", True, n_bytes,
         lambda: (_unseen(seen, chunks), _drain(stream.snapshots(order))),
     )  # fmt: skip
     yield (
         "the same, reader and feed just opened", True, n_bytes,
         lambda: _drain(StreamFeed(StoreReader(manifest), CPU).snapshots(order)),
     )  # fmt: skip
-    yield "sha256, read, decode in turn", True, n_bytes, lambda: _drain(_one_after_the_other(seen))
+    yield "BLAKE3, read, decode in turn", True, n_bytes, lambda: _drain(_one_after_the_other(seen))
     yield "later pass: decoded", True, n_bytes, lambda: _drain(stream.snapshots(order))
     yield "resident: decoded", False, n_bytes, lambda: _drain(resident.snapshots(order))
     yield (

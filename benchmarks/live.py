@@ -2,7 +2,7 @@
 
     python benchmarks/live.py [project]
 
-GB are stored bytes. A store is read and verified (sha256) anew for each pass; live runs Aurora up to the block, encodes and
+GB are stored bytes. A store is read and verified (BLAKE3) anew for each pass; live runs Aurora up to the block, encodes and
 compares the digest. "All together" is one forward for every block of the table. `project` is a folder in which
 `snakemake fill_activations` has run.
 """

@@ -31,7 +31,7 @@ from aurorascope.activations.encode import channels_of, decoded_blocks, encode_a
 from aurorascope.activations.paths import StorePaths  # noqa: E402
 from aurorascope.activations.writer import StoreWriter  # noqa: E402
 from aurorascope.blocks import BY_ID  # noqa: E402
-from aurorascope.files import sha256_bytes  # noqa: E402
+from aurorascope.files import blake3_bytes  # noqa: E402
 from aurorascope.tokens import TokenGrid, token_grid  # noqa: E402
 from tiny import claim  # noqa: E402
 
@@ -152,7 +152,7 @@ def _steps(case: _Case) -> dict[str, float]:
         "quantiles of the norms": lambda: (
             moments.quantiles_by_level(found.norms_n, 4), moments.quantiles_by_band(found.norms_n, case.grid)
         ),
-        "sha256": lambda: sha256_bytes(raw),
+        "BLAKE3": lambda: blake3_bytes(raw),
         "crc32c": lambda: google_crc32c.extend(0, room.reshape(-1).view(np.uint8)),
         "write + fsync": lambda: _plain(case.folder, room, 0),
     }  # fmt: skip

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from aurorascope.activations.paths import StorePaths
-from aurorascope.activations.verify import publish
+from aurorascope.activations.verify import FORMAT, publish
 from aurorascope.activations.writer import StoreWriter
 from aurorascope.blocks import BY_ID
 from aurorascope.files import sha256_json
@@ -29,7 +29,7 @@ def digest(text: str) -> str:
 def claim(days, block_id=BLOCK, split="train", d_model=D_MODEL, dtype="float16", salt=None, checkpoint="c") -> dict:
     """A claim as `make_claim` builds it; `salt` maps a day to a change of that day's inputs."""
     common = {
-        "format": 1,
+        "format": FORMAT,
         "block": block_id,
         "d_model": d_model,
         "dtype": dtype,

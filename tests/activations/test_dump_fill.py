@@ -8,7 +8,7 @@ import pytest
 from aurorascope.activations.parts import read_part
 from aurorascope.activations.paths import StorePaths
 from aurorascope.errors import UserError
-from aurorascope.files import sha256_file
+from aurorascope.files import blake3_file
 
 from tests.activations import dumping
 from tests.activations.dumping import NAMES, WIDTH, fill, forwards, make_scratch
@@ -54,7 +54,7 @@ def there(scratch):
         claimed = json.loads(paths.claim.read_text())["snapshots"] if paths.claim.exists() else []
         for index, snapshot in enumerate(claimed):
             part, chunk = paths.part(snapshot["time"]), paths.chunk(index)
-            if part.exists() and chunk.exists() and read_part(part)[1]["sha256"] == sha256_file(chunk):
+            if part.exists() and chunk.exists() and read_part(part)[1]["blake3"] == blake3_file(chunk):
                 times.add(snapshot["time"])
         good.append(times)
     return set.intersection(*good)

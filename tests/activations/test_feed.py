@@ -160,7 +160,7 @@ def test_feed_finds_a_chunk_altered_since(tmp_path):
     path.write_bytes(bytes(path.stat().st_size))
     feed = StreamFeed(reader, CPU)
     next(feed.snapshots(np.array([0])))
-    with pytest.raises(UserError, match="sha256"):
+    with pytest.raises(UserError, match="blake3"):
         list(feed.snapshots(np.array([0, 1])))
 
 

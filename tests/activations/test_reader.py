@@ -99,9 +99,9 @@ def test_a_chunk_altered_after_its_first_use_is_found(writable):
     data[5] ^= 1
     path.write_bytes(data)
     os.utime(path, ns=(1, 1))
-    with pytest.raises(UserError, match="sha256"):
+    with pytest.raises(UserError, match="blake3"):
         reader.stored(1)
-    with pytest.raises(UserError, match="sha256"):
+    with pytest.raises(UserError, match="blake3"):
         reader.read(snapshots=[1], tokens=[0])
 
 
@@ -151,7 +151,7 @@ def test_a_chunk_beside_the_marker_must_still_be_right(finished, tmp_path):
     paths.chunk(0).unlink()
     check_files(paths, manifest)
     paths.chunk(1).write_bytes(bytes(paths.chunk(1).stat().st_size))
-    with pytest.raises(UserError, match="sha256"):
+    with pytest.raises(UserError, match="blake3"):
         check_files(paths, manifest)
 
 

@@ -1,4 +1,3 @@
-import hashlib
 import json
 
 import numpy as np
@@ -7,7 +6,7 @@ from aurorascope.activations.feed import StoreReader
 from aurorascope.activations.paths import StorePaths
 from aurorascope.activations.verify import check_files, publish, read_manifest
 from aurorascope.errors import UserError
-from aurorascope.files import sha256_json, write_json
+from aurorascope.files import blake3_bytes, sha256_json, write_json
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny import D_MODEL, claim, digest, tokens
@@ -78,9 +77,9 @@ def test_any_flipped_bit_is_refused(writable, name, data):
             with pytest.raises(UserError, match=r"rm -f .*manifest\.json && snakemake"):
                 read_manifest(path)
         else:
-            with pytest.raises(UserError, match="sha256"):
+            with pytest.raises(UserError, match="blake3"):
                 read_all(writable)
-            with pytest.raises(UserError, match="sha256"):
+            with pytest.raises(UserError, match="blake3"):
                 check_files(StorePaths(writable), before)
     finally:
         path.write_bytes(original)
@@ -141,7 +140,7 @@ def is_told(error, folder, name, original, damaged):
     """Whether a message has the file, both digests and the command; of a manifest that is no JSON, no digests."""
     line, manifest = error.one_line(), folder / "manifest.json"
     has_fix = f"rm -f {manifest} && snakemake {manifest} --cores 1" in line
-    digests = [hashlib.sha256(data).hexdigest() for data in (original, damaged)]
+    digests = [blake3_bytes(data) for data in (original, damaged)]
     if name == "manifest.json":
         # Where the file is still JSON of its kind, its own digest speaks.
         own = json.loads(original)["sha256"]
@@ -181,7 +180,7 @@ def test_publish_refuses_an_altered_store(writable):
     (writable / "manifest.json").unlink()
     path = writable / KINDS[5]
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(UserError, match="bytes, found sha256"):
+    with pytest.raises(UserError, match="bytes, found blake3"):
         publish(StorePaths(writable))
     assert not (writable / "manifest.json").exists()
 
@@ -207,3 +206,13 @@ def test_record_of_another_kind_is_not_a_manifest(tmp_path):
     write_json(tmp_path / "manifest.json", {**body, "sha256": sha256_json(body)})
     with pytest.raises(UserError, match="expected a record of kind activations, found kind sae"):
         read_manifest(tmp_path / "manifest.json")
+
+
+def test_a_store_of_another_format_is_refused(writable):
+    """Format 1, which named sha256 digests, is told apart before a digest is looked for."""
+    path = writable / "manifest.json"
+    body = {key: value for key, value in json.loads(path.read_text()).items() if key != "sha256"}
+    body["format"] = 1
+    write_json(path, {**body, "sha256": sha256_json(body)})
+    with pytest.raises(UserError, match=r"activations of format 2, found format 1.*rm -f .*manifest\.json && snakemake"):
+        StoreReader(path)

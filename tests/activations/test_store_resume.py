@@ -159,7 +159,7 @@ def test_parts_of_an_older_form_are_computed_again(tmp_path):
     path = paths.part(content["snapshots"][0]["time"])
     arrays, found = read_part(path)
     del arrays["norm_quantiles_by_band"]
-    write_part(path, arrays, found["key"], found["sha256"])
+    write_part(path, arrays, found["key"], found["blake3"])
     assert writer_on(tmp_path, content).missing == {0}
 
 

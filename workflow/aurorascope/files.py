@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from blake3 import blake3
+
 from aurorascope.errors import DiskError, UserError
 
 _BLOCK = 1 << 20
@@ -35,6 +37,23 @@ def sha256_bytes(data: bytes | memoryview) -> str:
 def sha256_file(path: Path | str) -> str:
     """Hex sha256 of a file's bytes, read in pieces of 1 MiB."""
     digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while piece := file.read(_BLOCK):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def blake3_bytes(*pieces: bytes | memoryview) -> str:
+    """Hex BLAKE3 of buffers, one after the other; four times as fast as sha256, for bytes that come by the terabyte."""
+    digest = blake3()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def blake3_file(path: Path | str) -> str:
+    """Hex BLAKE3 of a file's bytes, read in pieces of 1 MiB."""
+    digest = blake3()
     with open(path, "rb") as file:
         while piece := file.read(_BLOCK):
             digest.update(piece)

@@ -5,7 +5,6 @@ digest, no codec pipeline) and any zarr reader opens them.
 """
 
 import contextlib
-import hashlib
 import os
 import queue
 import threading
@@ -14,6 +13,7 @@ from typing import IO
 
 import google_crc32c
 import numpy as np
+from blake3 import blake3
 
 from aurorascope.files import atomic_write
 
@@ -51,7 +51,7 @@ class ChunkWriter:
             self._hand_over(end)
 
     def finish(self) -> str:
-        """Hand over the last rows, wait for the disk, and return the file's sha256.
+        """Hand over the last rows, wait for the disk, and return the file's BLAKE3.
 
         Raises:
             UserError: the disk is full or read-only.
@@ -86,7 +86,7 @@ class ChunkWriter:
             self._error = error
 
     def _drain(self) -> str:
-        digest, crc = hashlib.sha256(), 0
+        digest, crc = blake3(), 0
         with contextlib.nullcontext() if self._path is None else atomic_write(self._path) as file:
             disk = _Disk(file)
             while isinstance(piece := self._pieces.get(), np.ndarray):

@@ -1,19 +1,18 @@
 """What a store must hold, said before any activation exists, from small records alone.
 
 A dump, its verification and every reader compare a store with its claim. Nothing heavy is imported here: the dump job
-of a store that `fill_activations` has already filled costs one pass of sha256 and a fraction of a second.
+of a store that `fill_activations` has already filled costs one pass of BLAKE3 and a fraction of a second.
 """
 
 from pathlib import Path
 from typing import Any
 
+from aurorascope.activations.verify import FORMAT
 from aurorascope.blocks import Block
 from aurorascope.config.model import Config
 from aurorascope.config.stages import stage_digest
 from aurorascope.errors import UserError
 from aurorascope.files import read_record, sha256_json
-
-FORMAT = 1
 
 
 def _check_grids(states: dict[str, Any], static: dict[str, Any], scratch: Path) -> None:

@@ -13,7 +13,7 @@ from aurorascope.activations.paths import StorePaths
 from aurorascope.activations.verify import seal
 from aurorascope.blocks import LATENT_LEVELS
 from aurorascope.errors import UserError
-from aurorascope.files import sha256_file, sha256_json, write_json
+from aurorascope.files import blake3_file, sha256_json, write_json
 from aurorascope.tokens import TokenGrid
 
 _Arrays = dict[str, np.ndarray]
@@ -38,7 +38,7 @@ def finish_store(
     for snapshot in claim["snapshots"]:
         arrays, found = read_part(paths.part(snapshot["time"]))
         parts.append(arrays)
-        digests.append(found["sha256"])
+        digests.append(found["blake3"])
     store.write_scales(paths, [p["offset"] for p in parts], [p["scale"] for p in parts])
     _write_moments(paths, claim, grid, parts)
     total_nd = position_sum.total_nd if position_sum is not None else None
@@ -49,7 +49,7 @@ def finish_store(
     content = {
         **claim,
         "snapshots": [
-            {**snapshot, "sha256": digest, "roundtrip_loss": float(part["loss"][0])}
+            {**snapshot, "blake3": digest, "roundtrip_loss": float(part["loss"][0])}
             for snapshot, digest, part in zip(claim["snapshots"], digests, parts, strict=True)
         ],
         "token_grid": list(grid.shape),
@@ -80,8 +80,8 @@ def _read_back(
     total_nd = np.zeros(shape) if is_train else None
     for index, (part, digest) in enumerate(zip(parts, digests, strict=True)):
         path = paths.chunk(index)
-        if sha256_file(path) != digest:
-            raise UserError(path, f"sha256 {digest}", "other bytes", paths.rebuild_command())
+        if blake3_file(path) != digest:
+            raise UserError(path, f"blake3 {digest}", "other bytes", paths.rebuild_command())
         if is_train:
             stored_nd = store.read_chunk(path, shape, claim["dtype"])
             for rows, decoded_rd in decoded_blocks(stored_nd, part["offset"], part["scale"]):
@@ -117,8 +117,8 @@ def _files(
 ) -> dict[str, dict[str, Any]]:
     """Size and digest of every file; chunks, there or not, are those that were hashed when they were encoded."""
     size = grid.n_tokens * claim["d_model"] * np.dtype(claim["dtype"]).itemsize + CRC_BYTES
-    chunks = {paths.chunk(index): {"size": size, "sha256": digest} for index, digest in enumerate(digests)}
+    chunks = {paths.chunk(index): {"size": size, "blake3": digest} for index, digest in enumerate(digests)}
     others = [paths.moments] + ([paths.position_mean] if claim["split"] == "train" else [])
     others += [path for path in paths.zarr.rglob("*") if path.is_file() and path not in chunks]
-    found = chunks | {path: {"size": path.stat().st_size, "sha256": sha256_file(path)} for path in others}
+    found = chunks | {path: {"size": path.stat().st_size, "blake3": blake3_file(path)} for path in others}
     return {str(path.relative_to(paths.folder)): found[path] for path in sorted(found)}

@@ -25,7 +25,7 @@ from aurorascope.blocks import BY_ID, Block
 from aurorascope.config.model import Config
 from aurorascope.config.stages import stage_digest
 from aurorascope.errors import UserError
-from aurorascope.files import sha256_bytes
+from aurorascope.files import blake3_bytes
 from aurorascope.provenance import device_name, read_provenance
 
 _LOG = logging.getLogger(__name__)
@@ -123,10 +123,10 @@ class LiveReader(StoreReader):
         if self.recomputed_on:
             return self._compared_by_moments(tokens_nd, index)
         encoded = encode(tokens_nd, self.manifest["dtype"])
-        expected = self.manifest["snapshots"][index]["sha256"]
+        expected = self.manifest["snapshots"][index]["blake3"]
         found = _chunk_digest(encoded)
         if found != expected:
-            self._refuse(index, f"sha256 {expected}", f"sha256 {found}")
+            self._refuse(index, f"blake3 {expected}", f"blake3 {found}")
         return encoded.stored
 
     def _compared_by_moments(self, tokens_nd: np.ndarray, index: int) -> np.ndarray:
@@ -154,6 +154,6 @@ class LiveReader(StoreReader):
 
 
 def _chunk_digest(encoded: Encoded) -> str:
-    """sha256 of the chunk file that would hold these values."""
+    """BLAKE3 of the chunk file that would hold these values."""
     raw = np.ascontiguousarray(encoded.stored, encoded.stored.dtype.newbyteorder("<")).tobytes()
-    return sha256_bytes(raw + google_crc32c.value(raw).to_bytes(4, "little"))
+    return blake3_bytes(raw, google_crc32c.value(raw).to_bytes(4, "little"))

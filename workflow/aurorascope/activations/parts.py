@@ -30,9 +30,9 @@ def tensors_digest(arrays: dict[str, np.ndarray]) -> str:
     return sha256_json(hashed)
 
 
-def write_part(path: Path, arrays: dict[str, np.ndarray], key: str, chunk_sha256: str) -> None:
+def write_part(path: Path, arrays: dict[str, np.ndarray], key: str, chunk_blake3: str) -> None:
     """Write one snapshot's part."""
-    write_tensors(path, arrays, {"key": key, "sha256": chunk_sha256, "tensors": tensors_digest(arrays)})
+    write_tensors(path, arrays, {"key": key, "blake3": chunk_blake3, "tensors": tensors_digest(arrays)})
 
 
 def read_part(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:

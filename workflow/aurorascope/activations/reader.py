@@ -1,6 +1,5 @@
-"""Read one store: every byte is compared with the manifest's sha256 before its first use."""
+"""Read one store: every byte is compared with the manifest's digest before its first use."""
 
-import hashlib
 import io
 import os
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import zarr
+from blake3 import blake3
 from safetensors.numpy import load_file
 
 from aurorascope.activations.buffers import Buffers
@@ -136,10 +136,10 @@ class StoreReader:
             with open(path, "rb", buffering=0) as file:
                 now = os.fstat(file.fileno())
                 state = (now.st_ino, now.st_size, now.st_mtime_ns)
-                digest = None if self._verified.get(path) == state else hashlib.sha256()
+                digest = None if self._verified.get(path) == state else blake3()
                 raw = self._buffers.take(expected["size"])
                 n = _read_into(file, raw, digest) if now.st_size == expected["size"] else 0
-            if n < expected["size"] or (digest is not None and digest.hexdigest() != expected["sha256"]):
+            if n < expected["size"] or (digest is not None and digest.hexdigest() != expected["blake3"]):
                 raise damaged(path, expected, rebuild)
         except FileNotFoundError:
             raise self._missing(path) from None

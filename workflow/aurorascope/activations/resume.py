@@ -9,7 +9,7 @@ from typing import Any
 from aurorascope.activations import store
 from aurorascope.activations.parts import good_content
 from aurorascope.activations.paths import StorePaths
-from aurorascope.files import sha256_file, write_json
+from aurorascope.files import blake3_file, write_json
 from aurorascope.tokens import TokenGrid
 
 _LOG = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ def _good_chunks(paths: StorePaths, claim: dict[str, Any], parts: dict[int, dict
     on_disk, keep = _chunks_on_disk(paths), {}
     for index, content in parts.items():
         chunk = on_disk.get(claim["snapshots"][index]["time"])
-        if chunk and sha256_file(chunk) == content["sha256"]:
+        if chunk and blake3_file(chunk) == content["blake3"]:
             keep[index] = chunk
     if len(keep) < len(on_disk):
         _LOG.info(

@@ -27,7 +27,7 @@ class Store:
     Attributes:
         paths: where it lies.
         manifest: its content; None where the store is unfinished or the manifest damaged.
-        todo: files that must be there, each with its size and sha256.
+        todo: files that must be there, each with its size and digest.
         error: what is wrong with the manifest or the marker `absent.json`.
     """
 

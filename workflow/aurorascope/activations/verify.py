@@ -9,9 +9,11 @@ from typing import Any
 
 from aurorascope.activations.paths import StorePaths
 from aurorascope.errors import UserError
-from aurorascope.files import read_record, sha256_file, sha256_json, write_json
+from aurorascope.files import blake3_file, read_record, sha256_json, write_json
 
 KIND = "activations"
+# 1 had sha256 where 2 has BLAKE3.
+FORMAT = 2
 _CHUNKS = "store.zarr/activation/c/"
 _REASONS = ("live", "dropped")
 
@@ -23,15 +25,17 @@ def seal(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """A manifest whose own digest is right and whose bytes are those that `write_json` gives its content.
+    """A manifest of this format whose own digest is right and whose bytes are those that `write_json` gives its content.
 
     Raises:
-        UserError: it is missing, unreadable or altered.
+        UserError: it is missing, unreadable, altered or of another format.
     """
     manifest = read_record(path, KIND)
     body = {key: value for key, value in manifest.items() if key != "sha256"}
     expected, found = manifest.get("sha256"), sha256_json(body)
     rebuild = StorePaths(path.parent).rebuild_command()
+    if manifest.get("format") != FORMAT:
+        raise UserError(path, f"activations of format {FORMAT}", f"format {manifest.get('format')}", rebuild)
     if found != expected:
         raise UserError(path, f"its own digest {expected}", f"digest {found}", rebuild)
     # A flipped bit may leave the content as it was (1e-07 written 1E-07); the file is damaged all the same.
@@ -111,8 +115,8 @@ def unreadable(path: Path, error: OSError, rebuild: str) -> UserError:
 
 def damaged(path: Path, expected: dict[str, Any], rebuild: str) -> UserError:
     """The error for a file of a store with other bytes than the manifest says; hashes the file as it is now."""
-    found = f"sha256 {sha256_file(path)} over {path.stat().st_size} bytes"
-    return UserError(path, f"sha256 {expected['sha256']} over {expected['size']} bytes", found, rebuild)
+    found = f"blake3 {blake3_file(path)} over {path.stat().st_size} bytes"
+    return UserError(path, f"blake3 {expected['blake3']} over {expected['size']} bytes", found, rebuild)
 
 
 def check_file(path: Path, expected: dict[str, Any], rebuild: str) -> None:
@@ -120,14 +124,14 @@ def check_file(path: Path, expected: dict[str, Any], rebuild: str) -> None:
 
     Args:
         path: the file.
-        expected: its `size` in bytes and its `sha256`.
+        expected: its `size` in bytes and its `blake3`.
         rebuild: the command that makes it again, for the message.
 
     Raises:
         UserError: it is missing, unreadable, of another size, or altered.
     """
     try:
-        is_whole = path.stat().st_size == expected["size"] and sha256_file(path) == expected["sha256"]
+        is_whole = path.stat().st_size == expected["size"] and blake3_file(path) == expected["blake3"]
         if not is_whole:
             raise damaged(path, expected, rebuild)
     except FileNotFoundError:

@@ -15,7 +15,7 @@ RECIPES = {
     "select_states": 1,
     "make_static": 1,
     "make_checkpoint": 1,
-    "dump_activations": 1,
+    "dump_activations": 2,
     "train_sae": 3,
     "evaluate_sae": 2,
     "write_features": 1,
