@@ -1,6 +1,6 @@
 """What hooks, early stops and dumping cost beside the forward of a small Aurora with all 48 blocks.
 
-    python benchmarks/forward.py [--embed-dim 64] [--grid 91 180] [--rounds 5] [--folder DIR]
+    python benchmarks/forward.py [--embed-dim 64] [--grid 91 180] [--rounds 5] [--per-round 6] [--folder DIR]
 
 Random weights, residual norms filled so that no block is the identity. Tables: a forward without hooks, with 48 hooks, and
 with dumping all 48 blocks, alternating; the time at which each block's early stop returns against the time at which a full
@@ -121,7 +121,7 @@ class _Case:
     def cost(self) -> None:
         """Print the time of a forward as it is, with hooks, and with dumping."""
         # As many snapshots as it takes for the last ones' writing, which nothing overlaps, to weigh little.
-        n = 6
+        n = self.options.per_round
         ways = {
             "without hooks": lambda: [self.plain() for _ in range(n)],
             "48 hooks that do nothing": lambda: [self._full(lambda block: None) for _ in range(n)],
@@ -209,6 +209,7 @@ def main() -> None:
     parser.add_argument("--embed-dim", type=int, default=64)
     parser.add_argument("--grid", nargs=2, type=int, default=(91, 180), metavar=("ROWS", "COLUMNS"))
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--per-round", type=int, default=6, help="snapshots of a round of `cost`")
     parser.add_argument("--snapshots", nargs=2, type=int, default=(8, 32), help="of the two fills")
     parser.add_argument("--only", nargs="+", choices=("cost", "early_stop", "independence", "memory"))
     parser.add_argument("--folder", type=Path, help="where temporary folders are made")
