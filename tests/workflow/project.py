@@ -56,7 +56,8 @@ class Project:
         for name in ("Snakefile", "requirements.lock"):
             shutil.copy2(ROOT / name, path / name)
         shutil.copytree(ROOT / "workflow", path / "workflow", ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copytree(ROOT / "envs", path / "envs")
+        for name in ("envs", "slurm"):
+            shutil.copytree(ROOT / name, path / name)
         (path / "results").mkdir()
         project = cls(path)
         project.configure(config)

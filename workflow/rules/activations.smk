@@ -21,7 +21,7 @@ rule dump_activations:
         "../../envs/aurorascope.yaml"
     threads: CONFIG.compute.threads
     resources:
-        gpu=dump_gpu,
+        **on_gpus(dump_gpu),
         mem_mb=64000 if CONFIG.aurora.embed_dim == 512 else 4000,
         runtime=dump_runtime,
     params:
@@ -63,9 +63,9 @@ rule fill_activations:
         "../../envs/aurorascope.yaml"
     threads: CONFIG.compute.threads
     resources:
-        gpu=GPU,
+        **on_gpus(GPU),
         mem_mb=64000 if CONFIG.aurora.embed_dim == 512 else 4000,
-        runtime=24 * 60,
+        runtime=growing(24 * 60),
     params:
         config=stage_params(CONFIG, "dump_activations"),
     shell:

@@ -14,9 +14,6 @@ WORKFLOW = Path(workflow.basedir) / "workflow"
 SOURCES = os.path.relpath(WORKFLOW)
 sys.path.insert(0, str(WORKFLOW))
 
-from aurorascope.activations.claim import make_claim
-from aurorascope.activations.paths import StorePaths
-from aurorascope.activations.verify import is_complete
 from aurorascope.blocks import BLOCK_IDS, BY_ID
 from aurorascope.config import from_mapping
 from aurorascope.config.calendar import (
@@ -31,8 +28,6 @@ from aurorascope.config.identity import check_identity, link_scratch, save_confi
 from aurorascope.config.resolve import resolve
 from aurorascope.config.stages import stage_params
 from aurorascope.errors import UserError
-from aurorascope.evaluation.fidelity.claim import FidelityFiles, is_measured
-from aurorascope.evaluation.fidelity.claim import make_claim as make_fidelity_claim
 from aurorascope.files import sha256_json
 from aurorascope.machine import count_gpus
 
@@ -94,9 +89,6 @@ shell.prefix(
         else f"export PATH='{Path(sys.executable).parent}':\"$PATH\"; "
     )
 )
-
-# GPUs that a computing job asks for.
-GPU = 0 if CONFIG.aurora.device == "cpu" else 1
 
 # Without a bound, --cores 8 would start 8 GPU jobs on one GPU. Where there is none, nothing needs bounding.
 workflow.global_resources.setdefault("gpu", count_gpus() or 10_000)
@@ -173,12 +165,6 @@ def dropped():
     return for_blocks("results/dropped/{block}.json") if wanted else []
 
 
-def reader_gpu(wildcards):
-    """GPUs of a job that reads a block's stores with the CPU: one where Aurora must compute the snapshots again."""
-    absent = SCRATCH.glob(f"activations/{wildcards.block}/*/absent.json")
-    return GPU if CONFIG.activations.mode == "live" or any(absent) else 0
-
-
 def split_of(wildcards):
     """The split that holds a date; a date of neither ends the planning."""
     try:
@@ -216,37 +202,3 @@ def hours_of(wildcards):
 def named_file(kind, path):
     """The file that the user names in the config, as an input, so that a changed file is noticed."""
     return [path] if kind == "file" and path and Path(path).is_file() else []
-
-
-def is_filled(wildcards):
-    """Whether an earlier job finished just this store, so that this one only verifies it."""
-    try:
-        claim = make_claim(CONFIG, BY_ID[wildcards.block], wildcards.split, SCRATCH)
-    except UserError:
-        return False
-    paths = StorePaths.of(SCRATCH, wildcards.block, wildcards.split)
-    return is_complete(paths, claim)
-
-
-def dump_gpu(wildcards):
-    """GPUs of a dump: none where it only verifies."""
-    return 0 if is_filled(wildcards) else GPU
-
-
-def dump_runtime(wildcards, attempt):
-    """Minutes of a dump; more on each attempt, which resumes the one before."""
-    return 60 if is_filled(wildcards) else 12 * 60 * attempt
-
-
-def is_adoptable(wildcards):
-    """Whether `fidelity_together` left this block's record, so that its job only moves it."""
-    try:
-        claim = make_fidelity_claim(CONFIG, BY_ID[wildcards.block], RESULTS)
-    except UserError:
-        return False
-    return is_measured(FidelityFiles(RESULTS, wildcards.block), claim)
-
-
-def fidelity_gpu(wildcards):
-    """GPUs of a job that measures forecasts: none where it only adopts."""
-    return 0 if is_adoptable(wildcards) else GPU

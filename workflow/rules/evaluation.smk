@@ -26,9 +26,9 @@ rule evaluate_sae:
         "../../envs/aurorascope.yaml"
     threads: CONFIG.compute.threads
     resources:
-        gpu=GPU,
+        **on_gpus(GPU),
         mem_mb=64000 if CONFIG.aurora.embed_dim == 512 else 4000,
-        runtime=4 * 60,
+        runtime=growing(4 * 60),
     params:
         config=stage_params(CONFIG, "evaluate_sae"),
     shell:
@@ -54,9 +54,9 @@ rule measure_fidelity:
         "../../envs/aurorascope.yaml"
     threads: CONFIG.compute.threads
     resources:
-        gpu=fidelity_gpu,
+        **on_gpus(fidelity_gpu),
         mem_mb=64000 if CONFIG.aurora.embed_dim == 512 else 4000,
-        runtime=4 * 60,
+        runtime=growing(4 * 60),
     params:
         config=stage_params(CONFIG, "measure_fidelity"),
     shell:
@@ -76,9 +76,9 @@ rule fidelity_together:
         "../../envs/aurorascope.yaml"
     threads: CONFIG.compute.threads
     resources:
-        gpu=GPU,
+        **on_gpus(GPU),
         mem_mb=64000 if CONFIG.aurora.embed_dim == 512 else 4000,
-        runtime=24 * 60,
+        runtime=growing(24 * 60),
     params:
         config=stage_params(CONFIG, "measure_fidelity"),
     shell:
@@ -102,9 +102,9 @@ rule measure_stability:
         "../../envs/aurorascope.yaml"
     threads: CONFIG.compute.threads
     resources:
-        gpu=GPU,
+        **on_gpus(GPU),
         mem_mb=96000 if CONFIG.aurora.embed_dim == 512 else 4000,
-        runtime=24 * 60,
+        runtime=growing(24 * 60),
     params:
         config=stage_params(CONFIG, "measure_stability"),
     shell:

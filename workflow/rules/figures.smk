@@ -167,7 +167,7 @@ rule draw_feature:
         "../../envs/aurorascope.yaml"
     threads: CONFIG.compute.threads
     resources:
-        gpu=reader_gpu,
+        **on_gpus(reader_gpu),
         mem_mb=32000 if CONFIG.aurora.embed_dim == 512 else 4000,
         runtime=4 * 60,
     params:

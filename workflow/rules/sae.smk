@@ -20,9 +20,9 @@ rule train_sae:
         "../../envs/aurorascope.yaml"
     threads: CONFIG.compute.threads
     resources:
-        gpu=GPU,
+        **on_gpus(GPU),
         mem_mb=96000 if CONFIG.aurora.embed_dim == 512 else 4000,
-        runtime=12 * 60,
+        runtime=growing(12 * 60),
     params:
         config=stage_params(CONFIG, "train_sae"),
     shell:
@@ -39,9 +39,9 @@ rule train_together:
         "../../envs/aurorascope.yaml"
     threads: CONFIG.compute.threads
     resources:
-        gpu=GPU,
+        **on_gpus(GPU),
         mem_mb=96000 if CONFIG.aurora.embed_dim == 512 else 4000,
-        runtime=24 * 60,
+        runtime=growing(24 * 60),
     params:
         config=stage_params(CONFIG, "train_sae"),
     shell:

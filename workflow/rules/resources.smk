@@ -1,0 +1,94 @@
+# What jobs ask for: GPUs, in this machine's terms or a cluster's, and time that grows with each attempt.
+from aurorascope.activations.claim import make_claim
+from aurorascope.activations.paths import StorePaths
+from aurorascope.activations.verify import is_complete
+from aurorascope.evaluation.fidelity.claim import FidelityFiles, is_measured
+from aurorascope.evaluation.fidelity.claim import make_claim as make_fidelity_claim
+
+# GPUs that a computing job asks for.
+GPU = 0 if CONFIG.aurora.device == "cpu" else 1
+
+
+def site(name):
+    """What slurm/profile.yaml says of the cluster, among its default resources; empty where there is no cluster."""
+    found = (workflow.resource_settings.default_resources or {}).get(name)
+    return str(getattr(found, "raw", found) or "").strip("'\"")
+
+
+PARTITION, GPU_PARTITION = site("slurm_partition"), site("gpu_partition")
+GPU_FLAG, GPU_TYPE = site("gpu_flag"), site("gpu_type")
+if GPU_FLAG not in ("", "gpus", "gres"):
+    _stop(
+        f"The profile's gpu_flag: expected gpus or gres, found {GPU_FLAG}. Next: export AURORASCOPE_SLURM_GPU_FLAG=gpus"
+    )
+
+
+def on_gpus(count):
+    """Resources of a job that computes on `count` GPUs, a number or a function of wildcards: on this machine the
+    number alone; on a cluster in the site's form, and the partition that has GPUs, or the one that has not.
+    """
+
+    def number(wildcards):
+        return count(wildcards) if callable(count) else count
+
+    def where_any(value):
+        return lambda wildcards: value if number(wildcards) else None
+
+    if not GPU_PARTITION:
+        return {"gpu": number}
+    partition = {
+        "slurm_partition": lambda wildcards: (
+            GPU_PARTITION if number(wildcards) else PARTITION
+        )
+    }
+    if GPU_FLAG == "gres":
+        # The plugin turns `gpu` into --gpus, which such a site refuses.
+        gres = ":".join(filter(None, ["gpu", GPU_TYPE, str(GPU)]))
+        return {**partition, "gpu": 0, "gres": where_any(gres)}
+    model = {"gpu_model": where_any(GPU_TYPE)} if GPU_TYPE else {}
+    return {**partition, **model, "gpu": number}
+
+
+def growing(minutes):
+    """Minutes of a job: as many again on each attempt, since the one before may have run out of time."""
+    return lambda wildcards, attempt: minutes * attempt
+
+
+def reader_gpu(wildcards):
+    """GPUs of a job that reads a block's stores with the CPU: one where Aurora must compute the snapshots again."""
+    absent = SCRATCH.glob(f"activations/{wildcards.block}/*/absent.json")
+    return GPU if CONFIG.activations.mode == "live" or any(absent) else 0
+
+
+def is_filled(wildcards):
+    """Whether an earlier job finished just this store, so that this one only verifies it."""
+    try:
+        claim = make_claim(CONFIG, BY_ID[wildcards.block], wildcards.split, SCRATCH)
+    except UserError:
+        return False
+    paths = StorePaths.of(SCRATCH, wildcards.block, wildcards.split)
+    return is_complete(paths, claim)
+
+
+def dump_gpu(wildcards):
+    """GPUs of a dump: none where it only verifies."""
+    return 0 if is_filled(wildcards) else GPU
+
+
+def dump_runtime(wildcards, attempt):
+    """Minutes of a dump; more on each attempt, which resumes the one before."""
+    return 60 if is_filled(wildcards) else 12 * 60 * attempt
+
+
+def is_adoptable(wildcards):
+    """Whether `fidelity_together` left this block's record, so that its job only moves it."""
+    try:
+        claim = make_fidelity_claim(CONFIG, BY_ID[wildcards.block], RESULTS)
+    except UserError:
+        return False
+    return is_measured(FidelityFiles(RESULTS, wildcards.block), claim)
+
+
+def fidelity_gpu(wildcards):
+    """GPUs of a job that measures forecasts: none where it only adopts."""
+    return 0 if is_adoptable(wildcards) else GPU
