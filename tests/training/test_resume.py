@@ -10,8 +10,7 @@ from aurorascope.blocks import BY_ID
 from aurorascope.errors import UserError
 from aurorascope.sae.digest import tensor_digest
 from aurorascope.sae.initial import initial_weights
-from aurorascope.training import checkpoint as checkpoint_module
-from aurorascope.training import trainer
+from aurorascope.training import finished, trainer
 from aurorascope.training.checkpoint import Checkpoint
 from aurorascope.training.engine import SIGTERM_STATUS, train
 from tiny import BLOCK, D_MODEL, grid
@@ -181,7 +180,7 @@ def test_a_checkpoint_of_something_else_is_set_aside(feed, place, steps, monkeyp
     config, straight = of("relu"), run(feed, of("relu"))
     stopped(feed, place, steps, config)
     content = place.path.read_bytes()
-    monkeypatch.setattr(checkpoint_module, "FORMAT", changed.pop("format", 1))
+    monkeypatch.setattr(finished, "FORMAT", changed.pop("format", 1))
     claim = {"block_id": BLOCK, "config_sha256": "c" * 64, "manifest_sha256": "m" * 64, **changed}
     assert same(run(feed, config, Checkpoint(place.folder, **claim)), straight)
     assert steps.done == list(range(1, N_STEPS + 1))

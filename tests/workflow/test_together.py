@@ -1,6 +1,7 @@
 """Many SAEs in one process: the same files as alone, whether activations are on disk or computed."""
 
 import json
+import re
 
 import pytest
 
@@ -25,7 +26,13 @@ def test_stores_are_read_in_one_process_and_jobs_only_export(suite, tmp_path):
     log = project.result("logs/train_together.log").read_text()
     assert f"{BLOCKS[3]} has its SAE already" in log and log.count("dead for") == 3
     assert project.result(f"scratch/training/{BLOCKS[0]}/checkpoint.safetensors").is_file()
-    project.make(*(f"results/saes/sae_{block}.pt" for block in BLOCKS[:3]))
+    targets = [f"results/saes/sae_{block}.pt" for block in BLOCKS]
+    # Where jobs ask for GPUs, only the one that would train does.
+    words = "--dry-run", "--cores", "1", "--forcerun", "train_sae", "--config", "aurora={device: auto}"
+    done = project.run(*targets, *words)
+    asked = re.findall(r"wildcards: block=(\w+)\n +resources: .*gpu=(\d)", done.stdout + done.stderr)
+    assert sorted(asked) == sorted((block, "1" if block == BLOCKS[3] else "0") for block in BLOCKS)
+    project.make(*targets[:3])
     assert saes(project) == saes(suite)
     for block in BLOCKS[:3]:
         made = json.loads(project.result(f"training/{block}.provenance.json").read_text())

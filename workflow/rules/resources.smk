@@ -1,9 +1,12 @@
 # What jobs ask for: GPUs, in this machine's terms or a cluster's, and time that grows with each attempt.
 from aurorascope.activations.claim import make_claim
 from aurorascope.activations.paths import StorePaths
-from aurorascope.activations.verify import is_complete
+from aurorascope.activations.verify import is_complete, read_manifest
+from aurorascope.config.stages import stage_digest
 from aurorascope.evaluation.fidelity.claim import FidelityFiles, is_measured
 from aurorascope.evaluation.fidelity.claim import make_claim as make_fidelity_claim
+from aurorascope.training.finished import CHECKPOINT, is_finished
+from aurorascope.training.finished import make_claim as make_training_claim
 
 # GPUs that a computing job asks for.
 GPU = 0 if CONFIG.aurora.device == "cpu" else 1
@@ -17,6 +20,8 @@ def site(name):
 
 PARTITION, GPU_PARTITION = site("slurm_partition"), site("gpu_partition")
 GPU_FLAG, GPU_TYPE = site("gpu_flag"), site("gpu_type")
+# A job that asks for more than its partition allows waits for ever.
+LONGEST = int(site("longest_runtime") or 7 * 24 * 60)
 if GPU_FLAG not in ("", "gpus", "gres"):
     _stop(
         f"The profile's gpu_flag: expected gpus or gres, found {GPU_FLAG}. Next: export AURORASCOPE_SLURM_GPU_FLAG=gpus"
@@ -51,7 +56,7 @@ def on_gpus(count):
 
 def growing(minutes):
     """Minutes of a job: as many again on each attempt, since the one before may have run out of time."""
-    return lambda wildcards, attempt: minutes * attempt
+    return lambda wildcards, attempt: min(minutes * attempt, LONGEST)
 
 
 def reader_gpu(wildcards):
@@ -77,7 +82,7 @@ def dump_gpu(wildcards):
 
 def dump_runtime(wildcards, attempt):
     """Minutes of a dump; more on each attempt, which resumes the one before."""
-    return 60 if is_filled(wildcards) else 12 * 60 * attempt
+    return 60 if is_filled(wildcards) else growing(12 * 60)(wildcards, attempt)
 
 
 def is_adoptable(wildcards):
@@ -92,3 +97,23 @@ def is_adoptable(wildcards):
 def fidelity_gpu(wildcards):
     """GPUs of a job that measures forecasts: none where it only adopts."""
     return 0 if is_adoptable(wildcards) else GPU
+
+
+def is_trained(wildcards):
+    """Whether `train_together` trained this block, so that its job only writes the files, from activations on disk."""
+    paths = StorePaths.of(SCRATCH, wildcards.block, "train")
+    if reader_gpu(wildcards):
+        return False
+    try:
+        manifest = read_manifest(paths.manifest)["sha256"]
+    except UserError:
+        return False
+    claim = make_training_claim(
+        wildcards.block, stage_digest(CONFIG, "train_sae"), manifest
+    )
+    return is_finished(SCRATCH / "training" / wildcards.block / CHECKPOINT, claim)
+
+
+def train_gpu(wildcards):
+    """GPUs of a training: none where it only exports."""
+    return 0 if is_trained(wildcards) else GPU

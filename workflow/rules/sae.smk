@@ -20,7 +20,7 @@ rule train_sae:
         "../../envs/aurorascope.yaml"
     threads: CONFIG.compute.threads
     resources:
-        **on_gpus(GPU),
+        **on_gpus(train_gpu),
         mem_mb=96000 if CONFIG.aurora.embed_dim == 512 else 4000,
         runtime=growing(12 * 60),
     params:

@@ -37,6 +37,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
         checkpoint = Checkpoint(folder, block.id, stage_digest(config, "train_sae"), reader.manifest["sha256"])
         area_n = cell_areas(config.sae, block, scratch)
         trainer, made = engine.prepare(reader, block, config.sae, device, checkpoint, area_n), provenance(device, config.compute.threads)
+        made["device"] = trainer.trained_on
         # What `train_together` has finished needs no activations but the golden rows.
         if not trainer.is_done:
             saver = Saver(checkpoint, config.sae.checkpoint_minutes)

@@ -84,6 +84,9 @@ class Gated(Penalised):
 
     def release(self) -> Parameters:
         """The equivalent JumpReLU's tensors."""
-        p, exp_h = self.parameters, torch.exp(self.parameters["r_mag"])
+        # Not where it was trained: exponentials differ in last bits between devices, and a finished training may be exported
+        # on another.
+        p = {name: tensor.cpu() for name, tensor in self.parameters.items()}
+        exp_h = torch.exp(p["r_mag"])
         threshold_h = (p["b_enc"] - p["b_gate"] * exp_h).clamp_(min=0)
         return {**super().release(), "W_enc": p["W_enc"] * exp_h, "threshold": threshold_h}

@@ -18,9 +18,9 @@ from safetensors.torch import save
 from aurorascope.errors import TryAgainError
 from aurorascope.files import sha256_json, write_bytes
 from aurorascope.sae.digest import tensor_digest
+from aurorascope.training.finished import CHECKPOINT, make_claim
 
 _LOG = logging.getLogger(__name__)
-FORMAT = 1
 _ASIDE = ".aside"
 
 
@@ -50,13 +50,8 @@ class Checkpoint:
     """
 
     def __init__(self, folder: Path, block_id: str, config_sha256: str, manifest_sha256: str) -> None:
-        self.folder, self.path = folder, folder / "checkpoint.safetensors"
-        self._claim = {
-            "format": str(FORMAT),
-            "block": block_id,
-            "config_sha256": config_sha256,
-            "manifest_sha256": manifest_sha256,
-        }
+        self.folder, self.path = folder, folder / CHECKPOINT
+        self._claim = make_claim(block_id, config_sha256, manifest_sha256)
 
     def save(self, tensors: dict[str, torch.Tensor], step: int, notes: dict[str, str]) -> None:
         """Write a checkpoint atomically.

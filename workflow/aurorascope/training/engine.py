@@ -123,7 +123,10 @@ def prepare(
     trainer = Trainer(block, config, data, device, int(found.notes["rows"]))
     trainer.load(found.tensors, found.step)
     _LOG.info("%s: going on after step %d of %d.", block.id, trainer.t, trainer.n_steps)
-    if found.notes["device"] != device.type:
+    if trainer.is_done:
+        # What is left is exact on any device.
+        trainer.trained_on = found.notes.get("trained_on", trainer.trained_on)
+    elif found.notes["device"] != device.type:
         _LOG.warning(
             "%s was begun on %s and goes on here on %s: last bits are neither's alone.", block.id,
             found.notes["device"], device.type,

@@ -10,6 +10,7 @@ import torch
 from aurorascope.blocks import Block
 from aurorascope.config.model import Sae
 from aurorascope.errors import UserError
+from aurorascope.provenance import device_name
 from aurorascope.sae.auxk import ALPHA, AuxK
 from aurorascope.sae.fold import fold
 from aurorascope.sae.initial import initial_weights
@@ -84,10 +85,12 @@ class Trainer:
         steps_per_epoch: steps of one epoch.
         n_steps: steps in all.
         t: steps done.
+        trained_on: name of the device of the steps.
     """
 
     def __init__(self, block: Block, config: Sae, data: Data, device: torch.device, rows: int | None = None) -> None:
         self.block, self.config, self.data, self.device = block, config, data, device
+        self.trained_on = device_name(device)
         n_rows = data.n_tokens * data.n_snapshots
         self.batch_rows = min(config.batch_rows or data.n_tokens, data.n_tokens)
         self.steps_per_epoch = math.ceil(n_rows / self.batch_rows)
@@ -177,8 +180,11 @@ class Trainer:
         self._dead.last_fired_h[dead_i] = self.t
 
     def notes(self) -> dict[str, str]:
-        """What last bits depend on besides: rows of a micro-batch, and the kind of device."""
-        return {"rows": str(self.objective.rows), "device": self.device.type}
+        """What last bits depend on besides, rows of a micro-batch and the device; and when it is over."""
+        return {
+            "rows": str(self.objective.rows), "device": self.device.type, "trained_on": self.trained_on,
+            "n_steps": str(self.n_steps),
+        }  # fmt: skip
 
     def state(self) -> dict[str, torch.Tensor]:
         """Everything that the next step depends on, by name; the tensors themselves."""
