@@ -1,10 +1,11 @@
 import json
 import os
+from pathlib import Path
 
 import pytest
 import yaml
 from aurorascope.config import from_mapping, load_config
-from aurorascope.config.identity import check_identity, link_scratch, save_config
+from aurorascope.config.identity import check_identity, link_scratch, save_config, scratch_folder
 from aurorascope.config.resolve import resolve
 from aurorascope.errors import UserError
 
@@ -100,9 +101,9 @@ def link(tmp_path):
 
 def test_no_scratch_means_a_plain_folder(link):
     """Without a target, a plain folder is made, and kept on the next parse."""
-    assert link_scratch(None, link) is None
+    link_scratch(None, link)
     (link / "file").touch()
-    assert link_scratch(None, link) is None
+    link_scratch(None, link)
     assert (link / "file").exists() and not link.is_symlink()
 
 
@@ -110,40 +111,50 @@ def test_scratch_is_linked_and_created(link, tmp_path, monkeypatch):
     """The target is created, variables expand, and linking again changes nothing."""
     monkeypatch.setenv("AURORASCOPE_TEST_SCRATCH", str(tmp_path / "big"))
     for _ in range(2):
-        assert link_scratch("$AURORASCOPE_TEST_SCRATCH/run", link) is None
+        link_scratch(scratch_folder("$AURORASCOPE_TEST_SCRATCH/run"), link)
         assert os.readlink(link) == str(tmp_path / "big" / "run")
         assert link.is_dir()
 
 
 def test_purged_target_is_made_again(link, tmp_path):
     """After the scratch disk was purged, the dangling link works again."""
-    link_scratch(str(tmp_path / "big"), link)
+    link_scratch(tmp_path / "big", link)
     (tmp_path / "big").rmdir()
-    assert link_scratch(str(tmp_path / "big"), link) is None
+    link_scratch(tmp_path / "big", link)
     assert link.is_dir()
 
 
 def test_link_stays_when_the_key_is_taken_away(link, tmp_path):
     """A link made by hand or by an earlier run is not undone."""
-    link_scratch(str(tmp_path / "big"), link)
-    assert link_scratch(None, link) is None
+    link_scratch(tmp_path / "big", link)
+    link_scratch(None, link)
     assert link.is_symlink()
 
 
+@pytest.mark.parametrize("value", [None, ""])
 @pytest.mark.parametrize("target", ["$AURORASCOPE_UNSET/run", "${AURORASCOPE_UNSET}"])
-def test_unset_variable_means_a_plain_folder_and_a_warning(link, monkeypatch, target):
-    """A variable that is not set never becomes a folder of that name."""
+def test_unset_variable_is_refused_with_the_next_command(monkeypatch, target, value):
+    """A variable that is not set, or empty, becomes neither a folder of that name nor one under the root."""
     monkeypatch.delenv("AURORASCOPE_UNSET", raising=False)
-    warning = link_scratch(target, link)
-    assert target in warning and "not set" in warning
-    assert link.is_dir() and not link.is_symlink()
-    assert [path.name for path in link.parent.iterdir()] == ["scratch"]
+    if value is not None:
+        monkeypatch.setenv("AURORASCOPE_UNSET", value)
+    with pytest.raises(UserError, match=r"export AURORASCOPE_UNSET=.*--config 'storage=\{scratch: null\}'"):
+        scratch_folder(target)
+
+
+def test_scratch_folder_expands_home_and_every_variable(monkeypatch, tmp_path):
+    """`~`, both forms of variables, relative folders, and null."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AURORASCOPE_USER", "ada")
+    assert scratch_folder("~/${AURORASCOPE_USER}/$AURORASCOPE_USER") == tmp_path / "ada" / "ada"
+    assert scratch_folder("big") == Path.cwd() / "big"
+    assert scratch_folder(None) is None
 
 
 def test_empty_real_folder_gives_way(link, tmp_path):
     """An empty plain folder is replaced by the link."""
     link.mkdir(parents=True)
-    link_scratch(str(tmp_path / "big"), link)
+    link_scratch(tmp_path / "big", link)
     assert link.is_symlink()
 
 
@@ -160,7 +171,7 @@ def test_what_is_in_the_way_is_left_alone(link, tmp_path, what):
         (tmp_path / "other").mkdir()
         link.symlink_to(tmp_path / "other")
     with pytest.raises(UserError, match=r"expected a link to storage\.scratch .*Next: move its contents"):
-        link_scratch(str(tmp_path / "big"), link)
+        link_scratch(tmp_path / "big", link)
     assert link.exists()
     assert not link.is_symlink() or link.resolve() == tmp_path / "other"
 
@@ -169,4 +180,4 @@ def test_target_that_cannot_be_made_is_a_user_error(link, tmp_path):
     """A target on a place that cannot be written is one clear error."""
     (tmp_path / "file").touch()
     with pytest.raises(UserError):
-        link_scratch(str(tmp_path / "file" / "run"), link)
+        link_scratch(tmp_path / "file" / "run", link)

@@ -19,6 +19,13 @@ pytestmark = pytest.mark.slow
 YEAR = ("--configfile", "workflow/config/cams-year.yaml")
 
 
+@pytest.fixture(autouse=True)
+def disk(tmp_path, monkeypatch):
+    """The folder that the year's heavy files would go to."""
+    monkeypatch.setenv("SCRATCH", str(tmp_path / "disk"))
+    return tmp_path / "disk"
+
+
 def can_unshare(*options):
     tried = shutil.which("unshare") and subprocess.run(["unshare", *options, "true"], capture_output=True)
     return tried and tried.returncode == 0
@@ -31,7 +38,7 @@ def plan(project, *words):
     return done.stdout
 
 
-def test_the_year_is_planned_in_a_bare_folder(tmp_path):
+def test_the_year_is_planned_in_a_bare_folder(tmp_path, disk):
     """Its figures are printed and logged, and the folder is still anyone's: the demo may follow."""
     project = Project.create(tmp_path / "project", yaml.safe_load((ROOT / "config.yaml").read_text()))
     text = plan(project, *YEAR)
@@ -40,10 +47,19 @@ def test_the_year_is_planned_in_a_bare_folder(tmp_path):
     assert text.strip().splitlines()[-1].startswith(("It fits.", "It does not fit."))
     assert text.strip() in project.result("logs/plan.log").read_text()
     assert not project.result("run.json").exists()
-    assert {path.name for path in project.result(".").iterdir()} == {"logs", "scratch"}
+    assert {path.name for path in project.result(".").iterdir()} == {"logs"} and not disk.exists()
     assert "demo on 46 x 90" in plan(project)
-    done = project.run("--dry-run", "--cores", "1")
+    done = project.run("--dry-run", "--cores", "1", *YEAR)
     assert done.returncode == 0 and "another clone" not in done.stdout + done.stderr
+    assert not disk.exists()
+
+
+def test_the_year_without_a_large_disk_is_refused_at_once(finished):
+    """Also by a dry run: the variable that is not set, and the next command; with it null, all is planned."""
+    line = finished.fail("--dry-run", *YEAR, SCRATCH="")
+    assert line.startswith("config key storage.scratch: ") and "SCRATCH not set" in line
+    assert line.endswith("export SCRATCH=/path/on/a/large/disk, or append --config 'storage={scratch: null}'")
+    assert "another run" in plan(finished, *YEAR, "--config", "storage={scratch: null}")
 
 
 def test_a_finished_run_has_nothing_left(finished):

@@ -115,8 +115,9 @@ def test_live_dropped_and_unfinished_stores_are_not_damaged(finished):
     assert "no such file" in lines[0]
 
 
-def test_another_runs_folder_is_verified_and_stays_its_own(finished, tmp_path):
+def test_another_runs_folder_is_verified_and_stays_its_own(finished, tmp_path, monkeypatch):
     """Whatever the configuration says, and also a bare folder, which stays anyone's."""
+    monkeypatch.setenv("SCRATCH", str(tmp_path / "disk"))
     before = finished.result("run.json").read_bytes()
     lines, _ = verify(finished, *YEAR)
     assert summary(lines)

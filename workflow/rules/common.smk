@@ -24,7 +24,12 @@ from aurorascope.config.calendar import (
     split_of_day,
 )
 from aurorascope.config.chosen import stability_blocks, stage_representatives
-from aurorascope.config.identity import check_identity, link_scratch, save_config
+from aurorascope.config.identity import (
+    check_identity,
+    link_scratch,
+    save_config,
+    scratch_folder,
+)
 from aurorascope.config.resolve import resolve
 from aurorascope.config.stages import stage_params
 from aurorascope.errors import UserError
@@ -62,8 +67,11 @@ def _checked_config():
         warnings.append(check_identity(typed, RESULTS / "run.json", True))
         if warnings[-1] and not (DRY_RUN or MAY_LOOK):
             _stop(warnings[-1])
-        warnings.append(link_scratch(typed.storage.scratch, SCRATCH))
         if workflow.is_main_process:
+            # Read even where nothing is linked: a variable that is not set is better said before a dry run than after.
+            wanted = scratch_folder(typed.storage.scratch)
+            if not (DRY_RUN or MAY_LOOK):
+                link_scratch(wanted, SCRATCH)
             for warning in filter(None, warnings):
                 logger.warning(warning)
         return typed, save_config(mapping, PRIVATE)
@@ -117,6 +125,7 @@ def _claim_folder():
         return
     try:
         check_identity(CONFIG, RESULTS / "run.json", False)
+        link_scratch(scratch_folder(CONFIG.storage.scratch), SCRATCH)
     except UserError as error:
         _stop(error.one_line())
 

@@ -10,7 +10,7 @@ from aurorascope.activations.verify import is_complete
 from aurorascope.blocks import BY_ID
 from aurorascope.config import Config
 from aurorascope.config.calendar import SPLITS, day_hours, snapshots
-from aurorascope.config.identity import is_of_run
+from aurorascope.config.identity import is_of_run, scratch_folder
 from aurorascope.costs.cams import ADS_GRID
 from aurorascope.costs.estimate import Done, estimate
 from aurorascope.costs.report import report, space_lines
@@ -34,10 +34,17 @@ def run(args: argparse.Namespace, config: Config) -> None:
         notes.append("This folder holds another run (results/run.json): nothing in it is counted as already there.")
     e = estimate(config, grid, _done(config, args.results) if is_mine else None)
     need = e.scratch_left()
-    if scratch.stat().st_dev == args.results.stat().st_dev:
+    # Planning makes no link to storage.scratch, nor the folder itself.
+    disk = _existing(scratch_folder(config.storage.scratch) or scratch)
+    if disk.stat().st_dev == _existing(args.results).stat().st_dev:
         need += e.weights_left()
-    space = space_lines(e, free_space(scratch), need, options(config))
+    space = space_lines(e, free_space(disk), need, options(config))
     tell("\n".join([*report(config, e, notes), *space]))
+
+
+def _existing(path: Path) -> Path:
+    """The folder, or the nearest above it that exists."""
+    return path if path.exists() else _existing(path.absolute().parent)
 
 
 def _grid(config: Config, scratch: Path) -> tuple[tuple[int, int], str | None]:

@@ -6,6 +6,7 @@ by the first run and compared by every later one, before anything is planned or 
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -82,34 +83,43 @@ def save_config(mapping: dict[str, Any], folder: Path) -> Path:
     return path
 
 
-def link_scratch(target: str | None, link: Path) -> str | None:
-    """Make `results/scratch` a link to the configured folder, creating it; a plain folder without one.
-
-    Returns:
-        A warning when a variable in the target is not set (a plain folder is used), else None.
+def scratch_folder(target: str | None) -> Path | None:
+    """The folder that `storage.scratch` names, variables and `~` expanded; None where it is null.
 
     Raises:
-        UserError: a real, non-empty folder or a link elsewhere is in the way, or the target cannot be made.
+        UserError: a variable in it is not set, or empty.
     """
-    warning = None
-    if target is not None:
-        expanded = os.path.expanduser(os.path.expandvars(target))
-        if "$" in expanded:
-            warning, target = f"storage.scratch: {target} names a variable that is not set; using {link}.", None
     if target is None:
+        return None
+    for name in re.findall(r"\$(?:\{(\w+)\}|(\w+))", target):
+        variable = "".join(name)
+        if not os.environ.get(variable):
+            raise UserError(
+                "config key storage.scratch", f"a value of the variable in {target}", f"{variable} not set",
+                f"export {variable}=/path/on/a/large/disk, or append --config 'storage={{scratch: null}}'",
+            )  # fmt: skip
+    return Path(os.path.expanduser(os.path.expandvars(target))).absolute()
+
+
+def link_scratch(wanted: Path | None, link: Path) -> None:
+    """Make `results/scratch` a link to the configured folder, creating it; a plain folder without one.
+
+    Raises:
+        UserError: a real, non-empty folder or a link elsewhere is in the way, or the folder cannot be made.
+    """
+    if wanted is None:
         if not link.is_symlink():
             try:
                 link.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise disk_error(link, error) from error
-        return warning
-    wanted = Path(expanded).absolute()
+        return
     try:
         wanted.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise disk_error(wanted, error) from error
     if link.is_symlink() and link.resolve() == wanted.resolve():
-        return warning
+        return
     if link.is_symlink() or (link.exists() and (not link.is_dir() or any(link.iterdir()))):
         found = f"a link to {link.resolve()}" if link.is_symlink() else "a folder with files of its own"
         raise UserError(
@@ -122,4 +132,3 @@ def link_scratch(target: str | None, link: Path) -> str | None:
         link.symlink_to(wanted)
     except OSError as error:
         raise disk_error(link, error) from error
-    return warning

@@ -189,7 +189,7 @@ def space_lines(e: Estimate, free: Free, need: Need, options: str) -> list[str]:
             size(need.on_disk),
             "derived; days, checkpoint, stores and weights, with 4 KiB more for each file and folder",
         ),
-        ("free", size(free.disk), "measured now on results/scratch, without quotas"),
+        ("free", size(free.disk), "measured now on the disk of results/scratch, without quotas"),
         ("files to be made", f"{need.inodes:,}", "derived"),
         ("free inodes", "not counted" if free.inodes is None else f"{free.inodes:,}", "measured now"),
     ]
