@@ -5,6 +5,7 @@
 #   snakemake results/saes/sae_encoder_s1_b5.pt --cores 2        one block's SAE, and only what it needs
 #   snakemake results/features/encoder_s1_b5/2022-06-25.nc --cores 2    its features on one date, labelled
 #   snakemake --cores 8 --configfile workflow/config/cams-year.yaml     the published year
+#   snakemake --profile slurm                                    any of these on a SLURM cluster
 from snakemake.utils import min_version
 
 min_version("9.27.0")

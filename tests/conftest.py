@@ -9,8 +9,8 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, settings
 
-# Whole runs share one trained checkpoint and one finished suite, whatever folder a test lies in.
-pytest_plugins = ["tests.workflow.fixtures"]
+# Whole runs share one trained checkpoint, one finished suite and one cluster, whatever folder a test lies in.
+pytest_plugins = ["tests.workflow.fixtures", "tests.cluster.fixtures"]
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))

@@ -31,7 +31,7 @@ def folder_lock(folder: Path) -> Iterator[None]:
             folder,
             "one writer at a time",
             "another process holds the lock",
-            "wait for it to end (a cancelled job may still be running), then run the same command again",
+            "wait for it to end, or end it (on a cluster: squeue --me, then scancel JOB), then run the same command again",
         ) from None
     try:
         yield
