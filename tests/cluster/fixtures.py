@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from aurorascope.machine import count_gpus
+from aurorascope.gpus import visible_gpus
 
 SCRIPT = Path(__file__).with_name("slurm.sh")
 # One folder for all test processes of this machine, since /etc/slurm names one cluster.
@@ -20,7 +20,7 @@ def _lacks():
     missing = [name for name in ("slurmctld", "slurmd", "sbatch", "munged") if shutil.which(name, path=path) is None]
     if missing:
         return f"no {', '.join(missing)}: install the packages slurm-wlm and munge"
-    if count_gpus():
+    if visible_gpus():
         return "the pretended GPUs would name the real ones of this machine"
     if os.getuid():
         return "only root can start the daemons of SLURM"

@@ -34,7 +34,7 @@ from aurorascope.config.resolve import resolve
 from aurorascope.config.stages import stage_params
 from aurorascope.errors import UserError
 from aurorascope.files import sha256_json
-from aurorascope.machine import count_gpus
+from aurorascope.gpus import gpu_bound
 
 RESULTS = Path("results")
 SCRATCH = RESULTS / "scratch"
@@ -98,8 +98,8 @@ shell.prefix(
     )
 )
 
-# Without a bound, --cores 8 would start 8 GPU jobs on one GPU. Where there is none, nothing needs bounding.
-workflow.global_resources.setdefault("gpu", count_gpus() or 10_000)
+# Without a bound, --cores 8 would start 8 GPU jobs on one GPU. Which job gets which is settled when it starts.
+workflow.global_resources.setdefault("gpu", gpu_bound(CONFIG.aurora.device))
 workflow.global_resources.setdefault("ads", 2)
 
 
