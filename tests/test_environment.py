@@ -1,9 +1,14 @@
 """Pins agree, no file names a registry, and every form of the environment installs what the code imports."""
 
+import ast
+import importlib.metadata
 import re
+import sys
 from pathlib import Path
 
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 
@@ -26,23 +31,64 @@ def test_the_lock_pins_every_line_exactly_and_holds_no_address():
         assert re.fullmatch(r"[A-Za-z0-9_.\-]+==[^\s/@:]+( ; sys_platform == \"linux\")?", line), line
 
 
-def test_the_conda_environment_has_the_pins_of_the_lock():
-    """Each pip line of envs/ is a line of the lock."""
+def _conda():
     environment = yaml.safe_load((ROOT / "envs" / "aurorascope.yaml").read_text())
-    pip = next(item["pip"] for item in environment["dependencies"] if isinstance(item, dict))
-    lock = _pins(_lock())
-    pins = _pins(pip)
-    assert len(pins) == len(pip)
-    assert pins == {name: lock[name] for name in pins}
+    return next(item["pip"] for item in environment["dependencies"] if isinstance(item, dict))
 
 
-def test_every_dependency_of_the_project_is_in_the_lock():
-    """pyproject's names are all pinned, and torch goes with its torchvision."""
-    import tomllib
+def test_the_conda_environment_has_the_pins_of_the_lock():
+    """Each pip line of envs/ is a line of the lock, its marker included."""
+    assert len(_pins(_conda())) == len(_conda())
+    assert set(_conda()) <= set(_lock())
 
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = project["dependencies"] + [d for extra in project["optional-dependencies"].values() for d in extra]
-    names = {re.match(r"[A-Za-z0-9_.\-]+", text)[0].lower() for text in wanted}
-    lock = _pins(_lock())
-    assert names <= set(lock)
-    assert (lock["torch"], lock["torchvision"]) == ("2.15.0", "0.29.2")
+
+def test_the_conda_environment_has_what_the_library_imports():
+    """Every module of others that the library imports comes from a package that is pinned there."""
+    distributions, pins, missing = importlib.metadata.packages_distributions(), _pins(_conda()), set()
+    for path in (ROOT / "workflow" / "aurorascope").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            tops = {name.split(".")[0] for name in names} - {"aurorascope", *sys.stdlib_module_names}
+            missing |= {top for top in tops if not {canonicalize_name(d) for d in distributions[top]} & set(pins)}
+    assert missing == set()
+
+
+def test_the_conda_environment_is_complete():
+    """What a pinned package needs is pinned, too, and nothing that only Snakemake or the tests need."""
+    pins, todo, seen = _pins(_conda()), [(name, "") for name in _pins(_conda())], set()
+    while todo:
+        name, extra = todo.pop()
+        if (name, extra) in seen:
+            continue
+        seen.add((name, extra))
+        for requirement in map(Requirement, importlib.metadata.requires(name) or []):
+            if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+                todo += [(canonicalize_name(requirement.name), each) for each in ("", *requirement.extras)]
+    # conda's pip brings it.
+    assert {name for name, _ in seen} - {"setuptools"} == set(pins)
+    assert not {"snakemake", "pytest", "ruff"} & set(pins)
+
+
+def test_every_rule_that_runs_something_names_an_environment_that_is_there():
+    """`conda:` in each rule with a shell command, relative to its file."""
+    for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")):
+        for rule in re.split(r"^(?=rule )", path.read_text(), flags=re.MULTILINE)[1:]:
+            name, conda = rule.split(":")[0], re.search(r'conda:\n\s+"(.+)"', rule)
+            assert conda and (path.parent / conda[1]).resolve().is_file(), name
+    assert "shell:" not in (ROOT / "Snakefile").read_text()
+
+
+def test_a_result_says_what_it_was_made_with_where_snakemake_is_not_installed(monkeypatch):
+    """As in the rules' own environment: the version is that of the Snakemake that runs the verb."""
+    import torch
+    from aurorascope.provenance import provenance
+
+    known = importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: known("not installed" if name == "snakemake" else name))
+    monkeypatch.setenv("AURORASCOPE_SNAKEMAKE", "9.99")
+    made = provenance(torch.device("cpu"), 1)
+    assert made["packages"]["snakemake"] == "9.99" and made["packages"]["torch"] == known("torch")
+    assert made["device"].startswith("cpu ")
+    monkeypatch.delenv("AURORASCOPE_SNAKEMAKE")
+    assert provenance(torch.device("cpu"), 1)["packages"]["snakemake"] is None

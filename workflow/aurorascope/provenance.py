@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import os
 import platform
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,19 @@ import torch
 
 from aurorascope.git import git_state
 
-_PACKAGES = ("torch", "microsoft-aurora", "numpy", "xarray", "zarr", "snakemake")
+_PACKAGES = ("torch", "microsoft-aurora", "numpy", "xarray", "zarr")
+_CPUS = Path("/proc/cpuinfo")
 
 
 def device_name(device: torch.device) -> str:
-    """Kind of device that numbers came from: the GPU's model, or the CPU's architecture."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu {platform.machine()}"
+    """Kind of device that numbers came from: the GPU's model, or the CPU's architecture, widest instructions and model."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    # Matrix products choose their instructions, and so their rounding, by what the CPU can do and who made it.
+    lines = _CPUS.read_text().splitlines() if _CPUS.is_file() else []
+    model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), None)
+    name = f"cpu {platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+    return name if model is None else f"{name} ({model})"
 
 
 def read_provenance(path: Path) -> dict[str, Any]:
@@ -34,7 +42,11 @@ def provenance(device: torch.device, threads: int) -> dict[str, Any]:
         "commit": commit,
         "dirty": dirty,
         "python": platform.python_version(),
-        "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "packages": {
+            **{name: importlib.metadata.version(name) for name in _PACKAGES},
+            # The one that runs the verb, which in an environment of the rules' own is not installed.
+            "snakemake": os.environ.get("AURORASCOPE_SNAKEMAKE"),
+        },
         "device": device_name(device),
         "threads": threads,
     }

@@ -1,6 +1,7 @@
 # The configuration, checked once when Snakemake parses; what all jobs share. Nothing heavy is imported here: a
 # cluster job parses this file twice.
 import atexit
+import importlib.metadata
 import os
 import re
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
+from snakemake.settings.types import DeploymentMethod
 
 WORKFLOW = Path(workflow.basedir) / "workflow"
 # Inputs are recorded by name: relative, so that a folder may be moved without anything looking changed.
@@ -85,15 +87,15 @@ CONFIG, CONFIG_PATH = _checked_config()
 REPRESENTATIVES = stage_representatives(CONFIG.block_ids)
 STABLE = stability_blocks(CONFIG)
 
-# Verbs find the library, their configuration and, without --sdm, the interpreter that runs Snakemake.
+# Verbs find the library, their configuration and, without --sdm conda, the interpreter that runs Snakemake.
 shell.executable("bash")
 shell.prefix(
     "set -euo pipefail; "
     f"export PYTHONPATH='{WORKFLOW}' AURORASCOPE_CONFIG='{CONFIG_PATH}' AURORASCOPE_ERRORS='{ERRORS}' "
-    "HF_HUB_OFFLINE=1; "
+    f"AURORASCOPE_SNAKEMAKE='{importlib.metadata.version('snakemake')}' HF_HUB_OFFLINE=1; "
     + (
         ""
-        if workflow.deployment_settings.deployment_method
+        if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
         else f"export PATH='{Path(sys.executable).parent}':\"$PATH\"; "
     )
 )
