@@ -14,7 +14,7 @@ SCRIPTS = sorted({*(ROOT / "workflow").rglob("*.py"), *(ROOT / "benchmarks").rgl
 ORDER = (
     ("errors", "redact"), ("files",), ("locks",), ("blocks", "tokens"), ("config",),
     ("progress", "provenance", "git", "gpus"), ("costs",), ("cams",), ("backbone",), ("activations",), ("sae",),
-    ("training",), ("evaluation",), ("features",), ("release",), ("figures",), ("cli",), ("__main__",),
+    ("training",), ("evaluation",), ("reproduction",), ("features",), ("release",), ("figures",), ("cli",), ("__main__",),
 )  # fmt: skip
 # Members of a day's zip are unpacked into a temporary folder that is removed after reading.
 WORK_FILES = {("workflow/aurorascope/cams/source.py", "open(files[kind], 'wb')")}
@@ -176,6 +176,7 @@ def test_imports_run_one_way(path):
 
 LIGHT = (
     "config", "errors", "files", "blocks", "gpus", "activations/claim", "activations/paths", "activations/verify",
+    "reproduction/published",
 )  # fmt: skip
 
 

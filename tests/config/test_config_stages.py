@@ -12,7 +12,7 @@ def changed_stages(before, after):
 
 
 MAKE = {"make_static", "make_checkpoint"}
-TRAINING = {"train_sae", "measure_stability"}
+TRAINING = {"train_sae", "measure_stability", "reproduce_sae"}
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ TRAINING = {"train_sae", "measure_stability"}
             "compute.threads", 2,
             {
                 "make_checkpoint", "dump_activations", "train_sae", "evaluate_sae", "write_features", "measure_fidelity",
-                "measure_stability", "draw_feature",
+                "measure_stability", "reproduce_sae", "draw_feature",
             },
         ),
         ("features.top_k", 4, {"write_features"}),
@@ -56,6 +56,7 @@ TRAINING = {"train_sae", "measure_stability"}
         ("static.sha256", "0" * 64, set()),
         ("aurora.device", "cpu", set()),
         ("storage.scratch", "$HOME", set()),
+        ("reproduce.against", "elsewhere", set()),
         ("replace_results", True, set()),
     ],
 )

@@ -34,6 +34,7 @@ VERBS = {
     "measure_fidelity": f"--block {BLOCK} --results results",
     "measure_stability": f"--sae results/saes/sae_{BLOCK}.json --train {STORE}/train/manifest.json"
     f" --held-out {STORE}/held_out/manifest.json --scratch results/scratch --record other/summary.json",
+    "reproduce_sae": f"--block {BLOCK} --manifest {STORE}/train/manifest.json --results results",
     "build_index": "--results results",
     "draw_suite": "--index results/sae_index.json --png other/suite.png",
     "draw_levels": "--results results --png other/levels.png",
@@ -44,7 +45,7 @@ VERBS = {
 }
 
 
-_READERS = ("train_sae", "evaluate_sae", "measure_stability", "write_features", "draw_feature")
+_READERS = ("train_sae", "reproduce_sae", "evaluate_sae", "measure_stability", "write_features", "draw_feature")
 
 
 class Recorder:

@@ -37,6 +37,7 @@ from aurorascope.config.stages import stage_params
 from aurorascope.errors import UserError
 from aurorascope.files import sha256_json
 from aurorascope.gpus import gpu_bound
+from aurorascope.reproduction.published import Published
 
 RESULTS = Path("results")
 SCRATCH = RESULTS / "scratch"
@@ -213,3 +214,26 @@ def hours_of(wildcards):
 def named_file(kind, path):
     """The file that the user names in the config, as an input, so that a changed file is noticed."""
     return [path] if kind == "file" and path and Path(path).is_file() else []
+
+
+def _published(wildcards):
+    """The SAE that is to be reproduced; a missing one, or one of another configuration, ends the planning."""
+    try:
+        published = Published.of(
+            Path(CONFIG.reproduce.against or RESULTS), wildcards.block
+        )
+        published.check_config(CONFIG)
+        return published
+    except UserError as error:
+        _stop(error.one_line())
+
+
+def data_to_reproduce(wildcards):
+    """Manifest of the activations that an SAE is trained on again, once there is something to compare it with."""
+    _published(wildcards)
+    return f"results/scratch/activations/{wildcards.block}/train/manifest.json"
+
+
+def published_digest(wildcards):
+    """Digest of the published SAE, so that another one is compared anew."""
+    return _published(wildcards).digest()

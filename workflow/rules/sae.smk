@@ -1,4 +1,4 @@
-# Training: one job a block.
+# Training: one job a block; and once more, to compare.
 
 
 rule train_sae:
@@ -27,6 +27,30 @@ rule train_sae:
         config=stage_params(CONFIG, "train_sae"),
     shell:
         "python -m aurorascope train_sae --block {wildcards.block} --manifest {input} --results results --log {log}"
+
+
+rule reproduce_sae:
+    # The published SAE is no input: nothing may make it anew before it is compared.
+    input:
+        data_to_reproduce,
+    output:
+        "results/reproduced/{block}.json",
+    log:
+        "results/logs/reproduce_sae/{block}.log",
+    benchmark:
+        "results/benchmarks/reproduce_sae/{block}.tsv"
+    conda:
+        "../../envs/aurorascope.yaml"
+    threads: CONFIG.compute.threads
+    resources:
+        **on_gpus(GPU),
+        mem_mb=96000 if CONFIG.aurora.embed_dim == 512 else 4000,
+        runtime=growing(12 * 60),
+    params:
+        config=stage_params(CONFIG, "reproduce_sae"),
+        published=published_digest,
+    shell:
+        "python -m aurorascope reproduce_sae --block {wildcards.block} --manifest {input} --results results --log {log}"
 
 
 rule train_together:

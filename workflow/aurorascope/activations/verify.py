@@ -68,6 +68,11 @@ def check_claim(manifest: dict[str, Any], claim: dict[str, Any], path: Path) -> 
             raise UserError(f"{path}, snapshot {time}", f"inputs of key {key}", f"key {there[time]}", rebuild)
 
 
+def states_digest(manifest: dict[str, Any]) -> str:
+    """sha256 over the CAMS states that a store was made from: times and content, whatever model and precision."""
+    return sha256_json([[s["previous"], s["time"], s["inputs"]] for s in manifest["snapshots"]])
+
+
 def _listed(times: list[str]) -> str:
     return f"{len(times)} times from {times[0]} to {times[-1]}" if times else "none"
 

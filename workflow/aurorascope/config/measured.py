@@ -1,4 +1,4 @@
-"""Sections of the configuration that say what is measured of finished SAEs, and which features are written."""
+"""Sections of the configuration that say what is measured of finished SAEs, and which features are written, what is compared."""
 
 from dataclasses import dataclass
 
@@ -42,6 +42,17 @@ class Evaluation:
     lat_bands: tuple[float, ...]
     fidelity: Fidelity
     stability: Stability
+
+
+@dataclass(frozen=True)
+class Reproduce:
+    """What a reproduction is compared with.
+
+    Attributes:
+        against: results folder or copied release that holds the published SAE, or None for this run's own results.
+    """
+
+    against: str | None
 
 
 @dataclass(frozen=True)

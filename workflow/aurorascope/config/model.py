@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aurorascope.blocks import BLOCK_IDS
-from aurorascope.config.measured import Evaluation, Features
+from aurorascope.config.measured import Evaluation, Features, Reproduce
 from aurorascope.config.sae import Sae
 
 
@@ -197,6 +197,7 @@ class Config:
         sae: the autoencoders.
         evaluation: the metrics.
         features: the feature files.
+        reproduce: what reproductions are compared with.
         compute: threads.
         storage: folders.
         plan: rates for the estimate of hours.
@@ -211,6 +212,7 @@ class Config:
     sae: Sae
     evaluation: Evaluation
     features: Features
+    reproduce: Reproduce
     compute: Compute
     storage: Storage
     plan: Plan

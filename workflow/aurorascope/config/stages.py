@@ -21,6 +21,7 @@ RECIPES = {
     "write_features": 1,
     "measure_fidelity": 1,
     "measure_stability": 1,
+    "reproduce_sae": 1,
     "build_index": 1,
     "write_card": 3,
     "write_table": 1,
@@ -52,6 +53,7 @@ KEYS = {
     "write_features": ("features", "compute.threads"),
     "measure_fidelity": ("evaluation.fidelity.snapshots", "aurora.autocast", "compute.threads"),
     "measure_stability": ("evaluation.stability.seeds", *_TRAINING),
+    "reproduce_sae": _TRAINING,
     "build_index": (
         "cams.source", "cams.gap_hours", "cams.init_hours", "cams.missing_dates", "aurora.autocast", "activations.dtype",
         "blocks", "evaluation.fidelity.enabled", "evaluation.stability.blocks",
@@ -77,6 +79,7 @@ NO_NUMBERS = (
     "sae.checkpoint_minutes",
     "storage",
     "plan",
+    "reproduce",
     "replace_results",
     "blocks",
     "cams.train",

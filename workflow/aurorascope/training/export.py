@@ -1,7 +1,6 @@
 """The files that one trained SAE becomes: weights, golden vectors, SAELens folder, log, and last its record."""
 
 import io
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +9,18 @@ import torch
 from safetensors.torch import save
 
 from aurorascope.activations.reader import StoreReader
+from aurorascope.activations.verify import states_digest
 from aurorascope.blocks import Block
 from aurorascope.config.model import Config, Sae
-from aurorascope.config.stages import stage_digest
+from aurorascope.config.stages import stage_digest, stage_params
 from aurorascope.files import sha256_file, write_bytes, write_json
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.sae.digest import tensor_digest
 from aurorascope.sae.saelens import saelens_files
 from aurorascope.training.trainer import Trained
 
+# Stages whose settings the record holds.
+MADE_BY = ("dump_activations", "train_sae")
 _N_GOLDEN = 8
 REDUCTIONS = "MSE: mean over tokens and channels; L1: sum over latents, mean over tokens"
 
@@ -60,6 +62,18 @@ def golden_vectors(sae: AuroraSAE, reader: StoreReader) -> dict[str, torch.Tenso
     with torch.inference_mode():
         x_hat, h = sae(x)
     return {"x": x, "features": h.contiguous(), "x_hat": x_hat.contiguous()}
+
+
+def write_weights(path: Path, tensors: dict[str, torch.Tensor]) -> None:
+    """Write a `.pt` file whose bytes depend on the tensors alone.
+
+    Raises:
+        UserError: the disk is full or read-only.
+    """
+    # Through memory: torch.save puts a file's own name into its bytes.
+    buffer = io.BytesIO()
+    torch.save(tensors, buffer)
+    write_bytes(path, buffer.getbuffer())
 
 
 def _write_saelens(folder: Path, tensors: dict[str, torch.Tensor], block: Block, digest: str, trained_as: str) -> None:
@@ -112,17 +126,14 @@ def export(
     files = SaeFiles(results, block.id)
     sae = AuroraSAE.from_tensors(trained.weights, str(files.weights))
     digest = tensor_digest(trained.weights)
-    # Through memory: torch.save puts a file's own name into its bytes.
-    buffer = io.BytesIO()
-    torch.save(trained.weights, buffer)
-    write_bytes(files.weights, buffer.getbuffer())
+    write_weights(files.weights, trained.weights)
     write_bytes(files.golden, save(golden_vectors(sae, reader)))
     _write_saelens(files.saelens, trained.weights, block, digest, config.sae.architecture)
     _write_log(files.log, trained.log)
     manifest = reader.manifest
     record = {
         "kind": "sae",
-        "format": 1,
+        "format": 2,
         "block": block.id,
         "d_model": sae.d_model,
         "d_hidden": sae.d_hidden,
@@ -139,9 +150,12 @@ def export(
         },
         "saelens_bytes": (files.saelens / "sae_weights.safetensors").stat().st_size,
         "training": _training(config.sae, trained, sae.d_model),
-        "settings": {key.name: getattr(config.sae, key.name) for key in fields(Sae) if key.name != "checkpoint_minutes"},
+        # What no digest of the data covers; all of it makes the SAE anew when it changes, so none of it can be stale.
+        "config": {stage: stage_params(config, stage) for stage in MADE_BY},
         "train_config_sha256": stage_digest(config, "train_sae"),
         "activations_manifest_sha256": manifest["sha256"],
+        "states_sha256": states_digest(manifest),
+        "static_sha256": manifest["static_sha256"],
         "checkpoint_sha256": manifest["checkpoint_sha256"],
         "dump_config_sha256": manifest["config_sha256"],
         "last_epoch": {name: float(trained.log.iloc[-1][name]) for name in ("mse", "l0", "frac_dead")},

@@ -1,0 +1,25 @@
+"""Train the SAE of one block again, aside, and compare it with the published one, tensor by tensor."""
+
+import argparse
+from pathlib import Path
+
+from aurorascope.backbone.device import make_repeatable, pick_device
+from aurorascope.blocks import BLOCK_IDS
+from aurorascope.config import Config
+from aurorascope.reproduction.published import Published
+from aurorascope.reproduction.reproduce import reproduce
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    parser.add_argument("--block", required=True, choices=BLOCK_IDS, metavar="BLOCK")
+    parser.add_argument("--manifest", required=True, type=Path, help="manifest of the training activations")
+    parser.add_argument("--results", required=True, type=Path, help="the results folder, where the trained one goes")
+    parser.add_argument("--against", type=Path, help="folder of the published SAE; without it, reproduce.against or --results")
+
+
+def run(args: argparse.Namespace, config: Config) -> None:
+    """Train, or take up what an earlier run left, and compare."""
+    make_repeatable(config.compute.threads)
+    published = Published.of(args.against or Path(config.reproduce.against or args.results), args.block)
+    reproduce(config, published, args.manifest, args.results, pick_device(config.aurora.device))

@@ -1,0 +1,1 @@
+"""Train a published SAE again, aside, and say whether it came out the same."""
