@@ -21,19 +21,23 @@ def stability_entries(results: Path, saes: list[dict[str, Any]], chosen: Sequenc
         For each SAE its `metrics`, and the `stability_file` with every matched pair of features.
 
     Raises:
-        UserError: a record is missing, is of another SAE, or differs from the others in its number of seeds.
+        UserError: a record is missing, is of another SAE, or differs from the others in its number of seeds or its configuration.
     """
-    entries, n_seeds = [], None
+    entries, first = [], None
     for sae in saes:
         if sae["block"] not in chosen:
             entries.append({"metrics": dict.fromkeys(STABILITY_FORMULAS), "stability_file": None})
             continue
         path = results / "stability" / sae["block"] / "summary.json"
         record = read_record(path, "stability")
-        n_seeds = n_seeds or len(record["seeds"])
+        first = first or record
         for what, expected, found in (
             ("the stability of SAE", sae["sha256"][:12], record["sae_sha256"][:12]),
-            ("seeds compared, as of the block before,", n_seeds, len(record["seeds"])),
+            (f"seeds compared, as of {first['block']},", len(first["seeds"]), len(record["seeds"])),
+            (
+                f"stability_config_sha256, as of {first['block']},", first["stability_config_sha256"][:12],
+                record["stability_config_sha256"][:12],
+            ),
         ):
             if found != expected:
                 raise UserError(path, f"{what} {expected}", str(found), f"rm {path} && snakemake {path} --cores 1")
