@@ -126,6 +126,21 @@ def disk_error(path: Path | str, error: OSError) -> DiskError:
     )
 
 
+@contextlib.contextmanager
+def disk_errors(path: Path | str) -> Iterator[None]:
+    """Within this block, what a full, read-only or broken disk raises becomes the one error, for what zarr writes by itself.
+
+    Raises:
+        DiskError: naming `path`.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _WRITE_ERRORS:
+            raise
+        raise disk_error(path, error) from error
+
+
 def publish_folder(work: Path, final: Path) -> None:
     """Rename a finished working folder to its final name, replacing an older one.
 

@@ -13,7 +13,7 @@ from aurorascope.activations.paths import StorePaths
 from aurorascope.activations.verify import seal
 from aurorascope.blocks import LATENT_LEVELS
 from aurorascope.errors import UserError
-from aurorascope.files import blake3_file, sha256_json, write_json
+from aurorascope.files import blake3_file, disk_errors, sha256_json, write_json
 from aurorascope.tokens import TokenGrid
 
 _Arrays = dict[str, np.ndarray]
@@ -32,14 +32,15 @@ def finish_store(
         position_sum: the sum over all snapshots, for a training store without chunks.
 
     Raises:
-        UserError: a chunk is not what was written.
+        UserError: a chunk is not what was written, or the disk is full.
     """
     parts, digests = [], []
     for snapshot in claim["snapshots"]:
         arrays, found = read_part(paths.part(snapshot["time"]))
         parts.append(arrays)
         digests.append(found["blake3"])
-    store.write_scales(paths, [p["offset"] for p in parts], [p["scale"] for p in parts])
+    with disk_errors(paths.zarr):
+        store.write_scales(paths, [p["offset"] for p in parts], [p["scale"] for p in parts])
     _write_moments(paths, claim, grid, parts)
     total_nd = position_sum.total_nd if position_sum is not None else None
     if keep_chunks:

@@ -9,7 +9,7 @@ from typing import Any
 from aurorascope.activations import store
 from aurorascope.activations.parts import good_content
 from aurorascope.activations.paths import StorePaths
-from aurorascope.files import blake3_file, write_json
+from aurorascope.files import blake3_file, disk_errors, write_json
 from aurorascope.tokens import TokenGrid
 
 _LOG = logging.getLogger(__name__)
@@ -26,6 +26,9 @@ def take_up(paths: StorePaths, claim: dict[str, Any], grid: TokenGrid, *, keep_c
 
     Returns:
         Indices of the snapshots that are there: a good part and, where chunks are kept, a chunk of the digest it names.
+
+    Raises:
+        UserError: the disk is full or read-only.
     """
     _sweep(paths.folder)
     _sweep(paths.folder / "parts")
@@ -38,7 +41,8 @@ def take_up(paths: StorePaths, claim: dict[str, Any], grid: TokenGrid, *, keep_c
     for path in (paths.complete, paths.manifest, paths.absent):
         path.unlink(missing_ok=True)
     chunks = _good_chunks(paths, claim, parts) if keep_chunks else {}
-    _renew(paths, claim, grid, chunks)
+    with disk_errors(paths.zarr):
+        _renew(paths, claim, grid, chunks)
     there = set(chunks) if keep_chunks else set(parts)
     if there:
         _LOG.info("%s: %d snapshots are already there.", paths.folder, len(there))
