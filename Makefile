@@ -1,4 +1,5 @@
-# make demo: the embedded demo, from a clean clone. make test: the test suite. make report: results/report.zip.
+# make demo: the embedded demo, from a clean clone, or from where it was cut off. make test: the test suite.
+# make report: results/report.zip.
 PYTHON ?= python3
 VENV := .venv
 SNAKEMAKE := $(VENV)/bin/snakemake
@@ -7,9 +8,9 @@ export HF_HUB_OFFLINE := 1
 .PHONY: demo test report lint
 
 demo: $(VENV)/.ready
-	$(SNAKEMAKE) fill_activations --cores all
-	$(SNAKEMAKE) fidelity_together --cores all
-	$(SNAKEMAKE) --cores all
+	$(SNAKEMAKE) fill_activations --cores all --rerun-incomplete
+	$(SNAKEMAKE) fidelity_together --cores all --rerun-incomplete
+	$(SNAKEMAKE) --cores all --rerun-incomplete
 
 test: $(VENV)/.ready
 	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile
