@@ -2,7 +2,10 @@
 
 import dataclasses
 import json
+import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +14,7 @@ import pytest
 import torch
 from aurorascope.activations.reader import StoreReader
 from aurorascope.blocks import BY_ID
+from aurorascope.config.stages import RECIPES
 from aurorascope.errors import UserError
 from aurorascope.reproduction import reproduce as module
 from aurorascope.reproduction.compare import compare_weights, explained
@@ -75,6 +79,20 @@ def made(tmp_path_factory):
 def results(made, tmp_path):
     shutil.copytree(made.folder, tmp_path / "results")
     return Results(tmp_path / "results")
+
+
+def test_a_record_holds_settings_seeds_and_digests_and_nothing_of_where_it_was_made(made, tmp_path):
+    """Made again elsewhere it is the same file; no path, time, commit, device or version is in it."""
+    again = Results(tmp_path / "elsewhere").make()
+    assert again.record.read_bytes() == made.record.read_bytes()
+    text, record = made.record.read_text(), json.loads(made.record.read_text())
+    assert record["config"]["train_sae"]["recipe"] == RECIPES["train_sae"] and record["config"]["train_sae"]["sae.lr"] == 4e-3
+    assert record["training"]["seed"] == record["config"]["train_sae"]["sae.seed"] == 0
+    digests = ("tensor_sha256", "activations_manifest_sha256", "checkpoint_sha256", "static_sha256", "states_sha256")
+    assert all(re.fullmatch("[0-9a-f]{64}", record[name]) for name in digests)
+    for word in (str(made.folder), "cpu", torch.__version__, "commit"):
+        assert word not in text, word
+    assert not re.search(r"20\d\d-\d\d-", text)
 
 
 def test_the_same_settings_and_data_give_the_same_tensors(results):
@@ -189,22 +207,23 @@ def test_a_copied_release_is_compared_with(results, tmp_path):
 
 
 def test_a_stopped_reproduction_goes_on(results, monkeypatch):
-    """Its checkpoint is its own, and the verdict that of an undisturbed one."""
+    """SIGTERM leaves a checkpoint of its own and status 143; the verdict is then that of an undisturbed one."""
     config = dataclasses.replace(results.config, sae=dataclasses.replace(results.config.sae, checkpoint_minutes=0.0))
-    saved, save = [], engine.Checkpoint.save
+    steps, save = [], engine.Checkpoint.save
 
-    def stop_later(self, tensors, step, notes):
+    def save_and_be_stopped(self, tensors, step, notes):
         save(self, tensors, step, notes)
-        saved.append(self.path)
-        if len(saved) == 7:
-            raise SystemExit(143)
+        steps.append(step)
+        if step == 7:
+            os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(engine.Checkpoint, "save", stop_later)
-    with pytest.raises(SystemExit):
+    monkeypatch.setattr(engine.Checkpoint, "save", save_and_be_stopped)
+    with pytest.raises(SystemExit, match="143"):
         results.reproduce(config)
-    assert saved[-1] == results.left / "training" / "checkpoint.safetensors" and saved[-1].is_file()
-    monkeypatch.undo()
+    assert (results.left / "training" / "checkpoint.safetensors").is_file() and not results.verdict.exists()
+    stopped = len(steps)
     assert results.reproduce(config)["identical"]
+    assert steps[stopped] > steps[stopped - 1] >= 7
 
 
 def test_distances_are_the_largest_of_all_entries():
