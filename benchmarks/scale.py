@@ -1,0 +1,136 @@
+"""Jobs, planning time, Snakemake's own files and inodes of a demo, a year and ten years, without running any job.
+
+    python benchmarks/scale.py [--rounds 3] [--folder DIR]
+
+Each run is planned in a copy of what a clone holds: from nothing, and again once it is finished, which is simulated by a
+placeholder under every declared name and `snakemake --touch`. A finished run that plans a job ends the script.
+"""
+
+import argparse
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT)]
+
+import yaml  # noqa: E402
+
+from tests.workflow.project import SNAKEMAKE, Project  # noqa: E402
+from tests.workflow.simulated import finish  # noqa: E402
+
+YEAR = ROOT / "workflow" / "config" / "cams-year.yaml"
+ONE = "encoder_s1_b5"
+CASES = {
+    "the demo": ((), None),
+    f"one block of the year, {ONE}": ((f"results/saes/sae_{ONE}.pt",), YEAR),
+    "the year": ((), YEAR),
+    "ten years": ((), "ten-years.yaml"),
+}
+
+
+@dataclass(frozen=True)
+class Planning:
+    """One dry run.
+
+    Attributes:
+        seconds: wall time.
+        cpu: seconds of processor time, which other work on the machine hardly changes.
+        megabytes: peak resident memory.
+        jobs: jobs planned, `all` included.
+    """
+
+    seconds: float
+    cpu: float
+    megabytes: float
+    jobs: int
+
+
+def ten_years(path: Path) -> None:
+    """The year's overlay with ten years to train on."""
+    overlay = yaml.safe_load(YEAR.read_text())
+    overlay["cams"]["train"] = {"start": "2013-06-01", "end": "2023-05-31", "dates": None}
+    path.write_text(yaml.safe_dump(overlay))
+
+
+def dry_run(project: Project, words: list[str]) -> Planning:
+    """Plan once.
+
+    Raises:
+        CalledProcessError: Snakemake failed.
+    """
+    # A file: whoever waits with os.wait4 empties no pipe.
+    with tempfile.TemporaryFile("w+") as output:
+        command = [str(SNAKEMAKE), *words, "--dry-run", "--quiet", "rules"]
+        start = time.perf_counter()
+        process = subprocess.Popen(command, cwd=project.path, stdout=output, stderr=output)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - start
+        output.seek(0)
+        said = output.read()
+    if status:
+        raise subprocess.CalledProcessError(status, command, said)
+    total = re.search(r"^total\s+(\d+)", said, re.MULTILINE)
+    return Planning(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, int(total[1]) if total else 0)
+
+
+def median(project: Project, words: list[str], rounds: int) -> Planning:
+    """The median time of several plannings, the first not counted, which reads files that nothing has read yet."""
+    runs = [dry_run(project, words) for _ in range(rounds + 1)][1:]
+    seconds, cpu = (statistics.median(getattr(run, name) for run in runs) for name in ("seconds", "cpu"))
+    return Planning(seconds, cpu, max(run.megabytes for run in runs), runs[0].jobs)
+
+
+def words_of(planning: Planning) -> str:
+    """Wall and processor time."""
+    return f"{planning.seconds:.1f} s, CPU {planning.cpu:.1f} s"
+
+
+def inodes(project: Project, targets: tuple[str, ...], overlay: list[str]) -> str:
+    """Files and folders of stores and days, as `plan` says."""
+    blocks = ["--config", f"blocks=[{ONE}]"] if targets else []
+    said = project.run("plan", "--cores", "1", *overlay, *blocks)
+    return re.search(r"files and folders\W+([\d,]+)", said.stdout + said.stderr)[1]
+
+
+def row(name: str, project: Project, rounds: int) -> str:
+    """One line of the table."""
+    targets, overlay = CASES[name]
+    options = ["--configfile", str(overlay)] if overlay else []
+    words = [*targets, *options]
+    first = median(project, words, rounds)
+    names = finish(project, *words)
+    second = median(project, words, rounds)
+    if second.jobs:
+        sys.exit(f"{name}: {second.jobs} jobs are planned although all is there.")
+    memory = [path for path in (project.path / ".snakemake" / "metadata").rglob("*") if path.is_file()]
+    size = sum(path.stat().st_size for path in memory) / 1e6
+    return (f"| {name} | {first.jobs:,} | {len(names):,} | {words_of(first)} | {words_of(second)} "
+            f"| {max(first.megabytes, second.megabytes):.0f} MB | {len(memory):,}, {size:.1f} MB | {inodes(project, targets, options)} |")  # fmt: skip
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--folder", type=Path, help="where the copies are made; a temporary folder otherwise")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        print("| | jobs | declared files | dry run from nothing | dry run when finished | memory | metadata | files and folders |")
+        print("|---|---|---|---|---|---|---|---|")
+        for name in CASES:
+            project = Project.create(Path(folder) / str(len(os.listdir(folder))), yaml.safe_load((ROOT / "config.yaml").read_text()))
+            # Where the year's overlay puts what is large.
+            os.environ["SCRATCH"] = str(project.path / "elsewhere")
+            ten_years(project.path / "ten-years.yaml")
+            print(row(name, project, options.rounds), flush=True)
+
+
+if __name__ == "__main__":
+    main()
