@@ -25,7 +25,7 @@ import yaml  # noqa: E402
 from tests.workflow.project import SNAKEMAKE, Project  # noqa: E402
 from tests.workflow.simulated import finish  # noqa: E402
 
-YEAR = ROOT / "workflow" / "config" / "cams-year.yaml"
+YEAR = "workflow/config/cams-year.yaml"
 ONE = "encoder_s1_b5"
 CASES = {
     "the demo": ((), None),
@@ -54,7 +54,7 @@ class Planning:
 
 def ten_years(path: Path) -> None:
     """The year's overlay with ten years to train on."""
-    overlay = yaml.safe_load(YEAR.read_text())
+    overlay = yaml.safe_load((ROOT / YEAR).read_text())
     overlay["cams"]["train"] = {"start": "2013-06-01", "end": "2023-05-31", "dates": None}
     path.write_text(yaml.safe_dump(overlay))
 
@@ -102,7 +102,7 @@ def inodes(project: Project, targets: tuple[str, ...], overlay: list[str]) -> st
 def row(name: str, project: Project, rounds: int) -> str:
     """One line of the table."""
     targets, overlay = CASES[name]
-    options = ["--configfile", str(overlay)] if overlay else []
+    options = ["--configfile", overlay] if overlay else []
     words = [*targets, *options]
     first = median(project, words, rounds)
     names = finish(project, *words)

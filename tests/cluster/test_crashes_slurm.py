@@ -1,12 +1,10 @@
 """The same on a SLURM cluster: jobs killed, sent back, out of time, on a node that is lost; Snakemake killed while they run."""
 
 import contextlib
-import os
 import random
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 import psutil
 import pytest
@@ -15,7 +13,6 @@ from tests.workflow.crash import PATIENCE_S, History, Running, content, duration
 from tests.workflow.project import tiny_config
 
 pytestmark = [pytest.mark.slow, pytest.mark.soak]
-SCRIPT = Path(__file__).with_name("slurm.sh")
 PROFILE = ["--profile", "slurm", "--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "10", "--jobs", "2"]
 CONFIG = tiny_config(
     blocks=["encoder_s0_b0", "encoder_s1_b5", "decoder_s2_b5"],
@@ -47,17 +44,6 @@ PLAN = (
 def slurm(*words: str) -> str:
     """What a command of SLURM says."""
     return subprocess.run(words, check=True, capture_output=True, text=True).stdout
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    """A cluster of one node."""
-    folder, me = tmp_path_factory.mktemp("slurm"), str(os.getpid())
-    started = subprocess.run([SCRIPT, "up", folder, me], capture_output=True, text=True)
-    if started.returncode:
-        pytest.skip(started.stderr.strip())
-    yield
-    subprocess.run([SCRIPT, "down", folder, me], check=True)
 
 
 class ClusterRunning(Running):

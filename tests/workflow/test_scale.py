@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.workflow.project import ROOT, Project
+from tests.workflow.project import Project
 from tests.workflow.simulated import finish
 
 pytestmark = pytest.mark.slow
-YEAR = ("--configfile", str(ROOT / "workflow/config/cams-year.yaml"))
+YEAR = ("--configfile", "workflow/config/cams-year.yaml")
 
 
 def test_the_second_run_of_a_finished_year_plans_nothing(tmp_path, monkeypatch, demo_raw):
