@@ -11,6 +11,8 @@ from tests.workflow.project import ROOT, SNAKEMAKE, Project
 # Patience is for real clusters: a status is asked for at once, and a file that is not there is missing.
 IMPATIENT = ("--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "5")
 
+ALIVE = ("PENDING", "RUNNING", "SUSPENDED")
+
 
 class ClusterProject(Project):
     """One working copy on the cluster."""
@@ -40,6 +42,12 @@ class ClusterProject(Project):
             if fields.get("WorkDir") == str(self.path):
                 found[fields["JobId"]] = fields
         return found
+
+    def cancel(self):
+        """End whatever still runs or waits here."""
+        alive = [key for key, job in self.jobs().items() if job["JobState"] in ALIVE]
+        if alive:
+            subprocess.run(["scancel", *alive], check=True)
 
     def job(self, comment, **fields):
         """The one job of a rule (`rule_train_sae_wildcards_…`) with these fields."""

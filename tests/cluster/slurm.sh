@@ -24,10 +24,10 @@ state_folder() {
   dirname "$(readlink "$CONF")"
 }
 
-is_up() { sinfo --noheader --format %T 2>/dev/null | grep -qE '^(idle|mixed|allocated|completing)'; }
+is_up() { timeout 5 sinfo --noheader --format %T 2>/dev/null | grep -qE '^(idle|mixed|allocated|completing)'; }
 
 # Whether a process in a pid file is the daemon that wrote it; ids are given out again.
-is_daemon() { [ -s "$1" ] && [ "$(cat "/proc/$(cat "$1")/comm" 2>/dev/null)" = "$2" ]; }
+is_daemon() { [ -s "$1" ] && [ "$(cat "/proc/$(cat "$1" 2>/dev/null)/comm" 2>/dev/null)" = "$2" ]; }
 
 write_config() {
   local dir=$1
@@ -60,7 +60,7 @@ SelectTypeParameters=CR_CPU_Memory
 SchedulerParameters=sched_interval=1,batch_sched_delay=0
 # From SIGTERM to SIGKILL, and how long squeue remembers a job that has ended.
 KillWait=10
-MinJobAge=300
+MinJobAge=3600
 GresTypes=gpu
 # More than this machine may have, so that several jobs run at once.
 SlurmdParameters=config_overrides
@@ -84,13 +84,14 @@ start() {
   # A munge of its own: the machine's, where it has one, is not touched.
   [ -e "$dir/munge/key" ] || mungekey --create --keyfile="$dir/munge/key"
   munged --key-file="$dir/munge/key" --socket="$dir/munge/socket" --pid-file="$dir/munged.pid" \
-    --log-file="$dir/munge/log" --seed-file="$dir/munge/seed" 2>> "$dir/munge/start.log"
+    --log-file="$dir/munge/log" --seed-file="$dir/munge/seed" > "$dir/start.log" 2>&1
   write_config "$dir"
   # Not $SLURM_CONF: jobs of Snakemake lose every variable named SLURM_*.
   ln -sfn "$dir/slurm.conf" "$CONF"
   ln -sfn "$dir/gres.conf" /etc/slurm/gres.conf
-  slurmctld
-  slurmd
+  # Whoever reads what this script prints would wait for the daemons' end if they kept its output open.
+  slurmctld >> "$dir/start.log" 2>&1
+  slurmd >> "$dir/start.log" 2>&1
   for i in $(seq 100); do is_up && return; sleep 0.2; done
   tail -n 20 "$dir"/*.log >&2
   stop "$dir"

@@ -18,7 +18,8 @@ DUMP, TRAIN = f"rule_dump_activations_wildcards_{ONE}_train", f"rule_train_sae_w
 def project(cluster, checkpoint_project, tmp_path):
     project = ClusterProject(checkpoint_project.copy(tmp_path.resolve() / "project").path)
     project.configure(tiny_config(aurora__device="auto"))
-    return project
+    yield project
+    project.cancel()
 
 
 @pytest.fixture
@@ -41,23 +42,23 @@ def test_a_suite_by_the_plain_command(project, suite):
 
 
 def test_a_job_that_runs_out_of_time_goes_on_with_more(project):
-    """One minute, then two: SLURM ends the first with SIGTERM, the second goes on, and the hash is that of one go."""
+    """SLURM ends the first after its minute with SIGTERM, the second goes on, and the hash is that of one go."""
     config = tiny_config(aurora__device="auto")
-    config["sae"] = {"epochs": 3, "expansion": 512, "checkpoint_minutes": 0.1}
+    config["sae"] = {"epochs": 5000, "expansion": 256}
     project.configure(config)
     straight = project.copy(project.path.parent / "straight")
-    text = project.submit(ONE_PT, "--set-resources", "train_sae:runtime=attempt")
+    text = project.submit(ONE_PT, "--set-resources", "train_sae:runtime=1 if attempt == 1 else 30")
     assert "SLURM status is: 'TIMEOUT'" in text
     first, second = (job for job in project.jobs().values() if job["Comment"] == TRAIN)
     assert (first["JobState"], first["TimeLimit"]) == ("TIMEOUT", "00:01:00")
-    assert (second["JobState"], second["TimeLimit"]) == ("COMPLETED", "00:02:00")
+    assert (second["JobState"], second["TimeLimit"]) == ("COMPLETED", "00:30:00")
     assert "going on after step" in project.result(f"logs/train_sae/{ONE}.log").read_text()
     straight.make(ONE_PT)
     assert project.hashes() == straight.hashes()
 
 
 def test_a_job_that_is_preempted_and_queued_again(dumping, suite):
-    """SLURM itself starts it again; the head waits, and nothing is computed twice."""
+    """`scontrol requeue`: SLURM itself starts it again after two minutes; the head waits, and the hash is the same."""
     project, head, job = dumping
     scontrol("resume", job)
     scontrol("requeue", job)

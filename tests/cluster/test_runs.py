@@ -6,13 +6,12 @@ import subprocess
 
 import pytest
 
-from tests.cluster.project import ClusterProject, recovery, scontrol, wait_for
+from tests.cluster.project import ALIVE, ClusterProject, recovery, scontrol, wait_for
 from tests.workflow.project import BLOCKS, SNAKEMAKE, tiny_config
 
 pytestmark = pytest.mark.slow
 ONE, OTHER = BLOCKS[1], BLOCKS[2]
 ONE_PT = f"results/saes/sae_{ONE}.pt"
-ALIVE = ("PENDING", "RUNNING", "SUSPENDED")
 DUMP = f"rule_dump_activations_wildcards_{ONE}_train"
 
 
@@ -26,7 +25,8 @@ def bare_on_cluster(cluster, checkpoint_project, tmp_path_factory):
     """Two blocks and a trained checkpoint. `auto` asks for a GPU and, where there is none in truth, computes on the CPU."""
     project = ClusterProject(checkpoint_project.copy(tmp_path_factory.mktemp("slurm").resolve() / "project").path)
     project.configure(tiny_config(aurora__device="auto", blocks=[ONE, OTHER]))
-    return project
+    yield project
+    project.cancel()
 
 
 @pytest.fixture(scope="module")
@@ -60,11 +60,12 @@ def recovered(cut_off):
     refused = (project.path / "head.txt").read_text()
     # Ctrl-C cancels the jobs of its own run, and no other.
     assert [key for key, found in project.jobs().items() if found["JobState"] in ALIVE] == [job]
+    failed = project.job(DUMP, JobState="FAILED")["JobId"]
     environment = {**os.environ, "PATH": f"{SNAKEMAKE.parent}:{os.environ['PATH']}"}
     subprocess.run(["bash", "-ec", recovery()], cwd=project.path, env=environment, check=True, timeout=60)
     assert project.jobs()[job]["JobState"] not in ALIVE
     project.submit(ONE_PT)
-    return project, refused
+    return project, refused, failed
 
 
 def test_a_job_with_a_gpu_sees_one_device(cut_off):
@@ -77,24 +78,29 @@ def test_a_job_with_a_gpu_sees_one_device(cut_off):
 
 def test_two_writers_are_never_in_one_store(recovered):
     """While the job of a killed head lives, another is refused, and what it prints says how to find and end the first."""
-    line = recovered[1].strip().splitlines()[-1]
+    project, refused, failed = recovered
+    line = refused.strip().splitlines()[-1]
     assert line.startswith("dump_activations: results/scratch/activations/") and "another process holds the lock" in line
     assert "squeue --me" in line and "scancel" in line
+    # The Snakemakes inside a job try nothing again.
+    (log,) = (project.path / ".snakemake/slurm_logs").glob(f"*/{ONE}_train/{failed}.log")
+    assert log.read_text().count("another process holds the lock") == 1
 
 
 def test_one_block_by_its_name_after_a_crash(recovered, suite):
     """The hash of a run on this machine, and nothing of another block."""
-    project, _ = recovered
+    project, *_ = recovered
     assert project.hashes() == {ONE: suite.hashes()[ONE]}
     assert stores(project) == [f"{ONE}/train"]
 
 
 def test_the_rest_of_the_suite(recovered, suite):
     """A site that takes only --gres; stores filled together are verified without a GPU; the same hashes."""
-    project, _ = recovered
-    site = {"AURORASCOPE_SLURM_GPU_FLAG": "gres", "AURORASCOPE_SLURM_GPU_TYPE": "h200"}
-    project.submit("fill_activations", **site)
+    project, *_ = recovered
+    site = {"GPU_FLAG": "gres", "GPU_TYPE": "h200", "ACCOUNT": "lab"}
+    project.submit("fill_activations", **{f"AURORASCOPE_SLURM_{name}": value for name, value in site.items()})
     fill = project.job("rule_fill_activations")
+    assert fill["Account"] == "lab"
     assert fill["TresPerNode"] == "gres:gpu:h200:1" and fill["Partition"] == "gpu"
     before = set(project.jobs())
     project.submit("results/sae_index.json")

@@ -16,7 +16,7 @@ rule dump_activations:
         "results/logs/dump_activations/{block}_{split}.log",
     benchmark:
         "results/benchmarks/dump_activations/{block}_{split}.tsv"
-    # A cluster job is two more Snakemakes, one in the other, which would each try again: 27 times in all.
+    # A cluster job is two more Snakemakes, one in the other, which would each try again.
     retries: 2 if workflow.is_main_process else 0
     conda:
         "../../envs/aurorascope.yaml"
