@@ -5,13 +5,12 @@ import pytest
 from tests.workflow.project import Project
 from tests.workflow.simulated import finish
 
-pytestmark = pytest.mark.slow
-YEAR = ("--configfile", "workflow/config/cams-year.yaml")
+pytestmark = [pytest.mark.slow, pytest.mark.soak]
+YEAR = ("--configfile", "workflow/config/cams-year.yaml", "--config", "storage={scratch: null}")
 
 
-def test_the_second_run_of_a_finished_year_plans_nothing(tmp_path, monkeypatch, demo_raw):
+def test_the_second_run_of_a_finished_year_plans_nothing(tmp_path, demo_raw):
     """All 48 blocks, 385 days; afterwards one SAE's name plans one training, and a full run what depends on it."""
-    monkeypatch.setenv("SCRATCH", str(tmp_path / "elsewhere"))
     project = Project.create(tmp_path / "project", demo_raw)
     assert len(finish(project, *YEAR)) > 1000
     assert project.planned(*YEAR) == {}
