@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -31,6 +32,8 @@ class ClusterProject(Project):
         """Run it in the background, as the leader of a process group."""
         log = open(self.path / "head.txt", "wb")  # noqa: SIM115
         where = {"cwd": self.path, "env": {**os.environ, "PYTHONPATH": ""}, "stdout": log, "stderr": log}
+        # A shell that runs tests in the background has them ignore Ctrl-C, which is inherited.
+        where["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
         return subprocess.Popen(self.words(*words), start_new_session=True, **where)
 
     def jobs(self):

@@ -30,13 +30,15 @@ is_up() { timeout 5 sinfo --noheader --format %T 2>/dev/null | grep -qE '^(idle|
 is_daemon() { [ -s "$1" ] && [ "$(cat "/proc/$(cat "$1" 2>/dev/null)/comm" 2>/dev/null)" = "$2" ]; }
 
 write_config() {
-  local dir=$1
+  local dir=$1 bound=
+  # Daemons bind to what the name resolves to, or to every address; clients call 127.0.0.1.
+  if getent ahostsv4 "$HOST" | grep -q '^127\.0\.0\.1 '; then bound="CommunicationParameters=NoCtldInAddrAny,NoInAddrAny"; fi
   cat > "$dir/slurm.conf" <<END
 ClusterName=$NAME
 SlurmctldHost=$HOST(127.0.0.1)
 SlurmctldPort=16817
 SlurmdPort=16818
-CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
+$bound
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge

@@ -107,7 +107,7 @@ def test_a_flipped_bit_in_a_store_stops_the_training(finished):
     finished.result(f"saes/sae_{block}.pt").unlink()
     manifest = f"results/scratch/activations/{block}/train/manifest.json"
     line = finished.fail(f"results/saes/sae_{block}.pt")
-    assert "activation/c/1/0/0/0/0" in line and "expected sha256" in line
+    assert "activation/c/1/0/0/0/0" in line and "expected blake3" in line
     assert f"rm -f {manifest} && snakemake {manifest} --cores 1" in line
     (finished.path / manifest).unlink()
     finished.make(manifest, cores=1)

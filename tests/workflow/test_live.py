@@ -73,7 +73,7 @@ def test_a_snapshot_that_comes_out_otherwise_is_refused(live):
     write_states(day.assign(t2m=day["t2m"] + 1), folder / "2022-06-02.zarr")
     project.result(f"saes/sae_{BLOCKS[2]}.json").unlink()
     line = project.fail(f"results/saes/sae_{BLOCKS[2]}.json")
-    assert "recomputed snapshot of 2022-06-02T12:00:00Z" in line and line.count("sha256") == 2
+    assert "recomputed snapshot of 2022-06-02T12:00:00Z" in line and line.count("blake3") == 2
     assert f"rm -f results/scratch/activations/{BLOCKS[2]}/train/manifest.json" in line
 
 

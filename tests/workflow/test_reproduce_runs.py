@@ -83,7 +83,7 @@ def test_an_altered_chunk_fails(reproduced, tmp_path):
     chunk.write_bytes(raw)
     project.result(f"reproduced/{BLOCK}.json").unlink()
     line = project.fail(target(BLOCK))
-    assert "activation/c/1/0/0/0/0: expected sha256" in line and "manifest.json" in line
+    assert "activation/c/1/0/0/0/0: expected blake3" in line and "manifest.json" in line
     assert published(project) == published(reproduced)
 
 

@@ -35,7 +35,7 @@ def test_no_two_blocks_have_the_same_activations(suite):
     digests = set()
     for block in BLOCKS:
         manifest = suite.record(f"scratch/activations/{block}/train/manifest.json")
-        digests |= {snapshot["sha256"] for snapshot in manifest["snapshots"]}
+        digests |= {snapshot["blake3"] for snapshot in manifest["snapshots"]}
         assert max(s["roundtrip_loss"] for s in manifest["snapshots"]) < 1e-6
     assert len(digests) == 4 * len(BLOCKS)
 

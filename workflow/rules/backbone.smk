@@ -10,7 +10,7 @@ rule make_static:
         "results/logs/make_static.log",
     benchmark:
         "results/benchmarks/make_static.tsv"
-    retries: 2 if CONFIG.static.source == "official" else 0
+    retries: 2 if CONFIG.static.source == "official" else None
     conda:
         "../../envs/aurorascope.yaml"
     threads: 1
@@ -33,14 +33,14 @@ rule make_checkpoint:
         "results/logs/make_checkpoint.log",
     benchmark:
         "results/benchmarks/make_checkpoint.tsv"
-    retries: 2 if CONFIG.aurora.checkpoint_kind == "official" else 0
+    retries: 2 if CONFIG.aurora.checkpoint_kind == "official" else None
     localrule: CONFIG.aurora.checkpoint_kind != "demo"
     conda:
         "../../envs/aurorascope.yaml"
     threads: CONFIG.compute.threads
     resources:
         mem_mb=16000 if CONFIG.aurora.embed_dim == 512 else 4000,
-        runtime=120,
+        runtime=growing(120),
     params:
         config=stage_params(CONFIG, "make_checkpoint"),
     shell:

@@ -11,7 +11,7 @@ rule download_day:
         "results/logs/download_day/{day}.log",
     benchmark:
         "results/benchmarks/download_day/{day}.tsv"
-    retries: 2 if CONFIG.cams.source == "ads" else 0
+    retries: 2 if CONFIG.cams.source == "ads" else None
     conda:
         "../../envs/aurorascope.yaml"
     threads: 1

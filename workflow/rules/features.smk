@@ -18,7 +18,7 @@ rule write_features:
     resources:
         **on_gpus(reader_gpu),
         mem_mb=32000 if CONFIG.aurora.embed_dim == 512 else 4000,
-        runtime=4 * 60,
+        runtime=growing(4 * 60),
     params:
         config=stage_params(CONFIG, "write_features"),
     shell:

@@ -169,7 +169,7 @@ rule draw_feature:
     resources:
         **on_gpus(reader_gpu),
         mem_mb=32000 if CONFIG.aurora.embed_dim == 512 else 4000,
-        runtime=4 * 60,
+        runtime=growing(4 * 60),
     params:
         config=stage_params(CONFIG, "draw_feature"),
     shell:

@@ -39,6 +39,8 @@ rule reproduce_sae:
         "results/logs/reproduce_sae/{block}.log",
     benchmark:
         "results/benchmarks/reproduce_sae/{block}.tsv"
+    # Where it comes out otherwise, it would do so again.
+    retries: 0
     conda:
         "../../envs/aurorascope.yaml"
     threads: CONFIG.compute.threads

@@ -3,8 +3,12 @@
 import argparse
 from pathlib import Path
 
+import torch
+
 from aurorascope.activations.feed import open_feed
 from aurorascope.activations.opening import open_reader
+from aurorascope.activations.paths import StorePaths
+from aurorascope.activations.verify import absence, read_manifest
 from aurorascope.backbone.device import make_repeatable, pick_device
 from aurorascope.blocks import BLOCK_IDS, BY_ID
 from aurorascope.config import Config
@@ -17,6 +21,7 @@ from aurorascope.training.areas import cell_areas
 from aurorascope.training.checkpoint import Checkpoint
 from aurorascope.training.engine import Saver
 from aurorascope.training.export import SaeFiles, export
+from aurorascope.training.finished import CHECKPOINT, is_finished, make_claim
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,10 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, config: Config) -> None:
     """Train, or take up what an earlier run left, and export."""
     make_repeatable(config.compute.threads)
-    device, block = pick_device(config.aurora.device), BY_ID[args.block]
-    scratch = args.results / "scratch"
-    reader = open_reader(args.manifest, config, device)
+    block, scratch = BY_ID[args.block], args.results / "scratch"
     folder = scratch / "training" / block.id
+    device = _device(config, args.manifest, block.id, folder / CHECKPOINT)
+    reader = open_reader(args.manifest, config, device)
     with folder_lock(folder):
         checkpoint = Checkpoint(folder, block.id, stage_digest(config, "train_sae"), reader.manifest["sha256"])
         area_n = cell_areas(config.sae, block, scratch)
@@ -48,3 +53,11 @@ def run(args: argparse.Namespace, config: Config) -> None:
         write_json(SaeFiles(args.results, block.id).provenance, made)
         export(config, block, trained, reader, args.results)
         checkpoint.remove()
+
+
+def _device(config: Config, manifest: Path, block_id: str, checkpoint: Path) -> torch.device:
+    """The configured one; the CPU where only the export is left, whose job has asked for no GPU and must not take one."""
+    claim = make_claim(block_id, stage_digest(config, "train_sae"), read_manifest(manifest)["sha256"])
+    if absence(StorePaths(manifest.parent)) is None and is_finished(checkpoint, claim):
+        return torch.device("cpu")
+    return pick_device(config.aurora.device)
