@@ -303,9 +303,9 @@ def test_a_target_out_of_reach_is_refused_before_the_first_step(feed):
 )
 def test_a_target_that_was_missed_is_a_warning(feed, caplog, architecture, advice):
     """One line says by how much and what to do, and there is none where the target was met."""
-    train(feed, BY_ID[BLOCK], of(architecture, target_l0=4.0, epochs=1))
+    train(feed, BY_ID[BLOCK], of(architecture, target_l0=1.0, epochs=1))
     (line,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert "the target of 4 features on per token was not reached" in line and advice in line
+    assert "the target of 1 features on per token was not reached" in line and advice in line
     caplog.clear()
     train(feed, BY_ID[BLOCK], of("topk", epochs=1))
     assert not [record for record in caplog.records if record.levelname == "WARNING"]
