@@ -158,16 +158,19 @@ class _Case:
         """Print how far an early stop is from the moment a full forward reaches its block.
 
         CPU time of this thread, which computes all of a forward, and the least of all rounds on either side: what else
-        the machine does only ever adds to both.
+        the machine does only ever adds to both. A full forward goes before each stop, so that a machine that is slower
+        for a minute is slower for both.
         """
         reached: dict[Block, list[float]] = {block: [] for block in BLOCKS}
         stopped: dict[Block, list[float]] = {block: [] for block in BLOCKS}
         full = []
         for _ in range(self.options.rounds):
-            start = time.thread_time()
-            self._full(lambda block, start=start: reached[block].append(time.thread_time() - start))
-            full.append(time.thread_time() - start)
             for block in BLOCKS:
+                now: dict[Block, float] = {}
+                start = time.thread_time()
+                self._full(lambda at, now=now, start=start: now.__setitem__(at, time.thread_time() - start))
+                full.append(time.thread_time() - start)
+                reached[block].append(now[block])
                 stop = lambda block=block: run_to_blocks(self.model, self.batch, [block], lambda *_: None)  # noqa: E731
                 stopped[block].append(_seconds(stop, time.thread_time))
         whole = min(full)
