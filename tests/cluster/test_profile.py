@@ -37,15 +37,16 @@ def test_a_job_with_a_gpu_and_one_that_only_verifies(project):
     train, dump = jobs["train_sae"], jobs["dump_activations"]
     assert (train["gpu"], train["slurm_partition"]) == ("1", "gpu")
     assert (dump["gpu"], dump["slurm_partition"]) == ("0", "cpu")
+    assert train["cpus_per_task"] == "4" and "cpus_per_task" not in dump
     assert not {"slurm_account", "gres", "gpu_model"} & {*train, *dump}
 
 
 def test_a_sites_variables(project):
     """Names that are words of Python stay names, and a flag nobody knows is refused."""
-    site = {"PARTITION": "all", "GPU_PARTITION": "gpu-8", "ACCOUNT": "123", "GPU_TYPE": "h200"}
+    site = {"PARTITION": "all", "GPU_PARTITION": "gpu-8", "ACCOUNT": "123", "GPU_TYPE": "h200", "GPU_CPUS": "3"}
     train = asked(project, f"results/saes/sae_{BLOCK}.pt", **site)["train_sae"]
     assert (train["gpu"], train["gpu_model"], train["slurm_partition"]) == ("1", "h200", "gpu-8")
-    assert train["slurm_account"] == "123" and "gres" not in train
+    assert train["slurm_account"] == "123" and train["cpus_per_task"] == "3" and "gres" not in train
     (project.path / STORES / BLOCK / "train" / "manifest.json").unlink()
     jobs = asked(project, f"results/saes/sae_{BLOCK}.pt", **site, GPU_FLAG="gres")
     assert (jobs["train_sae"]["gpu"], jobs["train_sae"]["gres"]) == ("0", "gpu:h200:1")

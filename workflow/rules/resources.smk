@@ -20,6 +20,8 @@ def site(name):
 
 PARTITION, GPU_PARTITION = site("slurm_partition"), site("gpu_partition")
 GPU_FLAG, GPU_TYPE = site("gpu_flag"), site("gpu_type")
+# A snapshot's encoding, digests and writing take several cores as long as its forward takes the GPU.
+GPU_CPUS = int(site("gpu_cpus") or 1)
 # A job that asks for more than its partition allows waits for ever.
 LONGEST = int(site("longest_runtime") or 7 * 24 * 60)
 if GPU_FLAG not in ("", "gpus", "gres"):
@@ -30,7 +32,8 @@ if GPU_FLAG not in ("", "gpus", "gres"):
 
 def on_gpus(count):
     """Resources of a job that computes on `count` GPUs, a number or a function of wildcards: on this machine the
-    number alone; on a cluster in the site's form, and the partition that has GPUs, or the one that has not.
+    number alone; on a cluster in the site's form, with CPUs beside it, and the partition that has GPUs, or the one
+    that has not.
     """
 
     def number(wildcards):
@@ -44,7 +47,8 @@ def on_gpus(count):
     partition = {
         "slurm_partition": lambda wildcards: (
             GPU_PARTITION if number(wildcards) else PARTITION
-        )
+        ),
+        "cpus_per_task": where_any(GPU_CPUS),
     }
     if GPU_FLAG == "gres":
         # The plugin turns `gpu` into --gpus, which such a site refuses.
