@@ -3,7 +3,16 @@
 import json
 import re
 
+import psutil
 import pytest
+import torch
+from aurorascope.activations.opening import open_reader
+from aurorascope.blocks import BY_ID
+from aurorascope.config import from_mapping
+from aurorascope.config.resolve import resolve
+from aurorascope.errors import UserError
+from aurorascope.training.memory import needed_bytes
+from aurorascope.training.together import Together
 
 from tests.workflow.project import BLOCKS, tiny_config
 
@@ -52,3 +61,19 @@ def test_one_forward_a_snapshot_and_epoch_serves_all_blocks(checkpoint_project, 
     project.make(*(f"results/saes/sae_{block}.pt" for block in BLOCKS[:3]))
     assert saes(project) == saes(suite)
     assert not list(project.result("scratch/activations").rglob("store.zarr/activation/c/*"))
+
+
+def test_trainings_that_do_not_fit_at_once_are_refused(suite, monkeypatch):
+    """Smaller micro-batches would round otherwise than one block's own job does."""
+    config, device, name = from_mapping(resolve(tiny_config())[0]), torch.device("cpu"), BLOCKS[0]
+    together = Together(config, suite.result(""), device)
+    reader = open_reader(suite.result(f"scratch/activations/{name}/train/manifest.json"), config, device)
+    rows = reader.n_tokens
+    memory = psutil.virtual_memory()
+    for free, is_enough in ((memory.available, True), (needed_bytes(config.sae, reader.d_model, rows, rows), False)):
+        monkeypatch.setattr(psutil, "virtual_memory", lambda free=free: memory._replace(available=free))
+        if is_enough:
+            assert len(together._prepared_at_once([BY_ID[name]], [reader], None)) == 1
+            continue
+        with pytest.raises(UserError, match=f"in micro-batches of {rows} rows.*train one block at a time"):
+            together._prepared_at_once([BY_ID[name]], [reader], None)

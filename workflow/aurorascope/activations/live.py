@@ -62,6 +62,12 @@ class Forwards:
             self._compute(wanted)
         return self._waiting.pop(block)
 
+    def peak_bytes(self, snapshot: dict[str, str]) -> int:
+        """Bytes of a GPU that a forward takes for a moment, beside the model, by doing one."""
+        torch.cuda.reset_peak_memory_stats(self._device)
+        self._compute({name: snapshot[name] for name in ("time", "previous")})
+        return torch.cuda.max_memory_allocated(self._device) - torch.cuda.memory_allocated(self._device)
+
     def _compute(self, snapshot: dict[str, str]) -> None:
         if self._model is None:
             record = self._scratch / "checkpoint" / "checkpoint.json"

@@ -27,6 +27,11 @@ def needed_bytes(config: Sae, d_model: int, rows: int, batch_rows: int) -> int:
     return weights + micro + 2 * 4 * batch_rows * d_model
 
 
+def usual_rows(batch_rows: int, device: torch.device) -> int:
+    """Rows of a micro-batch on a kind of device, where memory is no question."""
+    return min(_ROWS[device.type], batch_rows)
+
+
 def micro_batch(config: Sae, d_model: int, batch_rows: int, device: torch.device, free: int | None = None) -> int:
     """Rows of a micro-batch: the usual number for the device, halved until a training fits.
 
@@ -45,8 +50,7 @@ def micro_batch(config: Sae, d_model: int, batch_rows: int, device: torch.device
         torch.cuda.empty_cache()
     if free is None:
         free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
-    rows = min(_ROWS[device.type], batch_rows)
-    usual = rows
+    rows = usual = usual_rows(batch_rows, device)
     while needed_bytes(config, d_model, rows, batch_rows) > _SHARE * free:
         if rows <= _LEAST_ROWS:
             raise UserError(

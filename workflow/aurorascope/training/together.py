@@ -9,6 +9,7 @@ import contextlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -27,7 +28,11 @@ from aurorascope.training import engine
 from aurorascope.training.areas import cell_areas
 from aurorascope.training.checkpoint import Checkpoint
 from aurorascope.training.engine import Saver
+from aurorascope.training.memory import usual_rows
 from aurorascope.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from aurorascope.activations.live import Forwards
 
 _LOG = logging.getLogger(__name__)
 
@@ -109,6 +114,26 @@ class Together:
         trainer = engine.prepare(reader, block, sae, self.device, checkpoint, cell_areas(sae, block, self.scratch))
         return trainer, Saver(checkpoint, sae.checkpoint_minutes)
 
+    def _prepared_at_once(
+        self, blocks: list[Block], readers: list[StoreReader], forwards: "Forwards"
+    ) -> list[tuple[Trainer, Saver]]:
+        """Trainers of all blocks in memory, beside Aurora; refused where they would not round as each would alone."""
+        # What a forward takes for a moment is held while trainers are made, so that they leave it free.
+        held = None
+        if self.device.type == "cuda":
+            held = torch.empty(forwards.peak_bytes(readers[0].manifest["snapshots"][0]), dtype=torch.uint8, device=self.device)
+        pairs = [self._prepared(block, reader) for block, reader in zip(blocks, readers, strict=True)]
+        del held
+        for trainer, _ in pairs:
+            rows, usual = trainer.objective.rows, usual_rows(trainer.batch_rows, self.device)
+            # One that goes on keeps the rows that it was begun with.
+            if trainer.t == 0 and rows < usual:
+                raise UserError(
+                    f"memory of {self.device}", f"room for {len(blocks)} trainings at once in micro-batches of {usual} rows",
+                    f"room for {rows} rows of {trainer.block.id}", "name fewer `blocks`, or train one block at a time",
+                )  # fmt: skip
+        return pairs
+
     def _from_store(self, block: Block, reader: StoreReader) -> None:
         trainer, saver = self._prepared(block, reader)
         if not trainer.is_done:
@@ -124,7 +149,7 @@ class Together:
         forwards = Forwards(self.config, self.scratch, blocks, self.device)
         manifests = [StorePaths.of(self.scratch, block.id, "train").manifest for block in blocks]
         readers = [LiveReader(path, self.config, self.device, forwards) for path in manifests]
-        pairs = [self._prepared(block, reader) for block, reader in zip(blocks, readers, strict=True)]
+        pairs = self._prepared_at_once(blocks, readers, forwards)
         feeds = [StreamFeed(reader, self.device) for reader in readers]
         first, n_steps = min(trainer.t for trainer, _ in pairs), pairs[0][0].n_steps
         progress = Progress(f"Training {len(blocks)} SAEs", n_steps - first, "step")
