@@ -121,6 +121,16 @@ def test_dropping_deletes_chunks_alone_and_nothing_looks_out_of_date(dropped, su
     assert done.returncode == 0
 
 
+def test_one_block_by_its_name_is_dumped_and_dropped_alone(checkpoint_project, tmp_path):
+    """From nothing, all that reads its stores and nothing of another block."""
+    project = checkpoint_project.copy(tmp_path / "project")
+    project.configure({**tiny_config(), "activations": {"keep": False}})
+    planned = project.planned(f"results/dropped/{BLOCKS[0]}.json")
+    assert {rule: n for rule, n in planned.items() if rule in ("dump_activations", "train_sae", "evaluate_sae", "drop_chunks")} == {
+        "dump_activations": 2, "train_sae": 1, "evaluate_sae": 1, "drop_chunks": 1,
+    }  # fmt: skip
+
+
 def test_later_readers_compute_again_and_nothing_retrains(dropped, suite):
     """A lost evaluation is made again, from Aurora; a lost SAE too; both as they were."""
     project = dropped.copy(dropped.path.parent / "later")

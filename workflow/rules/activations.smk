@@ -42,6 +42,7 @@ rule drop_chunks:
         "results/logs/drop_chunks/{block}.log",
     benchmark:
         "results/benchmarks/drop_chunks/{block}.tsv"
+    priority: 1
     conda:
         "../../envs/aurorascope.yaml"
     threads: 1

@@ -22,6 +22,7 @@ rule evaluate_sae:
         "results/logs/evaluate_sae/{block}.log",
     benchmark:
         "results/benchmarks/evaluate_sae/{block}.tsv"
+    priority: 1
     conda:
         "../../envs/aurorascope.yaml"
     threads: CONFIG.compute.threads

@@ -16,6 +16,8 @@ rule train_sae:
         "results/logs/train_sae/{block}.log",
     benchmark:
         "results/benchmarks/train_sae/{block}.tsv"
+    # Before another block is dumped, so that with `keep: false` its room is free sooner.
+    priority: 1
     conda:
         "../../envs/aurorascope.yaml"
     threads: CONFIG.compute.threads

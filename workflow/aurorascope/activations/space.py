@@ -24,7 +24,8 @@ def options(config: Config) -> str:
     """What a user can do about a disk that is too small."""
     live = "activations.mode: live (no activations on disk; Aurora computes them again), "
     return (
-        "fewer `blocks`, one block at a time by its file name (snakemake results/saes/sae_<block>.pt), "
+        "fewer `blocks`, one block at a time by its file name (snakemake results/saes/sae_<block>.pt, or "
+        "results/dropped/<block>.json with activations.keep: false), "
         f"{live if config.activations.mode == 'dump' else ''}or storage.scratch on another disk"
     )
 
