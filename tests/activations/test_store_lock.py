@@ -1,9 +1,12 @@
+import errno
+import fcntl
 import os
 import subprocess
 import sys
 
 import pytest
 from aurorascope.activations.paths import StorePaths
+from aurorascope.errors import DiskError, TryAgainError, UserError
 
 TRY = """
 import sys
@@ -39,3 +42,19 @@ def test_lock_is_freed_by_an_error(tmp_path):
         raise ZeroDivisionError
     with paths.locked():
         pass
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_flock_is_refused(tmp_path, monkeypatch, number):
+    """The message names the folder, what the system said and the way out, and no handle stays open."""
+
+    def refuse(_handle, _how):
+        raise OSError(number, os.strerror(number))
+
+    before = sorted(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(UserError, match="with flock.*Lustre.*storage.scratch") as caught, StorePaths(tmp_path).locked():
+        pass
+    assert not isinstance(caught.value, TryAgainError | DiskError)
+    assert (caught.value.where, caught.value.found) == (str(tmp_path), os.strerror(number))
+    assert sorted(os.listdir("/proc/self/fd")) == before
