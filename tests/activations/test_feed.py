@@ -153,6 +153,12 @@ def test_feed_is_resident_where_memory_allows(reader, monkeypatch, available, ki
     assert type(open_feed(reader, CPU)) is kind
 
 
+def test_feed_streams_what_does_not_fit_in_its_job(reader, monkeypatch):
+    """A job of 1 MiB on a large node has no room, whatever the node has free."""
+    monkeypatch.setenv("SLURM_MEM_PER_NODE", "1")
+    assert type(open_feed(reader, CPU)) is StreamFeed
+
+
 def test_feed_finds_a_chunk_altered_since(tmp_path):
     """A chunk altered between opening and reading is refused, not trained on."""
     reader = StoreReader(make_store(tmp_path, claim([3, 4])))

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
-import psutil
 import torch
 
 from aurorascope.activations.buffers import Buffers
 from aurorascope.activations.reader import StoreReader
 from aurorascope.activations.stream import ahead
 from aurorascope.errors import UserError
+from aurorascope.memory import available_bytes
 
 _ORDER_STREAM = 1
 _MEMORY_SHARE = 0.4
@@ -146,7 +146,7 @@ class StreamFeed(_Base):
             "config key sae.shuffle",
             "activations that fit in memory, since rows are drawn across all snapshots",
             f"a store of {self.reader.n_snapshots} snapshots that do not fit",
-            "set sae.shuffle: snapshots, or use a machine with more memory",
+            "set sae.shuffle: snapshots, or use a machine (on a cluster: a job, by mem_mb) with more memory",
         )
 
 
@@ -155,12 +155,13 @@ def open_feed(
 ) -> ResidentFeed | StreamFeed:
     """The fastest feed that fits: resident on the device, resident in host memory, else the stream.
 
-    Stored values may take at most 40 % of the memory that is free, or 80 % where only a resident feed will do.
+    Stored values may take at most 40 % of the memory that this process may still take (`aurorascope.memory`), or 80 % where
+    only a resident feed will do.
     """
     share = _LARGEST_SHARE if must_be_resident else _MEMORY_SHARE
     needed = reader.n_snapshots * reader.n_tokens * reader.d_model * np.dtype(reader.manifest["dtype"]).itemsize
     if device.type == "cuda" and needed <= share * torch.cuda.mem_get_info(device)[0]:
         return ResidentFeed(reader, device)
-    if needed <= share * psutil.virtual_memory().available:
+    if needed <= share * available_bytes():
         return ResidentFeed(reader, device, torch.device("cpu"))
     return StreamFeed(reader, device)
