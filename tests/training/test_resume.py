@@ -118,6 +118,38 @@ def test_stopped_and_resumed_is_as_good_as_undisturbed(reader, place, steps, nam
     assert steps.done == list(range(1, n_steps + 1))
 
 
+def interrupt():
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.fixture(params=[signal.default_int_handler])
+def on_ctrl_c(request):
+    """What Ctrl-C does outside training, whatever the shell that started these tests has set."""
+    before = signal.signal(signal.SIGINT, request.param)
+    yield request.param
+    assert signal.signal(signal.SIGINT, before) == request.param
+
+
+def test_ctrl_c_saves_and_a_second_one_does_not_wait(reader, place, steps, on_ctrl_c):
+    """The first ends training after the step, as SIGTERM does; two within a step end it there, without a checkpoint."""
+    straight = run(ResidentFeed(reader, CPU), CASES["relu"])
+    steps.after = {7: interrupt, 9: lambda: (interrupt(), interrupt())}
+    with pytest.raises(SystemExit) as caught:
+        run(ResidentFeed(reader, CPU), CASES["relu"], place)
+    assert (caught.value.code, place.load().step) == (143, 7)
+    with pytest.raises(KeyboardInterrupt):
+        run(ResidentFeed(reader, CPU), CASES["relu"], place)
+    assert place.load().step == 7
+    assert same(run(ResidentFeed(reader, CPU), CASES["relu"], place), straight)
+
+
+@pytest.mark.parametrize("on_ctrl_c", [signal.SIG_IGN], indirect=True)
+def test_ctrl_c_is_ignored_in_the_background(reader, steps, on_ctrl_c):
+    """Where a shell made the process ignore it, a training does not end by it."""
+    steps.after = {3: interrupt}
+    assert run(ResidentFeed(reader, CPU), CASES["relu"]).n_steps == steps.done[-1]
+
+
 def test_the_cases_revive(reader):
     """What the other tests interrupt has dead latents, and revival changes it."""
     for revived, plain in (("relu, resampled", "relu"), ("topk, resampled", "topk")):

@@ -52,7 +52,7 @@ def reproduce(config: Config, published: Published, manifest: Path, results: Pat
     Raises:
         UserError: configuration, recipe versions or data are not those of the published SAE, or it came out otherwise; the
             weights trained here are then in `results/reproduced/<block>/`.
-        SystemExit: status 143, after a checkpoint, when SIGTERM asked to stop.
+        SystemExit: status 143, after a checkpoint, when SIGTERM or Ctrl-C asked to stop.
     """
     published.check_config(config)
     reader = open_reader(manifest, config, device)

@@ -26,25 +26,41 @@ _COVARIANCE_SNAPSHOTS = 8
 
 
 class Stop:
-    """Whether somebody asked this process to stop (SIGTERM: a time limit, `scancel`, Ctrl-C of a scheduler)."""
+    """Whether somebody asked this process to stop: by SIGTERM (a time limit, `scancel`, `kill`) or SIGINT (Ctrl-C).
+
+    Attributes:
+        is_asked: whether a signal came.
+    """
 
     def __init__(self) -> None:
-        self.is_asked = False
+        self.is_asked = self._is_interrupted = False
 
-    def __call__(self, _signal: int, _frame: FrameType | None) -> None:
-        """Note it; the loop looks after each step."""
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        """Note it; the loop looks after each step.
+
+        Raises:
+            KeyboardInterrupt: it is the second Ctrl-C, of somebody who will not wait.
+        """
+        if number == signal.SIGINT:
+            if self._is_interrupted:
+                raise KeyboardInterrupt
+            self._is_interrupted = True
         self.is_asked = True
 
 
 @contextlib.contextmanager
 def stopping() -> Iterator[Stop]:
-    """Within this block, SIGTERM is noted instead of ending the process."""
-    stop = Stop()
-    before = signal.signal(signal.SIGTERM, stop)
+    """Within this block, SIGTERM and the first SIGINT are noted instead of ending the process."""
+    stop, numbers = Stop(), [signal.SIGTERM]
+    # What runs in the background of a shell's script ignores Ctrl-C, which is meant for others.
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        numbers.append(signal.SIGINT)
+    before = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield stop
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Saver:
@@ -152,7 +168,7 @@ def train(
 
     Raises:
         UserError: training diverged, no feature fires, a target is out of reach, or there is too little memory.
-        SystemExit: status 143, after a checkpoint, when SIGTERM asked to stop.
+        SystemExit: status 143, after a checkpoint, when SIGTERM or Ctrl-C asked to stop.
     """
     trainer = prepare(feed.reader, block, config, feed.device, checkpoint, area_n)
     run(trainer, feed, Saver(checkpoint, config.checkpoint_minutes))

@@ -55,7 +55,7 @@ class Together:
 
         Raises:
             UserError: as of one training; those that ended before keep their checkpoints.
-            SystemExit: status 143, after checkpoints of all, when SIGTERM asked to stop.
+            SystemExit: status 143, after checkpoints of all, when SIGTERM or Ctrl-C asked to stop.
         """
         live, failed = [], {}
         for block in blocks:

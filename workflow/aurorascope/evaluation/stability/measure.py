@@ -90,7 +90,7 @@ def measure(
 
     Raises:
         UserError: the SAE, the stores or the configuration do not belong together, or a training fails.
-        SystemExit: status 143, after a checkpoint, when SIGTERM asked to stop.
+        SystemExit: status 143, after a checkpoint, when SIGTERM or Ctrl-C asked to stop.
     """
     record = read_record(record_path, "sae")
     weights = record_path.with_suffix(".pt")

@@ -48,7 +48,7 @@ def trained(
 
     Raises:
         UserError: as of any training, or another process trains one of them.
-        SystemExit: status 143, after a checkpoint, when SIGTERM asked to stop.
+        SystemExit: status 143, after a checkpoint, when SIGTERM or Ctrl-C asked to stop.
     """
     with contextlib.ExitStack() as locks:
         checkpoints, configs = [], []
