@@ -13,6 +13,7 @@ from aurorascope.files import (
     sha256_bytes,
     sha256_file,
     sha256_json,
+    sweep,
     write_bytes,
     write_json,
     write_text,
@@ -57,6 +58,36 @@ def test_interrupt_inside_leaves_the_old_content(tmp_path):
         raise KeyboardInterrupt
     assert path.read_text() == "old"
     assert names(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("name", ["file.pt", "file[1].pt", "*"])
+def test_a_sweep_takes_what_a_kill_left_of_one_file(tmp_path, name):
+    """A process killed while it writes leaves a hidden file; the file itself and those of other names stay."""
+    path = tmp_path / name
+    write_text(path, "old")
+    code = (
+        "import os, sys\n"
+        "from aurorascope.files import atomic_write\n"
+        "for path in sys.argv[1:]:\n"
+        "    if not os.fork():\n"
+        "        with atomic_write(path):\n"
+        "            os.kill(os.getpid(), 9)\n"
+        "    os.wait()\n"
+    )
+    written = [str(path), str(path), f"{path}.json", str(tmp_path / "file1.pt")]
+    subprocess.run([sys.executable, "-c", code, *written], check=True, env={"PYTHONPATH": os.pathsep.join(sys.path)})
+    assert len(names(tmp_path)) == 5
+    sweep(path)
+    left = [found.rsplit(".", 2)[0] for found in names(tmp_path) if found != name]
+    assert left == sorted([f".{name}.json", ".file1.pt"])
+    assert path.read_text() == "old"
+
+
+def test_a_sweep_of_nothing_is_none(tmp_path):
+    """Neither an empty folder nor one that is not there is an error."""
+    sweep(tmp_path / "file")
+    sweep(tmp_path / "nowhere" / "file")
+    assert names(tmp_path) == []
 
 
 def test_full_disk_is_a_user_error(tmp_path):

@@ -52,6 +52,18 @@ def exported(feed, folder, sae):
     return config, trained, export(config, BY_ID[BLOCK], trained, feed.reader, folder)
 
 
+def test_what_kills_leave_of_any_exported_file_is_swept(feed, tmp_path):
+    """Whichever file was being written; the files themselves and another block's stay."""
+    exported(feed, tmp_path, {})
+    files = {path for path in tmp_path.rglob("*") if path.is_file()}
+    for path in files:
+        path.with_name(f".{path.name}.abcd1234.partial").touch()
+    other = tmp_path / "saes" / f".sae_{BLOCK}1.pt.abcd1234.partial"
+    other.touch()
+    SaeFiles(tmp_path, BLOCK).sweep()
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == {*files, other}
+
+
 def entry(record):
     metrics = {"fve": 0.5, "fve_anom": None, "fve_climatology": 0.4, "fve_pca": None, "mse": 0.1, "l0": 3.0, "frac_dead": 0.0,
                "n_eval_tokens": 24}  # fmt: skip

@@ -122,6 +122,16 @@ def interrupt():
     os.kill(os.getpid(), signal.SIGINT)
 
 
+def test_a_killed_save_leaves_nothing_for_ever(reader, place, steps):
+    """The next training deletes what was written of a checkpoint, also beside one that was set aside."""
+    steps.after = {7: terminate}
+    with pytest.raises(SystemExit):
+        run(ResidentFeed(reader, CPU), CASES["relu"], place)
+    left = place.path.with_name(f".{place.path.name}.abcd1234.partial")
+    left.touch()
+    assert place.load().step == 7 and not left.exists()
+
+
 @pytest.fixture(params=[signal.default_int_handler])
 def on_ctrl_c(request):
     """What Ctrl-C does outside training, whatever the shell that started these tests has set."""

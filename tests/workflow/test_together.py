@@ -41,7 +41,13 @@ def test_stores_are_read_in_one_process_and_jobs_only_export(suite, tmp_path):
     done = project.run(*targets, *words)
     asked = re.findall(r"wildcards: block=(\w+)\n +resources: .*gpu=(\d)", done.stdout + done.stderr)
     assert sorted(asked) == sorted((block, "1" if block == BLOCKS[3] else "0") for block in BLOCKS)
+    # As a kill leaves it in the middle of an export: one's own goes, another block's may be in the making.
+    left = [project.result(f"saes/.sae_{block}.pt.abcd1234.partial") for block in (BLOCKS[0], BLOCKS[3])]
+    for path in left:
+        path.touch()
     project.make(*targets[:3])
+    assert [path.exists() for path in left] == [False, True]
+    left[1].unlink()
     assert saes(project) == saes(suite)
     for block in BLOCKS[:3]:
         made = json.loads(project.result(f"training/{block}.provenance.json").read_text())

@@ -9,6 +9,7 @@ content made again changes nothing downstream.
 
 import contextlib
 import errno
+import glob
 import hashlib
 import json
 import os
@@ -21,6 +22,7 @@ from typing import IO, Any
 from aurorascope.errors import DiskError, UserError
 
 _BLOCK = 1 << 20
+_PARTIAL = ".partial"
 # What a full disk, a quota, a file size limit, missing rights or a broken disk look like when writing.
 _WRITE_ERRORS = {
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ENOTDIR,
@@ -88,7 +90,7 @@ def atomic_write(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+        handle, temporary = tempfile.mkstemp(prefix=_before(path), suffix=_PARTIAL, dir=path.parent)
     except OSError as error:
         raise disk_error(path, error) from error
     try:
@@ -110,6 +112,24 @@ def atomic_write(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
         if temporary is not None:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
+
+
+def _before(path: Path) -> str:
+    """How the names of files begin that are being written for `path`."""
+    return f".{path.name}."
+
+
+def sweep(path: Path) -> None:
+    """Delete what kills left of writing `path`. Whoever calls this holds a lock that keeps other writers of it out.
+
+    Raises:
+        DiskError: the disk is read-only or broken.
+    """
+    with disk_errors(path):
+        for left in path.parent.glob(f"{glob.escape(_before(path))}*{_PARTIAL}"):
+            # Another file's name may begin with this one's.
+            if "." not in left.name.removeprefix(_before(path)).removesuffix(_PARTIAL):
+                left.unlink()
 
 
 def _umask() -> int:

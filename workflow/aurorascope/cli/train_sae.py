@@ -39,6 +39,8 @@ def run(args: argparse.Namespace, config: Config) -> None:
     device = _device(config, args.manifest, block.id, folder / CHECKPOINT)
     reader = open_reader(args.manifest, config, device)
     with folder_lock(folder):
+        files = SaeFiles(args.results, block.id)
+        files.sweep()
         checkpoint = Checkpoint(folder, block.id, stage_digest(config, "train_sae"), reader.manifest["sha256"])
         area_n = cell_areas(config.sae, block, scratch)
         trainer, made = engine.prepare(reader, block, config.sae, device, checkpoint, area_n), provenance(device, config.compute.threads)
@@ -50,7 +52,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
         trained = engine.conclude(trainer)
         if reader.recomputed_on:
             made["activations_recomputed_on"] = reader.recomputed_on
-        write_json(SaeFiles(args.results, block.id).provenance, made)
+        write_json(files.provenance, made)
         export(config, block, trained, reader, args.results)
         checkpoint.remove()
 

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from aurorascope.errors import TryAgainError
-from aurorascope.files import sha256_json, write_bytes
+from aurorascope.files import sha256_json, sweep, write_bytes
 from aurorascope.sae.digest import tensor_digest
 from aurorascope.training.finished import CHECKPOINT, make_claim
 
@@ -69,7 +69,14 @@ class Checkpoint:
         write_bytes(self.path, save(copies, metadata={**claim, "sha256": _digest(claim, copies)}))
 
     def load(self) -> Found | None:
-        """What there is to resume from, or None where there is nothing to resume from."""
+        """What there is to resume from, or None where there is nothing to resume from.
+
+        What a kill left of a checkpoint that was being written is deleted; whoever trains holds the folder's lock.
+
+        Raises:
+            UserError: the disk cannot be read or written.
+        """
+        sweep(self.path)
         if not self.path.is_file():
             return None
         try:

@@ -13,7 +13,7 @@ from aurorascope.activations.verify import states_digest
 from aurorascope.blocks import Block
 from aurorascope.config.model import Config, Sae
 from aurorascope.config.stages import stage_digest, stage_params
-from aurorascope.files import sha256_file, write_bytes, write_json
+from aurorascope.files import sha256_file, sweep, write_bytes, write_json
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.sae.digest import tensor_digest
 from aurorascope.sae.saelens import saelens_files
@@ -49,9 +49,19 @@ class SaeFiles:
         self.weights = results / "saes" / f"sae_{block_id}.pt"
         self.record = results / "saes" / f"sae_{block_id}.json"
         self.golden = results / "saes" / "golden" / f"{block_id}.safetensors"
-        self.saelens = results / "saelens" / block_id
+        self.saelens_config = results / "saelens" / block_id / "cfg.json"
+        self.saelens_weights = self.saelens_config.with_name("sae_weights.safetensors")
         self.log = results / "training" / f"{block_id}.parquet"
         self.provenance = results / "training" / f"{block_id}.provenance.json"
+
+    def sweep(self) -> None:
+        """Delete what kills left of writing any of them; for whoever holds the training's lock.
+
+        Raises:
+            UserError: the disk is read-only or broken.
+        """
+        for path in vars(self).values():
+            sweep(path)
 
 
 def golden_vectors(sae: AuroraSAE, reader: StoreReader) -> dict[str, torch.Tensor]:
@@ -76,13 +86,15 @@ def write_weights(path: Path, tensors: dict[str, torch.Tensor]) -> None:
     write_bytes(path, buffer.getbuffer())
 
 
-def _write_saelens(folder: Path, tensors: dict[str, torch.Tensor], block: Block, digest: str, trained_as: str) -> None:
+def _write_saelens(
+    files: SaeFiles, tensors: dict[str, torch.Tensor], block: Block, digest: str, trained_as: str
+) -> None:
     metadata = {"hook_name": block.hook, "block": block.id, "tensor_sha256": digest}
     if trained_as != AuroraSAE.from_tensors(tensors).architecture:
         metadata["training_architecture"] = trained_as
     config, weights = saelens_files(tensors, metadata)
-    write_bytes(folder / "sae_weights.safetensors", save(weights))
-    write_json(folder / "cfg.json", config)
+    write_bytes(files.saelens_weights, save(weights))
+    write_json(files.saelens_config, config)
 
 
 def _write_log(path: Path, log: pd.DataFrame) -> None:
@@ -128,7 +140,7 @@ def export(
     digest = tensor_digest(trained.weights)
     write_weights(files.weights, trained.weights)
     write_bytes(files.golden, save(golden_vectors(sae, reader)))
-    _write_saelens(files.saelens, trained.weights, block, digest, config.sae.architecture)
+    _write_saelens(files, trained.weights, block, digest, config.sae.architecture)
     _write_log(files.log, trained.log)
     manifest = reader.manifest
     record = {
@@ -146,9 +158,9 @@ def export(
         "n_parameters": sum(t.numel() for t in trained.weights.values() if t.is_floating_point()),
         "files": {
             str(path.relative_to(results)): sha256_file(path)
-            for path in (files.golden, files.log, files.saelens / "cfg.json", files.saelens / "sae_weights.safetensors")
+            for path in (files.golden, files.log, files.saelens_config, files.saelens_weights)
         },
-        "saelens_bytes": (files.saelens / "sae_weights.safetensors").stat().st_size,
+        "saelens_bytes": files.saelens_weights.stat().st_size,
         "training": _training(config.sae, trained, sae.d_model),
         # What no digest of the data covers; all of it makes the SAE anew when it changes, so none of it can be stale.
         "config": {stage: stage_params(config, stage) for stage in MADE_BY},
