@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from aurorascope.activations.feed import StoreReader
 from aurorascope.activations.paths import StorePaths
-from aurorascope.activations.verify import check_files, publish, read_manifest
+from aurorascope.activations.verify import check_files, is_complete, publish, read_manifest
 from aurorascope.errors import UserError
 from aurorascope.files import blake3_bytes, sha256_json, write_json
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny import D_MODEL, claim, digest, tokens
+from tiny import D_MODEL, claim, digest, fill, tokens
 
-from tests.activations.stores import DAYS, add, writer_on
+from tests.activations.stores import DAYS, add, content_of, writer_on
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -183,6 +183,55 @@ def test_publish_refuses_an_altered_store(writable):
     with pytest.raises(UserError, match="bytes, found blake3"):
         publish(StorePaths(writable))
     assert not (writable / "manifest.json").exists()
+
+
+@given(st.data())
+def test_any_flipped_bit_of_a_finished_stores_content_is_not_published(writable, data):
+    """A dump job takes the store up, or publishes the right manifest, whatever became of `complete.json`."""
+    paths, content = StorePaths(writable), claim(DAYS)
+    right, original = paths.manifest.read_bytes(), paths.complete.read_bytes()
+    flipped = bytearray(original)
+    flipped[data.draw(st.integers(0, len(original) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    paths.complete.write_bytes(flipped)
+    paths.manifest.unlink()
+    try:
+        if is_complete(paths, content):
+            publish(paths)
+            assert paths.manifest.read_bytes() == right
+    finally:
+        paths.complete.write_bytes(original)
+        paths.manifest.write_bytes(right)
+
+
+COMPLETE = {
+    "a digit of the manifest": ('"max_abs": ', '"max_abs": 1'),
+    "the digest of the claim": ('"claim_sha256": "', '"claim_sha256": "0'),
+    "a key of the manifest": ('"files": ', '"filer": '),
+    "the name of the manifest": ('"manifest": ', '"mAnifest": '),
+    "the name of the digest": ('"sha256": ', '"sha257": '),
+    "a number that is none": ('"max_abs": ', '"max_abs": 1e'),
+    "text that is no JSON": ("{", "["),
+}
+
+
+@pytest.mark.parametrize("what", COMPLETE)
+def test_a_damaged_content_of_a_finished_store_is_mended(writable, finished, caplog, what):
+    """It is refused and no store of its claim; filling it computes nothing, says why, and ends with the same bytes."""
+    paths, content = StorePaths(writable), claim(DAYS)
+    text = paths.complete.read_text()
+    damaged = text.replace(*COMPLETE[what], 1)
+    assert damaged != text
+    paths.complete.write_text(damaged)
+    paths.manifest.unlink()
+    assert not is_complete(paths, content)
+    if what != "the digest of the claim":
+        with pytest.raises(UserError, match=r"complete\.json: .*rm -f .*manifest\.json && snakemake"):
+            publish(paths)
+        assert not paths.manifest.exists()
+    assert fill(paths, content) == []
+    assert ("will be mended" in caplog.text) is (what != "the digest of the claim")
+    publish(paths)
+    assert content_of(writable) == content_of(finished)
 
 
 def test_manifest_whose_content_was_changed_by_hand_is_refused(writable):

@@ -62,6 +62,8 @@ def test_every_damage_is_named_and_the_commands_mend_it(finished):
     (stores / BLOCKS[0] / "train" / "store.zarr/activation/c/2/0/0/0/0").unlink()
     flip(stores / BLOCKS[1] / "held_out" / "store.zarr/lat/c/0")
     flip(stores / BLOCKS[2] / "train" / "manifest.json")
+    # What the manifest is written from again.
+    flip(stores / BLOCKS[2] / "train" / "complete.json")
     (stores / BLOCKS[3] / "held_out" / "moments.safetensors").unlink()
     lines, last = verify(finished, ok=False)
     assert summary(lines, damaged=4) and len(lines) == 6

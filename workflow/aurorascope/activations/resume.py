@@ -9,6 +9,8 @@ from typing import Any
 from aurorascope.activations import store
 from aurorascope.activations.parts import good_content
 from aurorascope.activations.paths import StorePaths
+from aurorascope.activations.verify import read_complete
+from aurorascope.errors import UserError
 from aurorascope.files import blake3_file, disk_errors, write_json
 from aurorascope.tokens import TokenGrid
 
@@ -37,6 +39,7 @@ def take_up(paths: StorePaths, claim: dict[str, Any], grid: TokenGrid, *, keep_c
         for index, snapshot in enumerate(claim["snapshots"])
         if (content := good_content(paths.part(snapshot["time"]), snapshot))
     }
+    _say_if_damaged(paths)
     # What says that this folder is finished goes first; the marker after it, since it excuses a finished store.
     for path in (paths.complete, paths.manifest, paths.absent):
         path.unlink(missing_ok=True)
@@ -47,6 +50,15 @@ def take_up(paths: StorePaths, claim: dict[str, Any], grid: TokenGrid, *, keep_c
     if there:
         _LOG.info("%s: %d snapshots are already there.", paths.folder, len(there))
     return there
+
+
+def _say_if_damaged(paths: StorePaths) -> None:
+    """A finished store is taken up where its configuration changed, which is no news, or where it is damaged, which is."""
+    if paths.complete.is_file():
+        try:
+            read_complete(paths)
+        except UserError as error:
+            _LOG.warning("The finished store is damaged and will be mended: %s", error.one_line())
 
 
 def _sweep(folder: Path) -> None:

@@ -77,15 +77,39 @@ def _listed(times: list[str]) -> str:
     return f"{len(times)} times from {times[0]} to {times[-1]}" if times else "none"
 
 
+def read_complete(paths: StorePaths) -> dict[str, Any]:
+    """What whoever finished a store left in `complete.json`: the digest of the claim, and the manifest under its own seal.
+
+    Raises:
+        UserError: it is missing, unreadable or altered.
+    """
+    path, rebuild = paths.complete, paths.rebuild_command()
+    try:
+        content = json.loads(path.read_bytes())
+        body = dict(content["manifest"])
+        expected, found = body.pop("sha256"), sha256_json(body)
+    except FileNotFoundError:
+        raise missing(path, rebuild) from None
+    except (ValueError, KeyError, TypeError) as error:
+        # A flipped bit makes bytes that are no text, text that is no JSON, or a key of another name.
+        what = f"{type(error).__name__}: {error}"
+        raise UserError(path, "the content of a manifest", f"damaged JSON ({what})", rebuild) from None
+    if found != expected:
+        raise UserError(path, f"its manifest's own digest {expected}", f"digest {found}", rebuild)
+    return content
+
+
 def is_complete(paths: StorePaths, claim: dict[str, Any]) -> bool:
-    """Whether the folder holds a finished store of exactly this claim (digests of files are not looked at)."""
+    """Whether the folder holds a finished store of exactly this claim (digests of files are not looked at).
+
+    A damaged `complete.json` says nothing of the sort: whoever fills the store then finds its snapshots and writes it anew.
+    """
     if not paths.complete.is_file():
         return False
     try:
-        content = json.loads(paths.complete.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError):
+        return read_complete(paths).get("claim_sha256") == sha256_json(claim)
+    except UserError:
         return False
-    return content.get("claim_sha256") == sha256_json(claim)
 
 
 def is_chunk(name: str) -> bool:
@@ -175,8 +199,8 @@ def publish(paths: StorePaths) -> None:
     """Verify a finished store file by file and write its manifest; the last act of a dump job.
 
     Raises:
-        UserError: a file is missing or altered.
+        UserError: a file is missing or altered, `complete.json` included.
     """
-    manifest = json.loads(paths.complete.read_text())["manifest"]
+    manifest = read_complete(paths)["manifest"]
     check_files(paths, manifest)
     write_json(paths.manifest, manifest)
