@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from aurorascope.activations import resume
 from aurorascope.activations.feed import StoreReader
 from aurorascope.activations.parts import read_part, write_part
 from aurorascope.activations.paths import StorePaths
@@ -71,6 +72,25 @@ def test_kill_between_moving_chunks_and_writing_the_claim_is_harmless(finished, 
     fill(paths, claim(DAYS))
     publish(paths)
     assert content_of(tmp_path) == content_of(finished)
+
+
+def test_kill_before_the_old_group_is_deleted_leaves_none_of_it(finished, tmp_path, monkeypatch):
+    """Killed with the new claim written, the next writer deletes the group that stepped aside, chunks and all."""
+    make_store(tmp_path, claim((*DAYS, 7)))
+    write, aside = resume.write_json, tmp_path / ".stale.zarr"
+
+    def killed(path, value):
+        write(path, value)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(resume, "write_json", killed)
+        with pytest.raises(KeyboardInterrupt):
+            writer_on(tmp_path, claim(DAYS))
+    assert list(aside.rglob("c/4/0/0/0/0"))
+    assert fill(StorePaths(tmp_path), claim(DAYS)) == []
+    publish(StorePaths(tmp_path))
+    assert content_of(tmp_path) == content_of(finished) and not aside.exists()
 
 
 def test_changed_inputs_of_one_snapshot_remake_only_that_one(finished, tmp_path):

@@ -110,14 +110,15 @@ def _chunks_on_disk(paths: StorePaths) -> dict[str, Path]:
 
 def _renew(paths: StorePaths, claim: dict[str, Any], grid: TokenGrid, chunks: dict[int, Path]) -> None:
     """A fresh group of this claim that holds the chunks to be kept and no other."""
+    stale = paths.folder / ".stale.zarr"
+    # Here already: a kill after the new claim was written leaves what the last line was to delete.
+    shutil.rmtree(stale, ignore_errors=True)
     if _times_on_disk(paths) == [s["time"] for s in claim["snapshots"]]:
         # The usual case, a dump that was killed: chunks do not move, so that a kill here loses none.
         _clear(paths.zarr / "activation" / "c", set(chunks.values()))
         store.refresh(paths, claim, grid)
         write_json(paths.claim, claim)
         return
-    stale = paths.folder / ".stale.zarr"
-    shutil.rmtree(stale, ignore_errors=True)
     if paths.zarr.exists():
         paths.zarr.rename(stale)
     store.create(paths, claim, grid)
