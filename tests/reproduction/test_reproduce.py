@@ -1,5 +1,6 @@
 """A block trained again from the same store: the same tensors, or a line that says what differs."""
 
+import copy
 import dataclasses
 import json
 import os
@@ -16,15 +17,16 @@ from aurorascope.activations.reader import StoreReader
 from aurorascope.blocks import BY_ID
 from aurorascope.config.stages import RECIPES
 from aurorascope.errors import UserError
+from aurorascope.files import write_json
 from aurorascope.reproduction import reproduce as module
 from aurorascope.reproduction.compare import compare_weights, explained
 from aurorascope.reproduction.published import Published
 from aurorascope.reproduction.reproduce import reproduce
 from aurorascope.training import engine
 from aurorascope.training.export import export, write_weights
-from tiny import BLOCK, claim, make_store
+from tiny import BLOCK, claim, digest, make_store
 
-from tests.config.raw import typed
+from tests.config.raw import put, typed
 
 CPU = torch.device("cpu")
 RAW = {"cams": {"train": {"start": "2022-06-03", "end": "2022-06-06"}, "held_out": {"dates": ["2022-06-20"]}}}
@@ -142,6 +144,54 @@ def test_the_first_setting_that_differs_is_named(results):
     config["train_sae"]["recipe"] -= 1
     results.change_record(config=config)
     assert results.refuse().startswith("the recipe version of train_sae: expected ")
+
+
+def data_records(results, **changes):
+    """The records of split, store and checkpoint that the SAE was made from, under `results/scratch`."""
+    snapshots, cams = json.loads(results.manifest.read_text())["snapshots"], results.config.cams
+    states = {s[name]: {"sha256": sha256} for s in snapshots for name, sha256 in zip(("previous", "time"), s["inputs"], strict=True)}
+    axes = {axis: [0.0] * n for axis, n in zip(("latitude", "longitude"), cams.demo_grid, strict=True)}
+    pairs = [{name: s[name] for name in ("previous", "time")} for s in snapshots]
+    split = {"kind": "states", "snapshots": pairs, "states": states, "levels": sorted(cams.levels), **axes}
+    checkpoint = {"kind": "checkpoint", "sha256": digest("c"), "revision": None, "seed": results.config.aurora.demo.seed}
+    scratch = results.folder / "scratch"
+    write_json(scratch / "states" / "train.json", {**split, **changes})
+    write_json(scratch / "checkpoint" / "checkpoint.json", checkpoint)
+    return scratch
+
+
+DATA_SETTINGS = {
+    "cams.levels": [50, 100, 150, 200, 250, 300, 400, 500, 600, 700, 850, 925],
+    "cams.demo_grid": [19, 36],
+    "cams.train": {"start": "2022-06-03", "end": "2022-06-07"},
+    "cams.missing_dates": ["2022-06-05"],
+    "aurora.demo.seed": 3,
+}
+
+
+@pytest.mark.parametrize("key", DATA_SETTINGS)
+def test_another_setting_of_the_data_is_named_before_they_are_made_anew(results, key):
+    """From the records that are here, while they are still those of the SAE; of others nothing is known."""
+    scratch = data_records(results)
+    published = Published.of(results.folder, BLOCK)
+    published.check_data(results.config, scratch)
+    other = typed(put(copy.deepcopy(RAW), key, DATA_SETTINGS[key]))
+    with pytest.raises(UserError) as refused:
+        published.check_data(other, scratch)
+    assert key in refused.value.where and "with which " in refused.value.expected and "set it so" in refused.value.fix
+    results.change_record(states_sha256="0" * 64, checkpoint_sha256="0" * 64)
+    Published.of(results.folder, BLOCK).check_data(other, scratch)
+    Published.of(results.folder, BLOCK).check_data(other, scratch / "nowhere")
+
+
+def test_the_store_alone_tells_other_dates(results):
+    """Where another configuration has replaced the split's record, but not yet the block's store."""
+    scratch = data_records(results, states={}, snapshots=[])
+    other = typed(put(copy.deepcopy(RAW), "cams.train", DATA_SETTINGS["cams.train"]))
+    published = Published.of(results.folder, BLOCK)
+    published.check_data(results.config, scratch)
+    with pytest.raises(UserError, match=r"cams\.train.* expected 4 training snapshots .* found 5 .* 2022-06-07T12:00:00Z"):
+        published.check_data(other, scratch)
 
 
 @pytest.mark.parametrize("key", ["states_sha256", "static_sha256", "checkpoint_sha256"])

@@ -71,7 +71,11 @@ def test_an_altered_setting_fails(reproduced):
     """When it is planned, before anything is made; what was reproduced stays."""
     line = reproduced.fail(target(BLOCK), "--config", "sae={lr: 0.001}")
     assert line.startswith("config key sae.lr: expected 0.0004, with which results/saes/") and "found 0.001" in line
-    assert reproduced.result(f"reproduced/{BLOCK}.json").is_file()
+    manifest = reproduced.result(f"scratch/activations/{BLOCK}/train/manifest.json")
+    before = manifest.read_bytes()
+    line = reproduced.fail(target(BLOCK), "--config", "cams={levels: [500, 850, 1000]}")
+    assert line.startswith("config key cams.levels: expected [50, ") and "found [500, 850, 1000]" in line
+    assert reproduced.result(f"reproduced/{BLOCK}.json").is_file() and manifest.read_bytes() == before
 
 
 def test_an_altered_chunk_fails(reproduced, tmp_path):

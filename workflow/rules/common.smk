@@ -223,6 +223,7 @@ def _published(wildcards):
             Path(CONFIG.reproduce.against or RESULTS), wildcards.block
         )
         published.check_config(CONFIG)
+        published.check_data(CONFIG, SCRATCH)
         return published
     except UserError as error:
         _stop(error.one_line())

@@ -4,16 +4,20 @@ Nothing heavy is imported: Snakemake asks when it plans a reproduction, so that 
 activation is made for it.
 """
 
+import contextlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aurorascope.activations.paths import StorePaths
+from aurorascope.activations.verify import KIND as ACTIVATIONS
 from aurorascope.activations.verify import states_digest
+from aurorascope.config.calendar import snapshots
 from aurorascope.config.model import Config
 from aurorascope.config.stages import stage_params
 from aurorascope.errors import UserError
-from aurorascope.files import sha256_file, sha256_json
+from aurorascope.files import read_record, sha256_file, sha256_json
 
 FORMAT = 2
 _INPUTS = {
@@ -92,6 +96,45 @@ class Published:
                     where, fix = f"config key {key}", "set it so, or give the --configfile that the SAE was made with"
                 raise UserError(where, f"{expected}, with which {self.path} was made", found, fix)
 
+    def check_data(self, config: Config, scratch: Path) -> None:
+        """Compare the settings of data and model with records that are here, where these are what the SAE was made from.
+
+        Its own record has only digests of them, and a setting that differs would be noticed when days, checkpoint and the
+        block's store have been replaced. What is not here is not compared, nor what no record has: how long and on what
+        the demo's Aurora is trained.
+
+        Args:
+            config: the present configuration.
+            scratch: `results/scratch`.
+
+        Raises:
+            UserError: the first setting that differs.
+        """
+        for keys, theirs, mine in self._settings(config, scratch):
+            if theirs != mine:
+                where = f"config key{'s' if ' ' in keys else ''} {keys}"
+                fix = "set it so, or give the --configfile that the SAE was made with"
+                raise UserError(where, f"{theirs}, with which {self.path} was made", mine, fix)
+
+    def _settings(self, config: Config, scratch: Path) -> list[tuple[str, str, str]]:
+        """Keys, with what records here say of them and what is configured."""
+        try:
+            states, store = (
+                content if content and states_digest({"snapshots": _states(content)}) == self.record["states_sha256"] else None
+                for content in (
+                    _read(scratch / "states" / "train.json", "states"),
+                    _read(StorePaths.of(scratch, self.block_id, "train").manifest, ACTIVATIONS),
+                )
+            )
+            found = [_snapshots(content, config) for content in (states, store) if content]
+            found += _grid(states, config) if states else []
+            checkpoint = _read(scratch / "checkpoint" / "checkpoint.json", "checkpoint")
+            is_same = checkpoint and checkpoint["sha256"] == self.record["checkpoint_sha256"]
+            return found + (_model(checkpoint, config) if is_same else [])
+        except (KeyError, TypeError):
+            # As with one that `_read` cannot read.
+            return []
+
     def check_inputs(self, manifest: dict[str, Any]) -> None:
         """Compare what the activations were made from with what they are made from here.
 
@@ -108,3 +151,44 @@ class Published:
                     f"{what}, for {self.block_id}", f"{key} {self.record[key]}, with which {self.path} was made", here[key],
                     "reproduce it where its data are, or with the configuration that it was made with",
                 )  # fmt: skip
+
+
+def _read(path: Path, kind: str) -> dict[str, Any] | None:
+    """A record that is here; a damaged one is for the job that reads it to refuse."""
+    with contextlib.suppress(UserError):
+        return read_record(path, kind)
+    return None
+
+
+def _states(content: dict[str, Any]) -> list[dict[str, Any]]:
+    """Snapshots of a manifest, or of a split's record, which keeps the digests of the states apart."""
+    states = content.get("states")
+    if states is None:
+        return content["snapshots"]
+    return [{**s, "inputs": [states[s[name]]["sha256"] for name in ("previous", "time")]} for s in content["snapshots"]]
+
+
+def _snapshots(content: dict[str, Any], config: Config) -> tuple[str, str, str]:
+    theirs = [(s["previous"], s["time"]) for s in content["snapshots"]]
+    mine = [(s.previous, s.time) for s in snapshots(config.cams, "train")]
+    return "cams.train, cams.init_hours, cams.missing_dates", _told(theirs, mine), _told(mine, theirs)
+
+
+def _grid(states: dict[str, Any], config: Config) -> list[tuple[str, str, str]]:
+    found = [("cams.levels", str(states["levels"]), str(sorted(set(config.cams.levels))))]
+    if config.cams.source == "demo":
+        grid = [len(states["latitude"]), len(states["longitude"])]
+        found.append(("cams.demo_grid", str(grid), str(list(config.cams.demo_grid))))
+    return found
+
+
+def _model(checkpoint: dict[str, Any], config: Config) -> list[tuple[str, str, str]]:
+    pairs = [("aurora.revision", "revision", config.aurora.revision), ("aurora.demo.seed", "seed", config.aurora.demo.seed)]
+    return [(key, str(checkpoint[name]), str(mine)) for key, name, mine in pairs if checkpoint[name] is not None]
+
+
+def _told(these: list[tuple[str, str]], others: list[tuple[str, str]]) -> str:
+    """Snapshots in words that differ where the snapshots do."""
+    extra = sorted(set(these) - set(others))
+    more = f", {len(extra)} of them, such as {extra[0][1]}, not in the other" if extra else ""
+    return f"{len(these)} training snapshots from {these[0][1]} to {these[-1][1]}{more}"
