@@ -74,6 +74,17 @@ def test_kill_between_moving_chunks_and_writing_the_claim_is_harmless(finished, 
     assert content_of(tmp_path) == content_of(finished)
 
 
+@pytest.mark.parametrize(("old", "new"), [("{", "["), ('"snapshots"', '"snapshotr"'), ('"time"', '"tIme"')])
+def test_a_damaged_claim_costs_what_it_vouched_for(finished, tmp_path, old, new):
+    """Without the old claim nobody knows which chunk is whose; all are computed again."""
+    content, paths = claim(DAYS), StorePaths(tmp_path)
+    add(writer_on(tmp_path, content), 0, 1)
+    paths.claim.write_text(paths.claim.read_text().replace(old, new, 1))
+    assert fill(paths, content) == [0, 1, 2, 3]
+    publish(paths)
+    assert content_of(tmp_path) == content_of(finished)
+
+
 def test_kill_before_the_old_group_is_deleted_leaves_none_of_it(finished, tmp_path, monkeypatch):
     """Killed with the new claim written, the next writer deletes the group that stepped aside, chunks and all."""
     make_store(tmp_path, claim((*DAYS, 7)))

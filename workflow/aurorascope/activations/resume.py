@@ -98,7 +98,8 @@ def _times_on_disk(paths: StorePaths) -> list[str]:
         return []
     try:
         return [s["time"] for s in json.loads(paths.claim.read_text())["snapshots"]]
-    except ValueError:
+    except (ValueError, KeyError, TypeError):
+        # No JSON, or a key of another name.
         _LOG.warning("%s is damaged; all snapshots will be computed again.", paths.claim)
         return []
 
