@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 
 import pytest
 from aurorascope.backbone.model import checkpoint_path
@@ -10,7 +11,7 @@ from aurorascope.backbone.static import static_path
 from aurorascope.cli.verify import BESIDE
 from aurorascope.costs.words import size
 
-from tests.workflow.project import BLOCKS
+from tests.workflow.project import BLOCKS, SNAKEMAKE
 
 pytestmark = pytest.mark.slow
 STORES = 2 * len(BLOCKS)
@@ -46,7 +47,12 @@ def test_a_whole_suite_is_in_order(finished):
     before = times(finished)
     lines, _ = verify(finished)
     assert len(lines) == 2 and summary(lines)
-    assert f"{len(BLOCKS)} SAEs, 0 measured forecasts, 0 comparisons of seeds, 1 checkpoint, 1 static fields, 6 days of states: 0 damaged." == lines[1]
+    n, n_files = len(BLOCKS), len(finished.result("SHA256SUMS").read_text().splitlines())
+    assert n_files > 7 * n
+    assert lines[1] == (
+        f"{n} SAEs, {n} evaluations, 0 measured forecasts, 0 comparisons of seeds, 1 checkpoint, 1 static fields, "
+        f"6 days of states, {n_files} files of the release: 0 damaged."
+    )
     assert times(finished) == before
     assert lines[0] in finished.result("logs/verify.log").read_text()
     assert not finished.planned()
@@ -93,11 +99,34 @@ def test_what_stands_beside_the_stores_is_verified(finished):
     (chunk, *_) = sorted(finished.result("scratch/cams/2022-06-02.zarr/go3/c").rglob("0"), key=lambda p: not p.is_file())
     flip(chunk)
     lines, last = verify(finished, ok=False)
-    assert lines[-1].endswith("days of states: 5 damaged.")
+    assert lines[-1].endswith("files of the release: 5 damaged.") and len(lines) == 7
     for name in (sae.name, "golden", "aurora.ckpt", "static.nc", "2022-06-02.zarr"):
         (line,) = [line for line in lines if name in line]
         assert "Next: rm -f results/" in line or "Next: rm " in line
     assert "2 more commands" in last
+
+
+def test_tables_and_other_files_of_the_release_are_verified_and_the_commands_mend_them(finished, suite):
+    """A table of an evaluation, a record whose table is right, and the card that is gone."""
+    flip(finished.result(f"evaluation/{BLOCKS[0]}.parquet"))
+    record = finished.result(f"evaluation/{BLOCKS[1]}.json")
+    content = json.loads(record.read_text())
+    record.write_text(json.dumps({**content, "n_snapshots": content["n_snapshots"] + 1}))
+    finished.result("README.md").unlink()
+    lines, _ = verify(finished, ok=False)
+    assert lines[-1].endswith("files of the release: 3 damaged.")
+    assert [line.split(":")[0].removeprefix("results/") for line in lines[1:-1]] == [
+        f"evaluation/{BLOCKS[0]}.parquet", "README.md", f"evaluation/{BLOCKS[1]}.json",
+    ]  # fmt: skip
+    for line in lines[1:-1]:
+        done = subprocess.run(
+            ["bash", "-ec", line.split(" Next: ")[1]], cwd=finished.path, capture_output=True, text=True,
+            env={**os.environ, "PATH": f"{SNAKEMAKE.parent}:{os.environ['PATH']}"},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-3000:]
+    lines, _ = verify(finished)
+    assert len(lines) == 2
+    assert finished.result("SHA256SUMS").read_bytes() == suite.result("SHA256SUMS").read_bytes()
 
 
 def test_live_dropped_and_unfinished_stores_are_not_damaged(finished):

@@ -1,4 +1,5 @@
-"""Compare all that lies under results with the digests of its records: stores, SAEs, forecasts, checkpoint, statics, states.
+"""Compare all that lies under results with the digests of its records: stores, SAEs, tables, checkpoint, statics, states;
+and the files of the release with `SHA256SUMS`.
 
 Only looks, at whichever run the folder holds. Prints a line for each thing that is not in order and a summary.
 """
@@ -11,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from aurorascope.activations.scrub import STATES, Finding, Store, find_stores, scrub
 from aurorascope.config import Config
@@ -18,6 +20,7 @@ from aurorascope.costs.words import size
 from aurorascope.errors import UserError
 from aurorascope.files import check_file, read_record
 from aurorascope.progress import Progress, tell
+from aurorascope.release.sums import Vouched, check_sums, count
 
 _MOST_THREADS = 4
 # What `backbone` calls the files of these records; importing it takes seconds.
@@ -40,7 +43,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
     start, damage = time.monotonic(), []
     stores = find_stores(args.results / "scratch")
     damage += _verify_stores(stores, start)
-    damage += _verify_records(list(_records(args.results)))
+    damage += _verify_records(list(_records(args.results)), args.results / "SHA256SUMS")
     if damage:
         fixes = list(dict.fromkeys(error.fix for error in damage))
         more = f" … and {len(fixes) - _SHOWN} more commands, in the lines above" if len(fixes) > _SHOWN else ""
@@ -88,6 +91,7 @@ def _lines(finding: Finding) -> Iterator[str]:
 def _records(results: Path) -> Iterator[tuple[str, Path]]:
     """Kind and path of the other records that are there."""
     yield from (("sae", path) for path in sorted((results / "saes").glob("sae_*.json")))
+    yield from (("evaluation", path) for path in sorted((results / "evaluation").glob("*.json")))
     yield from (("fidelity", path) for path in sorted((results / "fidelity").glob("*.json")))
     yield from (("stability", path) for path in sorted((results / "stability").glob("*/summary.json")))
     for kind in BESIDE:
@@ -98,40 +102,69 @@ def _records(results: Path) -> Iterator[tuple[str, Path]]:
     yield from (("cams_day", path) for path in sorted(days) if _DAY.fullmatch(path.name))
 
 
-def _verify_records(records: list[tuple[str, Path]]) -> list[UserError]:
-    """Check and report what each record stands for; returns one error a damaged one."""
-    progress, damage = Progress("Verifying records", len(records), "record"), []
+def _verify_records(records: list[tuple[str, Path]], sums: Path) -> list[UserError]:
+    """Check and report what each record stands for, and the release; returns one error for each thing that is damaged."""
+    n_files = count(sums)
+    progress, vouched, damage = Progress("Verifying records", len(records) + n_files, "record"), [], []
     for kind, path in records:
-        try:
-            _verify_record(kind, path)
-        except UserError as error:
-            damage.append(error)
-            tell(error.one_line())
+        found, errors = _compared(kind, path)
+        vouched.append(found)
+        damage += _told(errors)
         progress.step()
+    if sums.is_file():
+        damage += _told(check_sums(sums, vouched, progress.step))
     progress.close()
     kinds = Counter(kind for kind, _ in records)
     words = {
-        "sae": "SAEs", "fidelity": "measured forecasts", "stability": "comparisons of seeds", "checkpoint": "checkpoint",
-        "static": "static fields", "cams_day": "days of states",
+        "sae": "SAEs", "evaluation": "evaluations", "fidelity": "measured forecasts", "stability": "comparisons of seeds",
+        "checkpoint": "checkpoint", "static": "static fields", "cams_day": "days of states",
     }  # fmt: skip
-    tell(f"{', '.join(f'{kinds[kind]} {word}' for kind, word in words.items())}: {len(damage)} damaged.")
+    counts = [*(f"{kinds[kind]} {word}" for kind, word in words.items()), f"{n_files} files of the release"]
+    tell(f"{', '.join(counts)}: {len(damage)} damaged.")
     return damage
 
 
-def _verify_record(kind: str, path: Path) -> None:
-    record = read_record(path, kind)
-    if kind == "sae":
-        check_file(path.with_suffix(".pt"), record["sha256"], path)
-        for name, digest in record["files"].items():
-            check_file(path.parents[1] / name, digest, path)
-    elif kind == "fidelity":
-        check_file(path.with_suffix(".parquet"), record["table_sha256"], path)
-    elif kind == "stability":
-        check_file(path.with_name("matches.parquet"), record["table_sha256"], path)
-    elif kind == "cams_day":
-        # Imported only where there are states: xarray costs a second.
-        from aurorascope.cams.states import verify_states
+def _told(errors: list[UserError]) -> list[UserError]:
+    for error in errors:
+        tell(error.one_line())
+    return errors
 
-        verify_states(path.with_suffix(".zarr"), record["states"])
-    else:
-        check_file(path.with_name(BESIDE[kind]), record["sha256"], path)
+
+def _compared(kind: str, path: Path) -> tuple[Vouched, list[UserError]]:
+    """A record after its files have been compared with it, and what is wrong."""
+    files: dict[Path, str] = {}
+    try:
+        record = read_record(path, kind)
+        if kind == "cams_day":
+            _verify_day(path, record)
+        else:
+            files = _files(kind, path, record)
+            for file, digest in files.items():
+                check_file(file, digest, path)
+    except KeyError as error:
+        # A flipped bit in the name of an entry.
+        fix = f"rm -f {path} && snakemake {path} --cores 1"
+        return Vouched(path, files, False), [UserError(path, f"a record of kind {kind}", f"no entry {error}", fix)]
+    except UserError as error:
+        return Vouched(path, files, False), [error]
+    return Vouched(path, files, True), []
+
+
+def _verify_day(path: Path, record: dict[str, Any]) -> None:
+    digests = record["states"]
+    # Imported only where there are states: xarray costs a second.
+    from aurorascope.cams.states import verify_states
+
+    verify_states(path.with_suffix(".zarr"), digests)
+
+
+def _files(kind: str, path: Path, record: dict[str, Any]) -> dict[Path, str]:
+    """The files that a record stands for, each with its sha256."""
+    if kind == "sae":
+        others = {path.parents[1] / name: digest for name, digest in record["files"].items()}
+        return {path.with_suffix(".pt"): record["sha256"], **others}
+    if kind in ("evaluation", "fidelity"):
+        return {path.with_suffix(".parquet"): record["table_sha256"]}
+    if kind == "stability":
+        return {path.with_name("matches.parquet"): record["table_sha256"]}
+    return {path.with_name(BESIDE[kind]): record["sha256"]}
