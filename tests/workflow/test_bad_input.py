@@ -80,12 +80,14 @@ def test_a_missing_day_names_itself_and_the_other_days_are_made(local):
 
 
 def test_a_checkpoint_of_another_width_is_refused(bare, checkpoint):
-    """The line names the file, the width asked for and what differs."""
+    """The line names the file, the width asked for and what differs; what a killed copy left is gone."""
     bare.configure(tiny_config(aurora__checkpoint=str(checkpoint), aurora__embed_dim=32))
     bare.result("run.json").unlink(missing_ok=True)
+    left = bare.result("scratch/checkpoint/.aurora.ckpt.abcd1234.partial")
+    left.touch()
     line = bare.fail("results/scratch/checkpoint/checkpoint.json")
     assert line.startswith("make_checkpoint: ") and "aurora.ckpt" in line and "embed_dim 32" in line
-    assert not bare.result("scratch/checkpoint/checkpoint.json").exists()
+    assert not bare.result("scratch/checkpoint/checkpoint.json").exists() and not left.exists()
 
 
 def test_a_checkpoint_named_by_path_gives_the_same_saes(bare, suite, checkpoint):

@@ -5,7 +5,10 @@ from pathlib import Path
 
 from aurorascope.backbone.checkpoint import make_checkpoint
 from aurorascope.backbone.device import make_repeatable
+from aurorascope.backbone.model import checkpoint_path
 from aurorascope.config import Config
+from aurorascope.files import sweep
+from aurorascope.locks import folder_lock
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,4 +19,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, config: Config) -> None:
     """Make the checkpoint."""
     make_repeatable(config.compute.threads)
-    make_checkpoint(config.aurora, args.record)
+    with folder_lock(args.record.parent):
+        sweep(checkpoint_path(args.record))
+        make_checkpoint(config.aurora, args.record)
