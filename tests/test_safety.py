@@ -12,7 +12,7 @@ MODULES = sorted(LIBRARY.rglob("*.py"))
 SCRIPTS = sorted({*(ROOT / "workflow").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")})
 # A module imports only from packages at or before its own place.
 ORDER = (
-    ("errors", "redact"), ("files",), ("locks",), ("blocks", "tokens"), ("config",),
+    ("errors", "memory", "redact"), ("files",), ("locks",), ("blocks", "tokens"), ("config",),
     ("progress", "provenance", "git", "gpus"), ("costs",), ("cams",), ("backbone",), ("activations",), ("sae",),
     ("training",), ("evaluation",), ("reproduction",), ("features",), ("release",), ("figures",), ("cli",), ("__main__",),
 )  # fmt: skip
