@@ -1,6 +1,8 @@
 import threading
+from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from aurorascope.activations.feed import ResidentFeed, StoreReader, StreamFeed, epoch_order, open_feed
@@ -157,6 +159,19 @@ def test_feed_streams_what_does_not_fit_in_its_job(reader, monkeypatch):
     """A job of 1 MiB on a large node has no room, whatever the node has free."""
     monkeypatch.setenv("SLURM_MEM_PER_NODE", "1")
     assert type(open_feed(reader, CPU)) is StreamFeed
+
+
+@pytest.mark.parametrize(("job", "kind"), [(None, StreamFeed), ("7", ResidentFeed)])
+def test_a_jobs_own_memory_may_hold_more_of_it(reader, monkeypatch, job, kind):
+    """Data of half of what is left: too much where others may take it at the same moment, not within a SLURM job."""
+    needed = reader.n_snapshots * reader.n_tokens * reader.d_model * np.dtype(reader.manifest["dtype"]).itemsize
+    used = (1 << 20) - 2 * needed
+    monkeypatch.setattr(psutil.Process, "memory_info", lambda _self: SimpleNamespace(rss=used))
+    monkeypatch.setenv("SLURM_MEM_PER_NODE", "1")
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    if job:
+        monkeypatch.setenv("SLURM_JOB_ID", job)
+    assert type(open_feed(reader, CPU)) is kind
 
 
 def test_feed_finds_a_chunk_altered_since(tmp_path):

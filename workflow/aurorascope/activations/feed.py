@@ -4,10 +4,12 @@ All sources give the same values in the same order, bit for bit. The order of an
 alone, the same for every block, so that one read can serve many.
 """
 
+import os
 from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
+import psutil
 import torch
 
 from aurorascope.activations.buffers import Buffers
@@ -18,6 +20,7 @@ from aurorascope.memory import available_bytes
 
 _ORDER_STREAM = 1
 _MEMORY_SHARE = 0.4
+_JOB_SHARE = 0.75
 # Of memory that has nothing else to hold, where a stream will not do.
 _LARGEST_SHARE = 0.8
 # Values decoded at a time on the CPU, so that the second of two passes finds them in the core's cache.
@@ -155,13 +158,19 @@ def open_feed(
 ) -> ResidentFeed | StreamFeed:
     """The fastest feed that fits: resident on the device, resident in host memory, else the stream.
 
-    Stored values may take at most 40 % of the memory that this process may still take (`aurorascope.memory`), or 80 % where
-    only a resident feed will do.
+    Stored values may take at most 40 % of the memory that is free, or 80 % where only a resident feed will do; within the
+    limits of this process (`aurorascope.memory`) as much, and 75 % of a SLURM job's own.
     """
     share = _LARGEST_SHARE if must_be_resident else _MEMORY_SHARE
     needed = reader.n_snapshots * reader.n_tokens * reader.d_model * np.dtype(reader.manifest["dtype"]).itemsize
     if device.type == "cuda" and needed <= share * torch.cuda.mem_get_info(device)[0]:
         return ResidentFeed(reader, device)
-    if needed <= share * available_bytes():
+    if _fits(needed, share):
         return ResidentFeed(reader, device, torch.device("cpu"))
     return StreamFeed(reader, device)
+
+
+def _fits(n_bytes: int, share: float) -> bool:
+    # What a machine or a container has, other jobs ask for at the same moment; what SLURM gave is this job's alone.
+    own = max(share, _JOB_SHARE) if "SLURM_JOB_ID" in os.environ else share
+    return n_bytes <= share * psutil.virtual_memory().available and n_bytes <= own * available_bytes()
