@@ -12,8 +12,9 @@ demo: $(VENV)/.ready
 	$(SNAKEMAKE) fidelity_together --cores all --rerun-incomplete
 	$(SNAKEMAKE) --cores all --rerun-incomplete
 
+# Three processes on two cores: tests on a cluster, or of locks and lost jobs, spend much of their time waiting.
 test: $(VENV)/.ready
-	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile
+	$(VENV)/bin/python -m pytest --numprocesses 3 --dist loadfile
 
 report: $(VENV)/.ready
 	$(SNAKEMAKE) --report results/report.zip

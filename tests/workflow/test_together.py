@@ -39,7 +39,7 @@ def test_stores_are_read_in_one_process_and_jobs_only_export(suite, tmp_path):
     # Where jobs ask for GPUs, only the one that would train does.
     words = "--dry-run", "--cores", "1", "--forcerun", "train_sae", "--config", "aurora={device: auto}"
     done = project.run(*targets, *words)
-    asked = re.findall(r"wildcards: block=(\w+)\n +resources: .*gpu=(\d)", done.stdout + done.stderr)
+    asked = re.findall(r"wildcards: block=(\w+)\n(?: +priority: 1\n)? +resources: .*gpu=(\d)", done.stdout + done.stderr)
     assert sorted(asked) == sorted((block, "1" if block == BLOCKS[3] else "0") for block in BLOCKS)
     # As a kill leaves it in the middle of an export: one's own goes, another block's may be in the making.
     left = [project.result(f"saes/.sae_{block}.pt.abcd1234.partial") for block in (BLOCKS[0], BLOCKS[3])]
