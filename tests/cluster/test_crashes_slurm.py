@@ -1,7 +1,9 @@
 """The same on a SLURM cluster: jobs killed, sent back, out of time, on a node that is lost; Snakemake killed while they run."""
 
 import contextlib
+import math
 import random
+import re
 import signal
 import subprocess
 import time
@@ -19,8 +21,9 @@ CONFIG = tiny_config(
     cams__train={"start": "2022-06-01", "end": "2022-06-03"},
     cams__held_out={"start": "2022-06-20", "end": "2022-06-20"},
 )
-# Steps for more than a minute, two trainings at once; for many minutes on a machine that is busy.
-EPOCHS = 45_000
+SAES = [f"results/saes/sae_{block}.pt" for block in CONFIG["blocks"]]
+# Of a short training, whose speed says how many epochs a long one needs; and seconds of the long one.
+EPOCHS, LONG_S = 10_000, 120
 PLAN = (
     ("dump_activations", "scancel --signal=KILL of a job"),
     ("dump_activations", "scancel --signal=TERM of a job"),
@@ -132,16 +135,22 @@ def test_kills_on_a_cluster(cluster, undisturbed, tmp_path):
     assert len(history.kills) >= 12
 
 
+def epochs_of(project, seconds):
+    """How many epochs take so long here, by the fastest of a project's trainings."""
+    logs = "".join(project.result(f"logs/train_sae/{block}.log").read_text() for block in CONFIG["blocks"])
+    speeds = [int(n) / float(took) for n, took in re.findall(r"Training \w+: (\d+) steps in ([\d.]+) s", logs)]
+    return math.ceil(seconds * max(speeds) * EPOCHS / project.record(f"saes/sae_{CONFIG['blocks'][0]}.json")["training"]["n_steps"])
+
+
 def test_trainings_that_run_out_of_time(cluster, checkpoint_project, tmp_path):
-    """Three trainings of more than a minute with a minute each: they stop with a checkpoint, are sent again, and go on."""
+    """Three trainings of two minutes with a minute each: they stop with a checkpoint, are sent again, and go on."""
     project = checkpoint_project.copy(tmp_path / "project")
     project.configure({**CONFIG, "sae": {"epochs": EPOCHS}})
-    targets = [f"results/scratch/activations/{block}/train/manifest.json" for block in CONFIG["blocks"]]
-    project.make(*targets)
+    project.make(*SAES)
+    project.configure({**CONFIG, "sae": {"epochs": epochs_of(project, LONG_S)}})
     reference = project.copy(tmp_path / "reference")
-    saes = [f"results/saes/sae_{block}.pt" for block in CONFIG["blocks"]]
-    reference.make(*saes)
-    running = ClusterRunning(project, [*saes, *PROFILE, "--set-resources", "train_sae:runtime=1", "--retries", "20"], {})
+    reference.make(*SAES)
+    running = ClusterRunning(project, [*SAES, *PROFILE, "--set-resources", "train_sae:runtime=1", "--retries", "20"], {})
     try:
         assert running.head.wait(2 * PATIENCE_S) == 0, running.text()[-3000:]
     finally:

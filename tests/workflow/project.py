@@ -103,7 +103,8 @@ class Project:
         jobs = {}
         for line in lines:
             parts = line.split()
-            if len(parts) == 2 and parts[1].isdigit() and parts[0] != "total":
+            # Not `jobid: 3` of a job's own lines.
+            if len(parts) == 2 and parts[1].isdigit() and parts[0] != "total" and not parts[0].endswith(":"):
                 jobs[parts[0]] = int(parts[1])
         return jobs
 
