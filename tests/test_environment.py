@@ -82,13 +82,15 @@ def test_every_rule_that_runs_something_names_an_environment_that_is_there():
 def test_a_result_says_what_it_was_made_with_where_snakemake_is_not_installed(monkeypatch):
     """As in the rules' own environment: the version is that of the Snakemake that runs the verb."""
     import torch
+    from aurorascope.config.model import Compute
     from aurorascope.provenance import provenance
 
+    compute = Compute(1, False)
     known = importlib.metadata.version
     monkeypatch.setattr(importlib.metadata, "version", lambda name: known("not installed" if name == "snakemake" else name))
     monkeypatch.setenv("AURORASCOPE_SNAKEMAKE", "9.99")
-    made = provenance(torch.device("cpu"), 1)
+    made = provenance(torch.device("cpu"), compute)
     assert made["packages"]["snakemake"] == "9.99" and made["packages"]["torch"] == known("torch")
     assert made["device"].startswith("cpu ")
     monkeypatch.delenv("AURORASCOPE_SNAKEMAKE")
-    assert provenance(torch.device("cpu"), 1)["packages"]["snakemake"] is None
+    assert provenance(torch.device("cpu"), compute)["packages"]["snakemake"] is None

@@ -13,7 +13,7 @@ SCRIPTS = sorted({*(ROOT / "workflow").rglob("*.py"), *(ROOT / "benchmarks").rgl
 # A module imports only from packages at or before its own place.
 ORDER = (
     ("errors", "memory", "redact"), ("files",), ("locks",), ("blocks", "tokens"), ("config",),
-    ("progress", "provenance", "git", "gpus"), ("costs",), ("cams",), ("backbone",), ("activations",), ("sae",),
+    ("progress", "git", "gpus"), ("portable",), ("provenance",), ("costs",), ("cams",), ("backbone",), ("activations",), ("sae",),
     ("training",), ("evaluation",), ("reproduction",), ("features",), ("release",), ("figures",), ("cli",), ("__main__",),
 )  # fmt: skip
 # Members of a day's zip are unpacked into a temporary folder that is removed after reading.
@@ -176,7 +176,7 @@ def test_imports_run_one_way(path):
 
 LIGHT = (
     "config", "errors", "files", "blocks", "gpus", "activations/claim", "activations/paths", "activations/verify",
-    "reproduction/published",
+    "reproduction/published", "portable/switches", "portable/recorded",
 )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ import functools
 import pytest
 from aurorascope import gpus
 from aurorascope.backbone import device
+from aurorascope.config.model import Compute
 from aurorascope.errors import UserError
 
 
@@ -51,5 +52,5 @@ def test_a_named_device_takes_no_gpu(pretended, name):
 
 def test_nothing_looks_at_cuda_before_a_device_is_picked(pretended):
     """Threads are fixed first in every verb."""
-    device.make_repeatable(1)
+    device.make_repeatable(Compute(1, False))
     assert pretended[1] == []

@@ -3,6 +3,7 @@ import json
 import pytest
 import yaml
 from aurorascope.config.stages import KEYS, NO_NUMBERS, RECIPES, stage_digest, stage_params
+from aurorascope.files import sha256_json
 
 from tests.config.raw import LEAVES, put, typed
 
@@ -47,6 +48,13 @@ TRAINING = {"train_sae", "measure_stability", "reproduce_sae"}
                 "measure_stability", "reproduce_sae", "draw_feature",
             },
         ),
+        (
+            "compute.portable", True,
+            {
+                "download_day", "make_static", "make_checkpoint", "dump_activations", "train_sae", "evaluate_sae",
+                "write_features", "measure_fidelity", "measure_stability", "reproduce_sae", "draw_feature",
+            },
+        ),
         ("features.top_k", 4, {"write_features"}),
         ("features.chosen", [1, 7], {"write_features"}),
         ("cams.train.end", "2022-06-10", set()),
@@ -83,6 +91,21 @@ def test_demo_keys_do_not_matter_to_the_year(year_raw):
     for key, value in (("cams.demo_grid", [19, 36]), ("aurora.demo.steps", 3)):
         put(year_raw, key, value)
     assert changed_stages(before, typed(year_raw)) == set()
+
+
+def test_portable_numbers_do_not_download_a_year_again(year_raw):
+    """What is copied has the same bits on every machine."""
+    changed = changed_stages(typed(year_raw), typed(put(year_raw, "compute.portable", True)))
+    assert not changed & {"download_day", "make_static", "make_checkpoint"} and "dump_activations" in changed
+
+
+def test_a_key_that_is_off_leaves_all_as_it_was(demo_raw):
+    """Parameters and digests of before there was portable mode stay as they are; the literal is one of them."""
+    config = typed(put(demo_raw, "compute.portable", False))
+    assert not any("compute.portable" in stage_params(config, stage) for stage in KEYS)
+    assert stage_digest(config, "write_features") == sha256_json(
+        {"recipe": 1, "features": {"top_k": 16, "chosen": []}, "compute.threads": 1}
+    )
 
 
 def test_digest_of_static_files_matters_only_for_files(demo_raw):

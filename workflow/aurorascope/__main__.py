@@ -18,6 +18,7 @@ import aurorascope.cli
 from aurorascope.config import load_config
 from aurorascope.errors import UserError
 from aurorascope.files import disk_error
+from aurorascope.portable.switches import check_platform, is_asked_for, restart_with_switches, told
 from aurorascope.redact import Formatter, redact
 
 _LOG = logging.getLogger("aurorascope")
@@ -64,6 +65,13 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m aurorascope", description=aurorascope.__doc__)
     commands = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     words = sys.argv[1:] if argv is None else argv
+    try:
+        if argv is None and is_asked_for(os.environ.get("AURORASCOPE_CONFIG")):
+            # Before a verb loads libraries.
+            restart_with_switches()
+    except UserError as error:
+        _report(f"{' '.join(words[:1])}: {error.one_line()}")
+        return error.status
     for name in verbs():
         if words[:1] == [name] or words[:1] in (["-h"], ["--help"]):
             module = importlib.import_module(f"aurorascope.cli.{name}")
@@ -76,7 +84,12 @@ def main(argv: list[str] | None = None) -> int:
     module = importlib.import_module(f"aurorascope.cli.{args.verb}")
     try:
         _set_up_log(args.log)
-        module.run(args, load_config())
+        config = load_config()
+        if config.compute.portable:
+            check_platform(config.aurora.device)
+            for line in told():
+                _LOG.warning(line)
+        module.run(args, config)
     except UserError as error:
         _LOG.debug("", exc_info=True)
         line = f"{args.verb}: {error.one_line()}"

@@ -9,21 +9,33 @@ from typing import Any
 
 import torch
 
+from aurorascope.config.model import Compute
 from aurorascope.git import git_state
+from aurorascope.portable.kernels import are_replaced
+from aurorascope.portable.switches import as_record
 
 _PACKAGES = ("torch", "microsoft-aurora", "numpy", "xarray", "zarr")
 _CPUS = Path("/proc/cpuinfo")
 
 
 def device_name(device: torch.device) -> str:
-    """Kind of device that numbers came from: the GPU's model, or the CPU's architecture, widest instructions and model."""
+    """Kind of device that numbers came from: the GPU's model, or the CPU's architecture, widest instructions and model.
+
+    All CPUs that compute portably are of one kind.
+    """
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
+    if are_replaced():
+        return f"cpu {platform.machine()} portable"
     # Matrix products choose their instructions, and so their rounding, by what the CPU can do and who made it.
-    lines = _CPUS.read_text().splitlines() if _CPUS.is_file() else []
-    model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), None)
+    model = _cpu_model()
     name = f"cpu {platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
     return name if model is None else f"{name} ({model})"
+
+
+def _cpu_model() -> str | None:
+    lines = _CPUS.read_text().splitlines() if _CPUS.is_file() else []
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), None)
 
 
 def read_provenance(path: Path) -> dict[str, Any]:
@@ -35,8 +47,8 @@ def read_provenance(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def provenance(device: torch.device, threads: int) -> dict[str, Any]:
-    """Versions, commit, device and threads as a JSON-ready mapping; no host name, path or time."""
+def provenance(device: torch.device, compute: Compute) -> dict[str, Any]:
+    """Versions, commit, device, threads and where they are portable what pins the kernels; no host name, path or time."""
     commit, dirty = git_state()
     return {
         "commit": commit,
@@ -48,5 +60,6 @@ def provenance(device: torch.device, threads: int) -> dict[str, Any]:
             "snakemake": os.environ.get("AURORASCOPE_SNAKEMAKE"),
         },
         "device": device_name(device),
-        "threads": threads,
+        "threads": compute.threads,
+        **({"portable": {"cpu": _cpu_model(), **as_record()}} if compute.portable else {}),
     }

@@ -37,6 +37,8 @@ from aurorascope.config.stages import stage_params
 from aurorascope.errors import UserError
 from aurorascope.files import sha256_json
 from aurorascope.gpus import gpu_bound
+from aurorascope.portable.recorded import check_interpreter
+from aurorascope.portable.switches import check_platform, told, with_switches
 from aurorascope.reproduction.published import Published
 
 RESULTS = Path("results")
@@ -56,6 +58,10 @@ LOOKERS = {"check_access", "plan", "verify"}
 MAY_LOOK = bool(LOOKERS & set(sys.argv[1:]))
 
 
+# Rules then have an interpreter of their own.
+WITH_CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+
+
 def _stop(line):
     """End the parsing with one line, printed once more after whatever Snakemake adds to it."""
     atexit.register(lambda: print(line, file=sys.stderr))
@@ -67,6 +73,11 @@ def _checked_config():
     try:
         mapping, warnings = resolve(config)
         typed = from_mapping(mapping)
+        if typed.compute.portable and workflow.is_main_process:
+            check_platform(typed.aurora.device)
+            warnings += told(with_switches(os.environ))
+            if not WITH_CONDA:
+                check_interpreter()
         warnings.append(check_identity(typed, RESULTS / "run.json", True))
         if warnings[-1] and not (DRY_RUN or MAY_LOOK):
             _stop(warnings[-1])
@@ -94,11 +105,7 @@ shell.prefix(
     "set -euo pipefail; "
     f"export PYTHONPATH='{WORKFLOW}' AURORASCOPE_CONFIG='{CONFIG_PATH}' AURORASCOPE_ERRORS='{ERRORS}' "
     f"AURORASCOPE_SNAKEMAKE='{importlib.metadata.version('snakemake')}' HF_HUB_OFFLINE=1; "
-    + (
-        ""
-        if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
-        else f"export PATH='{Path(sys.executable).parent}':\"$PATH\"; "
-    )
+    + ("" if WITH_CONDA else f"export PATH='{Path(sys.executable).parent}':\"$PATH\"; ")
 )
 
 # Without a bound, --cores 8 would start 8 GPU jobs on one GPU. Which job gets which is settled when it starts.

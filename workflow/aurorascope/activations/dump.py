@@ -58,12 +58,12 @@ def fill(config: Config, blocks: Sequence[Block], split: str, scratch: Path) -> 
 def _fill(
     config: Config, writers: dict[Block, StoreWriter], snapshots: list[dict[str, str]], scratch: Path, split: str
 ) -> None:
-    make_repeatable(config.compute.threads)
+    make_repeatable(config.compute)
     device = pick_device(config.aurora.device)
     try:
         if any(writer.missing for writer in writers.values()):
             _compute(config, writers, snapshots, scratch, split, device)
-        made = provenance(device, config.compute.threads)
+        made = provenance(device, config.compute)
         for writer in writers.values():
             writer.finish()
             write_json(writer.paths.provenance, made)

@@ -5,8 +5,10 @@ import os
 import torch
 from threadpoolctl import threadpool_limits
 
+from aurorascope.config.model import Compute
 from aurorascope.errors import UserError
 from aurorascope.gpus import claim_gpu, release_gpu
+from aurorascope.portable.answers import check_answers
 
 
 def pick_device(name: str) -> torch.device:
@@ -35,11 +37,16 @@ def pick_device(name: str) -> torch.device:
     return torch.device("cuda" if name == "auto" else name)
 
 
-def make_repeatable(threads: int) -> None:
-    """Fix thread counts of torch and BLAS.
+def make_repeatable(compute: Compute) -> None:
+    """Fix thread counts of torch and BLAS, and where portable numbers are asked for their kernels.
 
     One against two threads changes every Aurora activation by about 3e-7, so the count is configuration, never what
     the scheduler happens to grant.
+
+    Raises:
+        UserError: portable numbers are asked for and this machine's would be others.
     """
-    torch.set_num_threads(threads)
-    threadpool_limits(limits=threads)
+    if compute.portable:
+        check_answers()
+    torch.set_num_threads(compute.threads)
+    threadpool_limits(limits=compute.threads)

@@ -19,5 +19,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, config: Config) -> None:
     """Draw."""
-    make_repeatable(config.compute.threads)
+    make_repeatable(config.compute)
     draw_feature(config, args.sae, args.held_out, args.states, args.static, args.png)

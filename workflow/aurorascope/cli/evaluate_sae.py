@@ -19,6 +19,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, config: Config) -> None:
     """Evaluate."""
-    make_repeatable(config.compute.threads)
+    make_repeatable(config.compute)
     device = pick_device(config.aurora.device)
     evaluate(config, args.sae, args.train, args.held_out, args.states, args.record, device)

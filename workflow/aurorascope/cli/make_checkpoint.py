@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, config: Config) -> None:
     """Make the checkpoint."""
-    make_repeatable(config.compute.threads)
+    make_repeatable(config.compute)
     with folder_lock(args.record.parent):
         sweep(checkpoint_path(args.record))
         make_checkpoint(config.aurora, args.record)

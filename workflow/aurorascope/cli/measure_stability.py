@@ -19,6 +19,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, config: Config) -> None:
     """Train, or take up what an earlier run left, and compare."""
-    make_repeatable(config.compute.threads)
+    make_repeatable(config.compute)
     device = pick_device(config.aurora.device)
     measure(config, args.sae, args.train, args.held_out, args.record, device, args.scratch)

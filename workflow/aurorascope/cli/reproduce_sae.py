@@ -20,6 +20,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, config: Config) -> None:
     """Train, or take up what an earlier run left, and compare."""
-    make_repeatable(config.compute.threads)
+    make_repeatable(config.compute)
     published = Published.of(args.against or Path(config.reproduce.against or args.results), args.block)
     reproduce(config, published, args.manifest, args.results, pick_device(config.aurora.device))

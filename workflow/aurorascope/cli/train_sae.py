@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, config: Config) -> None:
     """Train, or take up what an earlier run left, and export."""
-    make_repeatable(config.compute.threads)
+    make_repeatable(config.compute)
     block, scratch = BY_ID[args.block], args.results / "scratch"
     folder = scratch / "training" / block.id
     device = _device(config, args.manifest, block.id, folder / CHECKPOINT)
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
         files.sweep()
         checkpoint = Checkpoint(folder, block.id, stage_digest(config, "train_sae"), reader.manifest["sha256"])
         area_n = cell_areas(config.sae, block, scratch)
-        trainer, made = engine.prepare(reader, block, config.sae, device, checkpoint, area_n), provenance(device, config.compute.threads)
+        trainer, made = engine.prepare(reader, block, config.sae, device, checkpoint, area_n), provenance(device, config.compute)
         made["device"] = trainer.trained_on
         # What `train_together` has finished needs no activations but the golden rows.
         if not trainer.is_done:

@@ -16,6 +16,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, config: Config) -> None:
     """Train what is not trained yet."""
-    make_repeatable(config.compute.threads)
+    make_repeatable(config.compute)
     together = Together(config, args.results, pick_device(config.aurora.device))
     together.train([BY_ID[name] for name in config.block_ids])

@@ -21,5 +21,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, config: Config) -> None:
     """Write."""
     split_of_day(config.cams, args.day)
-    make_repeatable(config.compute.threads)
+    make_repeatable(config.compute)
     write_features(config, args.day, args.sae, args.manifest, args.states, args.netcdf)

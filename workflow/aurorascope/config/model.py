@@ -153,9 +153,11 @@ class Compute:
 
     Attributes:
         threads: CPU threads of every numeric job.
+        portable: the same bits on every x86-64 machine, at a cost in time.
     """
 
     threads: int
+    portable: bool
 
 
 @dataclass(frozen=True)

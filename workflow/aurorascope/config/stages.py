@@ -32,26 +32,27 @@ RECIPES = {
     "draw_feature": 1,
 }
 
+_COMPUTE = ("compute.threads", "compute.portable")
 _TRAINING = (
     "sae.recipe", "sae.architecture", "sae.expansion", "sae.target_l0", "sae.target_growth", "sae.l1_coeff", "sae.p_end", "sae.lr",
     "sae.warm_up", "sae.decay", "sae.epochs", "sae.shuffle", "sae.batch_rows", "sae.area_weights", "sae.normalise",
     "sae.init", "sae.project", "sae.revive", "sae.dead_snapshots", "sae.orthogonality", "sae.precision", "sae.seed",
-    "compute.threads",
+    *_COMPUTE,
 )
 
 KEYS = {
-    "download_day": ("cams.source", "cams.levels", "cams.demo_grid"),
+    "download_day": ("cams.source", "cams.levels", "cams.demo_grid", "compute.portable"),
     # Each split's own snapshots are a param of the rule: a new held-out date must not redo the training split.
     "select_states": ("cams.levels",),
-    "make_static": ("static.source", "static.sha256", "cams.demo_grid", "aurora.revision"),
+    "make_static": ("static.source", "static.sha256", "cams.demo_grid", "aurora.revision", "compute.portable"),
     "make_checkpoint": (
-        "aurora.checkpoint_kind", "aurora.revision", "aurora.embed_dim", "aurora.demo", "compute.threads",
+        "aurora.checkpoint_kind", "aurora.revision", "aurora.embed_dim", "aurora.demo", *_COMPUTE,
     ),
-    "dump_activations": ("aurora.embed_dim", "aurora.autocast", "activations.dtype", "compute.threads"),
+    "dump_activations": ("aurora.embed_dim", "aurora.autocast", "activations.dtype", *_COMPUTE),
     "train_sae": _TRAINING,
-    "evaluate_sae": ("evaluation.lat_bands", "compute.threads"),
-    "write_features": ("features", "compute.threads"),
-    "measure_fidelity": ("evaluation.fidelity.snapshots", "aurora.autocast", "compute.threads"),
+    "evaluate_sae": ("evaluation.lat_bands", *_COMPUTE),
+    "write_features": ("features", *_COMPUTE),
+    "measure_fidelity": ("evaluation.fidelity.snapshots", "aurora.autocast", *_COMPUTE),
     "measure_stability": ("evaluation.stability.seeds", *_TRAINING),
     "reproduce_sae": _TRAINING,
     "build_index": (
@@ -64,7 +65,7 @@ KEYS = {
     "draw_levels": ("blocks",),
     "draw_curves": ("blocks",),
     "draw_blocks": ("blocks",),
-    "draw_feature": ("compute.threads",),
+    "draw_feature": _COMPUTE,
 }
 
 NO_NUMBERS = (
@@ -98,7 +99,13 @@ _ONLY_WITH = {
     ("make_checkpoint", "aurora.revision"): {"official"},
     ("make_checkpoint", "aurora.demo"): {"demo"},
     ("make_checkpoint", "compute.threads"): {"demo"},
+    # What is only copied has the same bits everywhere, and a year is not downloaded twice.
+    ("download_day", "compute.portable"): {"demo"},
+    ("make_static", "compute.portable"): {"demo"},
+    ("make_checkpoint", "compute.portable"): {"demo"},
 }
+# Keys that came later: where they are off, what was made before them stays as it is.
+_ONLY_WHEN_ON = ("compute.portable",)
 
 
 def _lookup(config: Config, key: str) -> Any:
@@ -126,6 +133,7 @@ def stage_params(config: Config, stage: str) -> dict[str, Any]:
     source = _lookup(config, _SOURCE[stage]) if stage in _SOURCE else None
     keys = [key for key in KEYS[stage] if source in _ONLY_WITH.get((stage, key), {source})]
     values = {key: _lookup(config, key) for key in keys}
+    values = {key: value for key, value in values.items() if value or key not in _ONLY_WHEN_ON}
     return {"recipe": RECIPES[stage], **values}
 
 

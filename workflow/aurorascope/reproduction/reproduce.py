@@ -57,7 +57,7 @@ def reproduce(config: Config, published: Published, manifest: Path, results: Pat
     published.check_config(config)
     reader = open_reader(manifest, config, device)
     published.check_inputs(reader.manifest)
-    here, there = provenance(device, config.compute.threads), _made_with(published)
+    here, there = provenance(device, config.compute), _made_with(published)
     # A release names the devices of all of its SAEs.
     elsewhere = there["device"] is not None and here["device"] not in there["device"].split(", ")
     _check_activations(published, reader, manifest, elsewhere)

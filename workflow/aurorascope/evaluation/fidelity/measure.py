@@ -122,7 +122,7 @@ def measure(config: Config, blocks: Sequence[Block], results: Path) -> None:
 
 
 def _measure(config: Config, claims: dict[Block, dict[str, Any]], results: Path) -> None:
-    make_repeatable(config.compute.threads)
+    make_repeatable(config.compute)
     device = pick_device(config.aurora.device)
     wanted = next(iter(claims.values()))["snapshots"]
     n_spliced = len(CONDITIONS) * len(claims) * len(wanted)
