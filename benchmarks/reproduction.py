@@ -17,6 +17,7 @@ from aurorascope.activations.reader import StoreReader
 from aurorascope.backbone.device import make_repeatable
 from aurorascope.blocks import BY_ID
 from aurorascope.config import from_mapping
+from aurorascope.config.model import Compute
 from aurorascope.config.resolve import resolve
 from aurorascope.provenance import device_name
 from aurorascope.reproduction.compare import compare_weights, explained
@@ -35,7 +36,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=250)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
-    make_repeatable(args.threads)
+    make_repeatable(Compute(args.threads, False))
     reader, cpu = StoreReader(args.manifest), torch.device("cpu")
     sae = from_mapping(resolve({"cams": _DATES, "sae": {"recipe": args.recipe, "epochs": args.epochs}})[0]).sae
     mine = engine.train(open_feed(reader, cpu, sae.shuffle == "rows"), BY_ID[reader.manifest["block"]], sae).weights
