@@ -14,7 +14,7 @@ demo: $(VENV)/.ready
 
 # Three processes on two cores: tests on a cluster, or of locks and lost jobs, spend much of their time waiting.
 test: $(VENV)/.ready
-	$(VENV)/bin/python -m pytest --numprocesses 3 --dist loadfile
+	$(VENV)/bin/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 report: $(VENV)/.ready
 	$(SNAKEMAKE) --report results/report.zip

@@ -24,7 +24,7 @@ def tiny_config(**changes):
             "held_out": {"start": "2022-06-20", "end": "2022-06-21"},
             "demo_grid": [19, 36],
         },
-        "aurora": {"checkpoint": "demo", "embed_dim": 16, "device": "cpu", "demo": {"grid": [19, 36], "steps": 130}},
+        "aurora": {"checkpoint": "demo", "embed_dim": 16, "device": "cpu", "demo": {"grid": [19, 36], "steps": 90}},
         "blocks": list(BLOCKS),
         "sae": {"epochs": 5},
         # Measured in tests of their own: Aurora runs 17 times a block, and every other seed is a training.

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from aurorascope.portable.switches import EMULATED, SWITCHES
+from aurorascope.portable.switches import EMULATED, SWITCHES, is_asked_for
 
 from tests.workflow.project import BLOCKS, Project, tiny_config
 
@@ -87,7 +87,8 @@ def test_an_emulated_cpu_gives_the_same_files(portable, tmp_path, cpu):
     project, expected = portable.copy(tmp_path / "project"), made(portable)
     shutil.rmtree(project.result(STORE))
     shutil.rmtree(project.result("saes"))
-    (config,) = (project.path / ".snakemake/aurorascope").glob("config-*.json")
+    saved = (project.path / ".snakemake/aurorascope").glob("config-*.json")
+    (config,) = (path for path in saved if is_asked_for(str(path)))
     environ = os.environ | SWITCHES | {"PYTHONPATH": str(project.path / "workflow"), "AURORASCOPE_CONFIG": str(config)}
     # qemu starts another program outside of itself, so the interpreter is given as one that starts none.
     python = [qemu, "-cpu", cpu, "-0", sys.executable, str(Path(sys.executable).resolve()), "-m", "aurorascope"]

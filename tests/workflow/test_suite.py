@@ -53,7 +53,10 @@ def test_a_second_run_has_nothing_to_do(finished):
 
 
 def test_one_block_from_nothing_makes_only_itself_and_the_same_hash(bare, suite):
-    """Named alone, under another time zone and on one core, a block's SAE is the suite's."""
+    """Named alone, under another time zone and on one core, a block's SAE is the suite's.
+
+    So are all others, and their stores byte for byte, with every store dumped alone: the suite's were filled together.
+    """
     bare.make(ONE_PT, cores=1, TZ="America/Los_Angeles")
     assert bare.hashes() == {ONE: suite.hashes()[ONE]}
     stores = sorted(str(p.parent.relative_to(bare.result("scratch/activations")))
@@ -64,19 +67,16 @@ def test_one_block_from_nothing_makes_only_itself_and_the_same_hash(bare, suite)
     assert bare.ran(done).count("train_sae") == len(BLOCKS) - 1
     assert bare.result(f"saes/sae_{ONE}.pt").stat().st_mtime_ns == before
     assert bare.hashes() == suite.hashes()
+    manifests = [f"scratch/activations/{block}/{split}/manifest.json" for block in BLOCKS for split in ("train", "held_out")]
+    for name in manifests:
+        assert bare.result(name).read_bytes() == suite.result(name).read_bytes()
+        assert "snapshot" in bare.result(f"logs/dump_activations/{name.split('/')[2]}_train.log").read_text()
 
 
-def test_filling_together_gives_the_bytes_of_dumping_alone(bare, suite):
-    """`fill_activations` leaves stores that the dump jobs only verify; manifests are the same files."""
-    bare.make("fill_activations", cores=1)
-    assert not list(bare.result("scratch/activations").glob("*/*/manifest.json"))
-    targets = [f"results/scratch/activations/{block}/{split}/manifest.json"
-               for block in BLOCKS for split in ("train", "held_out")]  # fmt: skip
-    bare.make(*targets)
-    for target in targets:
-        assert (bare.path / target).read_bytes() == (suite.path / target).read_bytes()
+def test_jobs_only_verify_what_was_filled_together(suite):
+    """`fill_activations` (which the suite was made with) leaves stores to which the dump jobs add no snapshot."""
     for block in BLOCKS:
-        assert "snapshot" not in (bare.result(f"logs/dump_activations/{block}_train.log")).read_text()
+        assert "snapshot" not in suite.result(f"logs/dump_activations/{block}_train.log").read_text()
 
 
 def test_a_lost_sae_is_trained_again_by_one_job(finished, suite):

@@ -6,6 +6,7 @@ persistence on dates it has not seen; both errors go to the log and into the che
 """
 
 import datetime
+import functools
 import logging
 from typing import Any
 
@@ -37,9 +38,11 @@ class _Forecasts:
         self.lat, self.lon = regular_grid(*grid)
         self.static = demo_static(self.lat, self.lon)
         self.model = model
+        # Making a state takes a seventh of a step, and a forecast and its truth share one.
+        self._state = functools.lru_cache(maxsize=2)(lambda t: demo_state(t, self.lat, self.lon, LEVELS))
 
     def batch(self, time: datetime.datetime) -> Batch:
-        states = [demo_state(t, self.lat, self.lon, LEVELS) for t in (time - _STEP, time)]
+        states = [self._state(t) for t in (time - _STEP, time)]
         return make_batch(*states, time=iso(time), static=self.static)
 
     def normalised(self, batch: Batch, index: int) -> dict[str, torch.Tensor]:
