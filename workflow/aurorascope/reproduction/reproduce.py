@@ -1,8 +1,8 @@
 """Train the SAE of one block again from the same activations, in a folder of its own, and compare its tensors.
 
-On one kind of machine all bytes must be the same. On another, activations and weights differ in their last bits from the
-first step on, and thousands of steps of Adam amplify that without an end that could be promised; then the two SAEs must
-explain the same share of the variance instead.
+On one kind of machine all bytes must be the same; CPUs that compute portably are of one kind. On another, activations and
+weights differ in their last bits from the first step on, and thousands of steps of Adam amplify that without an end that
+could be promised; then the two SAEs must explain the same share of the variance instead.
 """
 
 import logging
