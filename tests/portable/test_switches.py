@@ -58,6 +58,12 @@ def test_all_switches_are_set_and_what_was_set_otherwise_is_named():
     assert with_switches(environ) == environ
 
 
+def test_a_variable_that_numpy_takes_with_no_other_is_dropped_and_named():
+    """NumPy refuses to load where features are both enabled and disabled."""
+    environ = with_switches({"NPY_ENABLE_CPU_FEATURES": "X86_V3"})
+    assert "NPY_ENABLE_CPU_FEATURES" not in environ and "NPY_ENABLE_CPU_FEATURES=X86_V3" in told(environ)[0]
+
+
 def test_switches_that_emulate_stay_and_are_told():
     """So that one machine can be made to behave like another."""
     environ = with_switches({EMULATED: "GLIBC_TUNABLES, MKL_CBWR", "GLIBC_TUNABLES": "x=y", "ONEDNN_MAX_CPU_ISA": "AVX2"})

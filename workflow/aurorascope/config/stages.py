@@ -105,7 +105,7 @@ _ONLY_WITH = {
     ("make_checkpoint", "compute.portable"): {"demo"},
 }
 # Keys that came later: where they are off, what was made before them stays as it is.
-_ONLY_WHEN_ON = ("compute.portable",)
+ONLY_WHEN_ON = ("compute.portable",)
 
 
 def _lookup(config: Config, key: str) -> Any:
@@ -133,7 +133,7 @@ def stage_params(config: Config, stage: str) -> dict[str, Any]:
     source = _lookup(config, _SOURCE[stage]) if stage in _SOURCE else None
     keys = [key for key in KEYS[stage] if source in _ONLY_WITH.get((stage, key), {source})]
     values = {key: _lookup(config, key) for key in keys}
-    values = {key: value for key, value in values.items() if value or key not in _ONLY_WHEN_ON}
+    values = {key: value for key, value in values.items() if value or key not in ONLY_WHEN_ON}
     return {"recipe": RECIPES[stage], **values}
 
 

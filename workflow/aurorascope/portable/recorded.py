@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from aurorascope.errors import UserError
-from aurorascope.portable.switches import with_switches
+from aurorascope.portable.switches import EMULATED, emulated, with_switches
 
 RECORDED = Path(__file__).with_name("answers.json")
 _KEY = "config key compute.portable"
@@ -28,6 +28,12 @@ def compare(found: dict[str, str]) -> None:
     recorded = json.loads(RECORDED.read_text())
     others = [name for name in recorded if found.get(name) != recorded[name]]
     if others:
+        turned_off = emulated()
+        if turned_off:
+            raise UserError(
+                _KEY, f"the bits that {len(recorded)} operations give on other machines", f"others of {', '.join(others[:5])}, with "
+                f"{' and '.join(turned_off)} left as {EMULATED} asks", f"unset {EMULATED}",
+            )  # fmt: skip
         versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("torch", "numpy"))
         raise UserError(
             _KEY, f"the bits that {len(recorded)} operations give on other machines",

@@ -23,6 +23,8 @@ SWITCHES = {
     # libm, which chooses fused multiply-adds where a CPU has them; up to glibc 2.32 the names end in _Usable.
     "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA,-FMA4,-AVX2_Usable,-FMA_Usable,-FMA4_Usable",
 }
+# NumPy takes this one or its opposite, and does not load with both.
+_DROPPED = "NPY_ENABLE_CPU_FEATURES"
 # Names of switches that stay as the user set them, to make this CPU behave like another.
 EMULATED = "AURORASCOPE_EMULATED_BY"
 # From the process that was started to the one that took its place: what the user had set otherwise.
@@ -85,7 +87,10 @@ def with_switches(environ: Mapping[str, str]) -> dict[str, str]:
     kept = emulated(environ)
     wanted = {name: value for name, value in SWITCHES.items() if name not in kept}
     others = [f"{name}={environ[name]}" for name, value in wanted.items() if environ.get(name, value) != value]
-    return {**environ, **wanted, **({_OVERRIDDEN: " and ".join(others)} if others else {})}
+    if _DROPPED in environ:
+        others.append(f"{_DROPPED}={environ[_DROPPED]}")
+    left = {name: value for name, value in environ.items() if name != _DROPPED}
+    return {**left, **wanted, **({_OVERRIDDEN: " and ".join(others)} if others else {})}
 
 
 def restart_with_switches() -> None:

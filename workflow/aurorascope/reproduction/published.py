@@ -15,7 +15,7 @@ from aurorascope.activations.verify import KIND as ACTIVATIONS
 from aurorascope.activations.verify import states_digest
 from aurorascope.config.calendar import snapshots
 from aurorascope.config.model import Config
-from aurorascope.config.stages import stage_params
+from aurorascope.config.stages import ONLY_WHEN_ON, stage_params
 from aurorascope.errors import UserError
 from aurorascope.files import read_record, sha256_file, sha256_json
 
@@ -87,7 +87,7 @@ class Published:
         for stage, theirs in self.record["config"].items():
             mine = stage_params(config, stage)
             for key in [*theirs, *(key for key in mine if key not in theirs)]:
-                expected, found = (json.dumps(values.get(key)) for values in (theirs, mine))
+                expected, found = (json.dumps(values.get(key, False if key in ONLY_WHEN_ON else None)) for values in (theirs, mine))
                 if found == expected:
                     continue
                 if key == "recipe":
