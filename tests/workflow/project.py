@@ -3,15 +3,15 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
+from tests.workflow.server import SNAKEMAKE, snakemake
+
+__all__ = ["BLOCKS", "ROOT", "SNAKEMAKE", "Project", "tiny_config"]
 ROOT = Path(__file__).parents[2]
-SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 BLOCKS = ("encoder_s0_b0", "encoder_s1_b5", "decoder_s0_b7", "decoder_s2_b5")
 
 
@@ -74,14 +74,7 @@ class Project:
 
     def run(self, *words, **environment):
         """Run snakemake here; returns the finished process with its output as text."""
-        return subprocess.run(
-            [str(SNAKEMAKE), *words],
-            cwd=self.path,
-            env={**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": "", **environment},
-            capture_output=True,
-            text=True,
-            timeout=900,
-        )
+        return snakemake(words, self.path, {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": "", **environment})
 
     def make(self, *words, cores=2, **environment):
         """Run snakemake and insist that it succeeds."""

@@ -1,0 +1,99 @@
+"""Snakemake commands without two seconds of imports each: a process that has imported Snakemake once forks for each.
+
+The fork is given the command's words, folder, environment and outputs, calls what the script `snakemake` calls and ends
+the way any Python process ends. Tests of kills, of namespaces and of a cluster start the script itself.
+"""
+
+import functools
+import gc
+import importlib
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+SNAKEMAKE = Path(sys.executable).with_name("snakemake")
+_PATIENCE_S = 900
+# What Snakemake imports once it has read its words, and what this workflow's rules import, but for our own library: each
+# project of a test has its own copy of that.
+_LATER = ("smart_open", "jsonschema", "snakemake.report", "docutils.core", "jinja2", "pygments")
+
+
+def snakemake(words: Iterable[str], cwd: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess:
+    """Run one command; returns the finished process with its output as text."""
+    request = {"words": list(words), "cwd": str(cwd), "environment": dict(environment)}
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        channel, process = _server()
+        socket.send_fds(channel, [json.dumps(request).encode()], [output.fileno(), errors.fileno()])
+        try:
+            answer = channel.recv(64)
+        except TimeoutError:
+            process.kill()
+            _server.cache_clear()
+            raise
+        assert answer, f"the process that forks for Snakemake ended with {process.wait()}"
+        texts = []
+        for file in (output, errors):
+            file.seek(0)
+            texts.append(file.read().decode())
+    return subprocess.CompletedProcess([str(SNAKEMAKE), *request["words"]], int(answer), *texts)
+
+
+@functools.cache
+def _server() -> tuple[socket.socket, subprocess.Popen]:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.settimeout(_PATIENCE_S)
+    with theirs:
+        # It ends when this process does, since nothing else holds the other end.
+        process = subprocess.Popen(
+            [sys.executable, __file__, str(theirs.fileno())], pass_fds=[theirs.fileno()], env={**os.environ, "PYTHONPATH": ""}
+        )
+    return ours, process
+
+
+def _serve(channel: socket.socket) -> None:
+    """Answer requests with exit statuses until the other end is closed; in a fork, run the command."""
+    cli = importlib.import_module("snakemake.cli")
+    for name in _LATER:
+        importlib.import_module(name)
+    # Imports all plugins.
+    cli.get_argument_parser()
+    gc.freeze()
+    while True:
+        data, fds, _, _ = socket.recv_fds(channel, 1 << 20, 2)
+        if not data:
+            return
+        pid = os.fork()
+        if not pid:
+            channel.close()
+            _become(json.loads(data), *fds)
+            cli.main()
+        for fd in fds:
+            os.close(fd)
+        channel.send(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])).encode())
+
+
+def _become(request: dict, output: int, errors: int) -> None:
+    """Make this fork what a new process with these words, folder, environment and outputs would be."""
+    for source, target in ((os.open(os.devnull, os.O_RDONLY), 0), (output, 1), (errors, 2)):
+        os.dup2(source, target)
+        os.close(source)
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    os.chdir(request["cwd"])
+    time.tzset()
+    tempfile.tempdir = None
+    random.seed()
+    sys.argv = [str(SNAKEMAKE), *request["words"]]
+
+
+if __name__ == "__main__":
+    # As for the script.
+    sys.path[0] = str(SNAKEMAKE.parent)
+    _serve(socket.socket(fileno=int(sys.argv[1])))
