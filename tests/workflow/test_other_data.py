@@ -39,7 +39,7 @@ def test_extracted_pairs_under_new_and_old_names_with_six_levels(suite, checkpoi
         blocks=["encoder_s2_b7"],
     )
     project = Project.create(tmp_path / "project", config)
-    project.make()
+    project.make("results/sae_index.json", "results/figures/feature_encoder_s2_b7.png")
     index = project.record("sae_index.json")
     assert index["suite"]["n_saes"] == 1 and project.result("figures/feature_encoder_s2_b7.png").exists()
     assert project.record("scratch/states/train.json")["levels"] == _SIX_LEVELS
@@ -61,7 +61,7 @@ def test_real_meteorology(checkpoint, tmp_path):
         sae={"epochs": 30},
     )
     project = Project.create(tmp_path / "project", config)
-    project.make()
+    project.make("results/sae_index.json")
     for sae in project.record("sae_index.json")["saes"]:
         assert sae["metrics"]["fve"] < 1 and sae["metrics"]["l0"] > 0
     grid = project.record("sae_index.json")["saes"][0]["token_grid"]
