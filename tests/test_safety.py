@@ -12,12 +12,12 @@ MODULES = sorted(LIBRARY.rglob("*.py"))
 SCRIPTS = sorted({*(ROOT / "workflow").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")})
 # A module imports only from packages at or before its own place.
 ORDER = (
-    ("errors", "memory", "redact"), ("files",), ("locks",), ("blocks", "tokens"), ("config",),
+    ("errors", "memory", "redact"), ("files", "notices"), ("locks",), ("blocks", "tokens"), ("config",),
     ("progress", "git", "gpus"), ("portable",), ("provenance",), ("costs",), ("cams",), ("backbone",), ("activations",), ("sae",),
     ("training",), ("evaluation",), ("reproduction",), ("features",), ("release",), ("figures",), ("cli",), ("__main__",),
 )  # fmt: skip
 # Members of a day's zip are unpacked into a temporary folder that is removed after reading.
-WORK_FILES = {("workflow/aurorascope/cams/source.py", "open(files[kind], 'wb')")}
+WORK_FILES = {("workflow/aurorascope/cams/source.py", "open(target, 'wb')")}
 PLACE = {name: place for place, names in enumerate(ORDER) for name in names}
 
 

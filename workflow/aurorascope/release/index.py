@@ -22,6 +22,7 @@ from aurorascope.evaluation.formulas import FORMULAS
 from aurorascope.evaluation.stability.formulas import STABILITY_FORMULAS
 from aurorascope.files import read_record, sha256_file, sha256_json
 from aurorascope.release.fidelity import fidelity_entries
+from aurorascope.release.quality import quality_flags
 from aurorascope.release.stability import stability_entries
 
 _ROOT = Path(aurorascope.__file__).parents[2]
@@ -197,7 +198,8 @@ def build_index(config: Config, results: Path) -> dict[str, Any]:
             "n_expected": len(BLOCK_IDS),
             "total_parameters": sum(sae["n_parameters"] for _, sae, _ in records),
             "citation": None,
-            "flags": _flags(config, checkpoint["source"], len(records), len(times["held_out"])),
+            "flags": _flags(config, checkpoint["source"], len(records), len(times["held_out"]))
+            + quality_flags([(sae, evaluation) for _, sae, evaluation in records], len(times["train"])),
         },
         "base_model": {
             "class": "AuroraAirPollution",

@@ -1,0 +1,45 @@
+"""SAEs that nobody should use as they are, and why."""
+
+from collections.abc import Iterable
+from typing import Any
+
+# A dictionary that fires this many times as much, or as little, as was asked for is another dictionary.
+_MISSED = 2.0
+_SHOWN = 4
+_NOT_TO_BE_USED, _ONE_MOMENT = "not to be used as they are", "trained on one snapshot"
+# How the flags of this module begin.
+UNFIT = (_NOT_TO_BE_USED, _ONE_MOMENT)
+
+
+def faults(sae: dict[str, Any], evaluation: dict[str, Any]) -> list[str]:
+    """What is wrong with one SAE, in words.
+
+    Args:
+        sae: the SAE's record.
+        evaluation: the record of its evaluation.
+    """
+    found, metrics = [], evaluation["metrics"]
+    if metrics["fve"] < 0:
+        found.append(f"explains less than the mean activation does, FVE {metrics['fve']:.3g}")
+    target = sae["training"]["target_l0"]
+    if target and not target / _MISSED <= metrics["l0"] <= target * _MISSED:
+        found.append(f"L0 {metrics['l0']:.3g} where {target:g} was asked for")
+    return found
+
+
+def quality_flags(pairs: Iterable[tuple[dict[str, Any], dict[str, Any]]], n_train: int) -> list[str]:
+    """Flags of a suite: SAEs with faults, counted and named, and a training set of one snapshot.
+
+    Args:
+        pairs: records of the SAEs and of their evaluations.
+        n_train: snapshots of the training split.
+    """
+    bad = {sae["block"]: found for sae, evaluation in pairs if (found := faults(sae, evaluation))}
+    flags = []
+    if bad:
+        named = [f"{block} ({', '.join(found)})" for block, found in bad.items()]
+        more = f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
+        flags.append(f"{_NOT_TO_BE_USED}, {len(bad)} SAEs: {'; '.join(named[:_SHOWN])}{more}")
+    if n_train == 1:
+        flags.append(f"{_ONE_MOMENT}: the features of one moment")
+    return flags
