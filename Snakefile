@@ -41,6 +41,7 @@ localrules:
     check_access,
     download_day,
     drop_chunks,
+    index_local,
     select_states,
     make_static,
     build_index,

@@ -73,7 +73,7 @@ def test_the_conda_environment_is_complete():
 def test_every_rule_that_runs_something_names_an_environment_that_is_there():
     """`conda:` in each rule with a shell command, relative to its file."""
     for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")):
-        for rule in re.split(r"^(?=rule )", path.read_text(), flags=re.MULTILINE)[1:]:
+        for rule in re.split(r"^(?=(?:rule|checkpoint) )", path.read_text(), flags=re.MULTILINE)[1:]:
             name, conda = rule.split(":")[0], re.search(r'conda:\n\s+"(.+)"', rule)
             assert conda and (path.parent / conda[1]).resolve().is_file(), name
     assert "shell:" not in (ROOT / "Snakefile").read_text()

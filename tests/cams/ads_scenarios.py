@@ -265,20 +265,18 @@ RESULT = [
 CONTENT = [
     _wrong("missing_variable", "none named so2", Run(FAILED, 1, "none named so2", attempt=2, silent=True), _ok(2)),
     *(_wrong(action, says) for action, says in (
-        ("numbered", "data_0.nc, data_1.nc"),
-        ("one_member", "one file named data_plev.nc"),
-        ("twice", "one file named data_plev.nc"),
+        ("one_member", "none named t, u, v"),
         ("not_netcdf", "a readable NetCDF file"),
         ("missing_level", "the levels"),
         ("missing_time", "the states"),
         ("other_date", "2022-06-12"),
         ("nan", "NaN"),
-        ("west", "longitude"),
-        ("upside_down", "latitude"),
         ("integers", "floating point"),
         ("two_grids", "the same latitude"),
     )),
-    *(_once(f"the file: {action.replace('_', ' ')}", ("body", action)) for action in ("receipt", "in_folder", "old_names", "deflated", "packed", "trailing")),
+    *(_once(f"the file: {action.replace('_', ' ')}", ("body", action)) for action in (
+        "receipt", "in_folder", "old_names", "deflated", "packed", "trailing", "numbered", "twice", "west", "upside_down",
+    )),
 ]  # fmt: skip
 
 # Nothing that is no harmless zip is unpacked.

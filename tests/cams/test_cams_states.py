@@ -19,7 +19,7 @@ from tests.cams.made import DATE, TIMES, make, visible
 
 
 def test_zip_to_store_and_back(two_days, demo_zip):
-    day = read_day(demo_zip, DATE, (0, 12), LEVELS)
+    day = read_day(demo_zip, DATE, (0, 12), LEVELS).states
     stored = open_states(two_days, TIMES)
     assert stored.sizes == day.sizes
     for v in SURFACE + ATMOS:
@@ -120,7 +120,7 @@ def test_digest_is_of_content(two_days):
 
 
 def test_an_interrupted_write_leaves_no_store(demo_zip, tmp_path, monkeypatch):
-    day = read_day(demo_zip, DATE, (0, 12), LEVELS)
+    day = read_day(demo_zip, DATE, (0, 12), LEVELS).states
     whole = xr.Dataset.to_zarr
 
     def fails_late(self, *arguments, **options):
@@ -134,7 +134,7 @@ def test_an_interrupted_write_leaves_no_store(demo_zip, tmp_path, monkeypatch):
 
 
 def test_a_store_is_replaced_whole(days, demo_zip):
-    day = read_day(demo_zip, DATE, [12], [500, 850])
+    day = read_day(demo_zip, DATE, [12], [500, 850]).states
     write_states(day, days / f"{DATE}.zarr")
     assert open_states(days, TIMES[1:])["level"].values.tolist() == [500, 850]
 

@@ -104,7 +104,7 @@ class Project:
     def ran(self, done):
         """Rules that a finished run executed."""
         text = done.stdout + done.stderr
-        return sorted(line.split()[1].rstrip(":") for line in text.splitlines() if line.startswith(("rule ", "localrule ")))
+        return sorted(line.split()[1].rstrip(":") for line in text.splitlines() if line.startswith(("rule ", "localrule ", "checkpoint ", "localcheckpoint ")))
 
     def result(self, name):
         """A path under results."""

@@ -64,9 +64,9 @@ def test_a_missing_day_names_itself_and_the_other_days_are_made(local):
     """One job fails; every other day gets its record; the last line names the day."""
     project, folder = local
     (folder / "2022-06-02.zip").unlink()
-    line = project.fail()
+    line = project.fail("results/scratch/states/train.json", "results/scratch/states/held_out.json")
     assert line.startswith("download_day: ") and "2022-06-02" in line and "Next:" in line
-    made = {path.stem for path in project.result("scratch/cams").glob("*.json")}
+    made = {path.stem for path in project.result("scratch/cams").glob("????-??-??.json")}
     assert made == set(DAYS) - {"2022-06-02"}
     shutil.copy(folder / "2022-06-01.zip", folder / "2022-06-02.zip")
     line = project.fail("results/scratch/cams/2022-06-02.json")

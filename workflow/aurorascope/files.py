@@ -140,12 +140,24 @@ def _umask() -> int:
 
 def disk_error(path: Path | str, error: OSError) -> DiskError:
     """The error for a failed write: full disk, read-only folder, or whatever the system says."""
+    path = Path(path)
     return DiskError(
         path,
         "a writable place with enough free space",
         error.strerror or str(error),
-        f"free space or mend the permissions of {Path(path).parent}, then run the same command again",
+        f"{_way_out(path, error.errno)}, then run the same command again",
     )
+
+
+def _way_out(path: Path, number: int | None) -> str:
+    for each in (path, *path.parents):
+        if each.is_symlink() and not each.exists():
+            return f"make the folder {os.readlink(each)}, to which {each} is a link and which is not there, or remove that link"
+    if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"free space in {path.parent}"
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"mend the permissions of {path.parent}"
+    return f"free space or mend the permissions of {path.parent}"
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 
 rule make_static:
     input:
-        named_file(CONFIG.static.source, CONFIG.static.path),
+        named_file(CONFIG.static.source, CONFIG.static.path, "static.path"),
     output:
         "results/scratch/static/static.json",
     log:
@@ -26,7 +26,11 @@ rule make_static:
 rule make_checkpoint:
     # On a cluster this runs where there is network: `localrule` unless it is trained here.
     input:
-        named_file(CONFIG.aurora.checkpoint_kind, CONFIG.aurora.checkpoint),
+        named_file(
+            CONFIG.aurora.checkpoint_kind,
+            CONFIG.aurora.checkpoint,
+            "aurora.checkpoint",
+        ),
     output:
         "results/scratch/checkpoint/checkpoint.json",
     log:

@@ -1,4 +1,92 @@
 # CAMS days and the splits made of them.
+import subprocess
+
+from aurorascope.cams.local.index import (
+    changed,
+    listing_digest,
+    load_index,
+    notes_of,
+    unknown,
+)
+from aurorascope.cams.local.listing import list_files
+from aurorascope.notices import shortened
+
+LOCAL = SCRATCH / "cams" / "local"
+
+
+def _listed():
+    """The user's files of CAMS days, by name, size and time of change.
+
+    Those that have changed since they were looked into are named and, but for a dry run, looked into again before anything
+    is planned: once a job that a day waits for is planned, so is all that follows from that day.
+    """
+    if CONFIG.cams.source != "local":
+        return []
+    try:
+        files = list_files(CONFIG.cams.directory)
+    except UserError as error:
+        # Days that are made do without; one that is not fails with this line.
+        if workflow.is_main_process:
+            logger.warning(error.one_line())
+        return []
+    others = changed(files, load_index(LOCAL))
+    if others and workflow.is_main_process:
+        names = ", ".join(shortened(others, "files", 4))
+        logger.warning(
+            f"Changed or copied anew since they were looked into, and so to be hashed again: {names}."
+        )
+        if not (DRY_RUN or MAY_LOOK):
+            _look_again()
+    return files
+
+
+def _look_again():
+    words = ["-m", "aurorascope", "index_local", "--known"]
+    words += ["--record", str(LOCAL / "listing.json")]
+    environment = {"PYTHONPATH": str(WORKFLOW), "AURORASCOPE_CONFIG": str(CONFIG_PATH)}
+    done = subprocess.run(
+        [sys.executable, *words],
+        env=os.environ | environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    if done.returncode:
+        _stop(done.stderr.strip().splitlines()[-1])
+
+
+LISTED = _listed()
+
+
+def local_files(wildcards):
+    """Notes of the user's own files that hold a day; a missing day is the job's to report.
+
+    A day that is not made may be in any file that nobody has looked into, and waits for the checkpoint.
+    """
+    if CONFIG.cams.source != "local":
+        return []
+    is_made = (SCRATCH / "cams" / f"{wildcards.day}.json").exists()
+    if not is_made and unknown(LISTED, load_index(LOCAL)):
+        checkpoints.index_local.get()
+    return [str(path) for path in notes_of(wildcards.day, LOCAL)]
+
+
+checkpoint index_local:
+    # Opens each new or changed file of the user's once. What a day depends on are the notes of its own files, which lie
+    # beside the listing, undeclared: another file changes no other day.
+    output:
+        "results/scratch/cams/local/listing.json",
+    log:
+        "results/logs/index_local.log",
+    conda:
+        "../../envs/aurorascope.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=24 * 60,
+    params:
+        files=listing_digest(LISTED),
+    shell:
+        "python -m aurorascope index_local --record {output} --log {log}"
 
 
 rule download_day:

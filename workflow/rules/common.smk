@@ -4,6 +4,7 @@ import atexit
 import importlib.metadata
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -32,11 +33,14 @@ from aurorascope.config.identity import (
     save_config,
     scratch_folder,
 )
+from aurorascope.config.paths import expanded
 from aurorascope.config.resolve import resolve
 from aurorascope.config.stages import stage_params
+from aurorascope.config.surroundings import check_place, check_words
 from aurorascope.errors import UserError
 from aurorascope.files import sha256_json
 from aurorascope.gpus import gpu_bound
+from aurorascope.notices import collected
 from aurorascope.portable.recorded import check_interpreter
 from aurorascope.portable.switches import check_platform, told, with_switches
 from aurorascope.reproduction.published import Published
@@ -45,6 +49,7 @@ RESULTS = Path("results")
 SCRATCH = RESULTS / "scratch"
 PRIVATE = Path(".snakemake/aurorascope")
 ERRORS = PRIVATE / "errors.txt"
+NOTICES = PRIVATE / "notices.txt"
 FATAL = SCRATCH / "cams" / "FATAL.json"
 
 # Snakemake knows only after parsing whether it will run anything.
@@ -71,6 +76,8 @@ def _stop(line):
 def _checked_config():
     """The typed configuration and the file that verbs read it from; the first fault ends the parsing."""
     try:
+        check_place((WORKFLOW, Path(sys.executable).parent), RESULTS, PRIVATE.parent)
+        check_words(sys.argv[1:], RESULTS)
         mapping, warnings = resolve(config)
         typed = from_mapping(mapping)
         if typed.compute.portable and workflow.is_main_process:
@@ -95,25 +102,39 @@ def _checked_config():
 
 CONFIG, CONFIG_PATH = _checked_config()
 
+
 # Blocks whose features are drawn, and those trained with other seeds, too.
 REPRESENTATIVES = stage_representatives(CONFIG.block_ids)
 STABLE = stability_blocks(CONFIG)
 
-# Verbs find the library, their configuration and, without --sdm conda, the interpreter that runs Snakemake.
+
+def _exports():
+    """Verbs find the library, their configuration and, without --sdm conda, the interpreter that runs Snakemake."""
+    variables = {
+        "PYTHONPATH": WORKFLOW,
+        "AURORASCOPE_CONFIG": CONFIG_PATH,
+        "AURORASCOPE_ERRORS": ERRORS,
+        "AURORASCOPE_NOTICES": NOTICES,
+        "AURORASCOPE_SNAKEMAKE": importlib.metadata.version("snakemake"),
+        "HF_HUB_OFFLINE": 1,
+    }
+    words = [f"{name}={shlex.quote(str(value))}" for name, value in variables.items()]
+    if not WITH_CONDA:
+        words.append(f'PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"')
+    return " ".join(words)
+
+
 shell.executable("bash")
-shell.prefix(
-    "set -euo pipefail; "
-    f"export PYTHONPATH='{WORKFLOW}' AURORASCOPE_CONFIG='{CONFIG_PATH}' AURORASCOPE_ERRORS='{ERRORS}' "
-    f"AURORASCOPE_SNAKEMAKE='{importlib.metadata.version('snakemake')}' HF_HUB_OFFLINE=1; "
-    + ("" if WITH_CONDA else f"export PATH='{Path(sys.executable).parent}':\"$PATH\"; ")
-)
+shell.prefix(f"set -euo pipefail; export {_exports()}; ")
 
 # Without a bound, --cores 8 would start 8 GPU jobs on one GPU. Which job gets which is settled when it starts.
 workflow.global_resources.setdefault("gpu", gpu_bound(CONFIG.aurora.device))
 workflow.global_resources.setdefault("ads", 2)
 
 
-def _print_errors():
+def _print_lines():
+    for line in collected(NOTICES):
+        print(line, file=sys.stderr)
     if ERRORS.exists():
         lines = dict.fromkeys(ERRORS.read_text().splitlines())
         print("\n".join(lines), file=sys.stderr)
@@ -143,8 +164,9 @@ def _claim_folder():
 onstart:
     _claim_folder()
     ERRORS.unlink(missing_ok=True)
+    NOTICES.unlink(missing_ok=True)
     # Printed after Snakemake's own last words: what a user reads last says what to do.
-    atexit.register(_print_errors)
+    atexit.register(_print_lines)
     # One bad day or block must not keep the other jobs from being started.
     workflow.scheduler.keepgoing = KeepGoing()
 
@@ -203,31 +225,33 @@ def states_of_day(wildcards):
     return f"results/scratch/states/{split_of(wildcards)}.json"
 
 
-def local_files(wildcards):
-    """The user's own files of a day, so that changed ones are noticed; a missing day is the job's to report."""
-    if CONFIG.cams.source != "local":
-        return []
-    folder = Path(CONFIG.cams.directory)
-    archive = folder / f"{wildcards.day}.zip"
-    pair = sorted((folder / wildcards.day).glob("*.nc"))
-    return [str(archive)] if archive.is_file() else [str(path) for path in pair]
-
-
 def hours_of(wildcards):
     """Hours (UTC) that the configuration needs of a day."""
     return day_hours(CONFIG.cams).get(wildcards.day, [])
 
 
-def named_file(kind, path):
+def user_path(path, key):
+    """A path of the configuration with `~` and variables expanded; one that is not set ends the parsing."""
+    try:
+        return expanded(path, key)
+    except UserError as error:
+        _stop(error.one_line())
+
+
+def named_file(kind, path, key):
     """The file that the user names in the config, as an input, so that a changed file is noticed."""
-    return [path] if kind == "file" and path and Path(path).is_file() else []
+    path = user_path(path, key) if kind == "file" and path else None
+    return [path] if path and Path(path).is_file() else []
 
 
 def _published(wildcards):
     """The SAE that is to be reproduced; a missing one, or one of another configuration, ends the planning."""
     try:
         published = Published.of(
-            Path(CONFIG.reproduce.against or RESULTS), wildcards.block
+            Path(
+                expanded(CONFIG.reproduce.against or str(RESULTS), "reproduce.against")
+            ),
+            wildcards.block,
         )
         published.check_config(CONFIG)
         published.check_data(CONFIG, SCRATCH)

@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -12,13 +12,15 @@ from aurorascope.activations.paths import StorePaths
 from aurorascope.activations.pipeline import Pipeline
 from aurorascope.activations.space import check_space
 from aurorascope.activations.verify import is_complete
-from aurorascope.activations.writer import StoreWriter
+from aurorascope.activations.writer import NotFiniteError, StoreWriter
 from aurorascope.backbone.batch import snapshot_batch
 from aurorascope.backbone.device import make_repeatable, pick_device
 from aurorascope.backbone.hooks import run_to_blocks
 from aurorascope.backbone.model import load_model
 from aurorascope.backbone.static import load_static
 from aurorascope.blocks import Block
+from aurorascope.cams.plausible import farthest
+from aurorascope.cams.states import open_states
 from aurorascope.config.model import Config
 from aurorascope.errors import UserError
 from aurorascope.files import read_record, write_json
@@ -81,6 +83,20 @@ def _save(writers: dict[Block, StoreWriter]) -> None:
             _LOG.warning("%s", error.one_line())
 
 
+@contextlib.contextmanager
+def _explained(scratch: Path, snapshots: list[dict[str, str]]) -> Iterator[None]:
+    """Of activations that are not finite, say which field of which day is the likeliest cause."""
+    try:
+        yield
+    except NotFiniteError as error:
+        (times,) = [[s["previous"], s["time"]] for s in snapshots if error.where.endswith(s["time"])]
+        raise UserError(
+            error.where, error.expected,
+            f"{error.found}; of its states the farthest from Aurora's statistics is {farthest(open_states(scratch / 'cams', times))}",
+            f"look at that field of that day; if it is sound, {error.fix}",
+        ) from None  # fmt: skip
+
+
 def _compute(
     config: Config, writers: dict[Block, StoreWriter], snapshots: list[dict[str, str]], scratch: Path, split: str,
     device: torch.device,
@@ -92,7 +108,7 @@ def _compute(
     todo = sorted(frozenset().union(*missing.values()))
     what = f"Dumping {len(writers)} block{'s' if len(writers) > 1 else ''}, {split}"
     progress = Progress(what, len(todo), "snapshot")
-    with Pipeline(writers) as pipeline:
+    with _explained(scratch, snapshots), Pipeline(writers) as pipeline:
         for index in todo:
             wanted = [block for block in writers if index in missing[block]]
 

@@ -34,6 +34,10 @@ def _room(shape: tuple[int, int], dtype: str) -> np.ndarray:
     return _LOCAL.room[:n_bytes].view(dtype).reshape(shape)
 
 
+class NotFiniteError(UserError):
+    """Activations of a snapshot are NaN or infinite."""
+
+
 class StoreWriter:
     """Writes the store of one block and split. Use inside `paths.locked()`.
 
@@ -101,7 +105,7 @@ class StoreWriter:
         channels = channels_of(tokens_nd, self.claim["dtype"])
         if not np.isfinite(channels.mean).all():
             n_bad = int((~np.isfinite(tokens_nd)).sum())
-            raise UserError(
+            raise NotFiniteError(
                 where, "finite values", f"{n_bad} that are not", "check the checkpoint, and aurora.autocast: false"
             )
         return tokens_nd, channels

@@ -9,6 +9,7 @@ import torch
 
 from aurorascope.backbone.model import build_model, checkpoint_path, head_arguments, load_weights
 from aurorascope.config.model import Aurora
+from aurorascope.config.paths import expanded
 from aurorascope.errors import UserError
 from aurorascope.files import atomic_write, sha256_file, write_bytes, write_json
 
@@ -81,7 +82,7 @@ def make_checkpoint(config: Aurora, record: Path) -> None:
         _copy(fetch_official(OFFICIAL_NAME, config.revision), target)
         content |= {"name": OFFICIAL_NAME, "revision": config.revision}
     else:
-        source = Path(config.checkpoint)
+        source = Path(expanded(config.checkpoint, "aurora.checkpoint"))
         if not source.is_file():
             raise UserError(source, "a checkpoint file", "no such file", "correct aurora.checkpoint in your config")
         load_weights(build_model(arguments), source, config.embed_dim)

@@ -7,10 +7,12 @@ import numpy as np
 import xarray as xr
 
 from aurorascope.backbone.unpickle import load_pickled_arrays
+from aurorascope.cams.axes import exact_latitudes, exact_longitudes
 from aurorascope.cams.demo import demo_static
 from aurorascope.cams.grid import check_grid, regular_grid
 from aurorascope.cams.variables import STATIC
 from aurorascope.config.model import Cams, Static
+from aurorascope.config.paths import expanded
 from aurorascope.errors import UserError
 from aurorascope.files import check_file, read_record, sha256_bytes, sha256_file, write_bytes, write_json
 
@@ -79,12 +81,15 @@ def make_static(static: Static, cams: Cams, revision: str, record: Path) -> None
 
             path = fetch_official(OFFICIAL_STATIC, revision)
         else:
-            path = Path(str(static.path))
+            path = Path(expanded(str(static.path), "static.path"))
         if not path.is_file():
             raise UserError(path, "a file of static fields", "no such file", "correct static.path in your config")
         where = path.name
         is_pickle = path.suffix in _PICKLE_SUFFIXES
         fields, lat, lon = _from_pickle(path, static.sha256) if is_pickle else _from_netcdf(path)
+    rows, columns = exact_latitudes(lat, where), exact_longitudes(lon, where)
+    fields = {name: rows.apply(columns.apply(np.asarray(field), -1), -2) for name, field in fields.items()}
+    lat, lon = rows.exact, columns.exact
     _check(fields, lat, lon, where)
     dataset = xr.Dataset(
         {name: (("latitude", "longitude"), np.asarray(field, np.float32)) for name, field in fields.items()},

@@ -12,24 +12,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aurorascope.cams.ads.fetch import AdsDay
-from aurorascope.cams.local import find_local
 from aurorascope.cams.request import day_request, request_sha256
 from aurorascope.config.model import Cams
 from aurorascope.errors import DiskError, UserError
 from aurorascope.files import read_record, sha256_file, write_json
 from aurorascope.locks import folder_lock
+from aurorascope.notices import shortened, tell
 
 if TYPE_CHECKING:
     import xarray as xr
 
+    from aurorascope.cams.validate import Day
+
 _LOG = logging.getLogger(__name__)
+
 
 
 def make_day(date: str, record: Path, cams: Cams, hours: Sequence[int], attempt: int = 1) -> None:
     """Fetch, check and store one day; its record comes last.
 
-    Beside the record appear `<date>.zarr` and, but for "local", `<date>.zip`; for "ads" also `<date>.download.json`,
-    which says where the zip came from. Doing it again gives the same record.
+    Beside the record appear `<date>.zarr` and, but for "local", `<date>.zip`; for "ads" also `<date>.download.json`, which
+    says where the zip came from, and for "local" `<date>.source.json`, which says what it was read from. Doing it again
+    gives the same record.
 
     Args:
         date: `YYYY-MM-DD`, UTC.
@@ -50,7 +54,10 @@ def make_day(date: str, record: Path, cams: Cams, hours: Sequence[int], attempt:
             make = {"demo": _demo_day, "local": _local_day, "ads": _ads_day}[cams.source]
             day, states = make(date, record, cams, sorted(hours), attempt)
             content = {"kind": "cams_day", "format": 1, "date": date, "source": cams.source, "states": states}
-            write_json(record, content | _axes(day))
+            # Only where there is something to say, so that a day as Aurora has it is recorded as ever.
+            read_as = {"read_as": day.said} if day.said else {}
+            write_json(record, content | _axes(day.states) | read_as)
+            _tell(date, day)
             record.with_name(f"{date}.rejected.zip").unlink(missing_ok=True)
             (work / "job.json").unlink(missing_ok=True)
         finally:
@@ -59,7 +66,19 @@ def make_day(date: str, record: Path, cams: Cams, hours: Sequence[int], attempt:
                 shutil.rmtree(work, ignore_errors=True)
 
 
-def _demo_day(date: str, record: Path, cams: Cams, hours: list[int], attempt: int) -> "tuple[xr.Dataset, dict[str, str]]":
+def _tell(date: str, day: "Day") -> None:
+    """What a user should know of a day that was taken."""
+    lines = [f"{date}: {line}." for line in day.said if line.startswith("no units")]
+    if day.unusual:
+        n = len(day.unusual)
+        lines.append(
+            f"{date}: {n} fields reach unusual values, which a large plume does, and wrong units do: "
+            + "; ".join(shortened(day.unusual, "in the log", 3))
+        )
+    tell(lines)
+
+
+def _demo_day(date: str, record: Path, cams: Cams, hours: list[int], attempt: int) -> "tuple[Day, dict[str, str]]":
     from aurorascope.cams.demo import write_demo_day
     from aurorascope.cams.grid import regular_grid
     from aurorascope.cams.states import write_states
@@ -70,26 +89,27 @@ def _demo_day(date: str, record: Path, cams: Cams, hours: list[int], attempt: in
     record.with_name(f"{date}.download.json").unlink(missing_ok=True)
     write_demo_day(date, hours, *regular_grid(*cams.demo_grid), cams.levels, target)
     day = read_day(target, date, hours, cams.levels, work=record.with_name(f".{date}.work"))
-    return day, write_states(day, record.with_name(f"{date}.zarr"))
+    return day, write_states(day.states, record.with_name(f"{date}.zarr"))
 
 
-def _local_day(date: str, record: Path, cams: Cams, hours: list[int], attempt: int) -> "tuple[xr.Dataset, dict[str, str]]":
+def _local_day(date: str, record: Path, cams: Cams, hours: list[int], attempt: int) -> "tuple[Day, dict[str, str]]":
+    from aurorascope.cams.local.day import read_local, write_sources
     from aurorascope.cams.states import write_states
-    from aurorascope.cams.validate import read_day
 
-    source = find_local(date, Path(str(cams.directory)))
-    day = read_day(source, date, hours, cams.levels, work=record.with_name(f".{date}.work"))
-    return day, write_states(day, record.with_name(f"{date}.zarr"))
+    day, sources = read_local(date, hours, cams, record.parent / "local", record.with_name(f".{date}.work"))
+    states = write_states(day.states, record.with_name(f"{date}.zarr"))
+    write_sources(date, record.parent, sources)
+    return day, states
 
 
-def _ads_day(date: str, record: Path, cams: Cams, hours: list[int], attempt: int) -> "tuple[xr.Dataset, dict[str, str]]":
+def _ads_day(date: str, record: Path, cams: Cams, hours: list[int], attempt: int) -> "tuple[Day, dict[str, str]]":
     request = day_request(date, cams.levels, hours)
     target, proof = (record.with_name(f"{date}.{end}") for end in ("zip", "download.json"))
     day = _downloaded_before(target, proof, date, hours, cams.levels)
     if day is not None:
         from aurorascope.cams.states import write_states
 
-        return day, write_states(day, record.with_name(f"{date}.zarr"))
+        return day, write_states(day.states, record.with_name(f"{date}.zarr"))
     ads = AdsDay(date, record.parent, request, cams.ads, attempt)
     origin = ads.fetch(_earlier_job(proof, request))
     day, states = _checked(ads, record.with_name(f"{date}.zarr"), hours, cams)
@@ -101,7 +121,7 @@ def _ads_day(date: str, record: Path, cams: Cams, hours: list[int], attempt: int
     return day, states
 
 
-def _checked(ads: AdsDay, store: Path, hours: list[int], cams: Cams) -> "tuple[xr.Dataset, dict[str, str]]":
+def _checked(ads: AdsDay, store: Path, hours: list[int], cams: Cams) -> "tuple[Day, dict[str, str]]":
     """The downloaded day in its store, whose zip is not needed from here on."""
     from aurorascope.cams.states import verify_states, write_states
     from aurorascope.cams.validate import read_day
@@ -112,7 +132,7 @@ def _checked(ads: AdsDay, store: Path, hours: list[int], cams: Cams) -> "tuple[x
         raise
     except UserError as error:
         raise ads.reject(error) from None
-    states = write_states(day, store)
+    states = write_states(day.states, store)
     if not cams.keep_zips:
         verify_states(store, states)
     return day, states
@@ -120,7 +140,7 @@ def _checked(ads: AdsDay, store: Path, hours: list[int], cams: Cams) -> "tuple[x
 
 def _clean(folder: Path, date: str) -> None:
     """Remove what a killed job left behind: hidden names of this day, but for what is known of its download."""
-    for pattern in (f".{date}.zip.*", f".{date}.zarr.*", f".{date}.json.*", f".{date}.download.json.*"):
+    for pattern in (f".{date}.zip.*", f".{date}.zarr.*", f".{date}.json.*", f".{date}.download.json.*", f".{date}.source.json.*"):
         for path in folder.glob(pattern):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
@@ -141,7 +161,7 @@ def _earlier_job(path: Path, request: dict[str, Any]) -> str | None:
 
 def _downloaded_before(
     target: Path, path: Path, date: str, hours: Sequence[int], levels: Sequence[int]
-) -> "xr.Dataset | None":
+) -> "Day | None":
     """The day from a zip that an earlier run finished downloading, if it still is what is wanted.
 
     Without its proof a zip may be another source's, the demo's say, which looks the same.
@@ -158,10 +178,10 @@ def _downloaded_before(
         return None
 
 
-def _axes(day: "xr.Dataset") -> dict[str, Any]:
+def _axes(states: "xr.Dataset") -> dict[str, Any]:
     """Levels, and number and ends of latitudes and longitudes, for a record."""
-    axes: dict[str, Any] = {"levels": day["level"].values.tolist()}
+    axes: dict[str, Any] = {"levels": states["level"].values.tolist()}
     for axis in ("latitude", "longitude"):
-        values = day[axis].values
+        values = states[axis].values
         axes[axis] = {"n": len(values), "first": float(values[0]), "last": float(values[-1])}
     return axes

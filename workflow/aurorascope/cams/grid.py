@@ -50,6 +50,20 @@ def regular_grid(rows: int, cols: int) -> tuple[np.ndarray, np.ndarray]:
         cols: number of longitudes, from 0 in steps of 360 / cols.
 
     Returns:
-        Latitudes (rows,) and longitudes (cols,), float64, degrees.
+        Latitudes (rows,), see `pole_to_pole`, and longitudes (cols,), float64, degrees.
     """
-    return np.linspace(90.0, -90.0, rows), np.arange(cols) * (360.0 / cols)
+    return pole_to_pole(rows), np.arange(cols) * (360.0 / cols)
+
+
+def pole_to_pole(rows: int) -> np.ndarray:
+    """Latitudes from 90 to -90 inclusive, (rows,), float64: each the negative of its mirror image, to the last bit.
+
+    Aurora takes a patch that is centred on the equator but for a rounding, as 51 rows of `linspace` have it, for one nearer
+    to it than its position encoding reaches, and fails an assertion.
+    """
+    return symmetric(np.linspace(90.0, -90.0, rows))
+
+
+def symmetric(latitudes: np.ndarray) -> np.ndarray:
+    """Latitudes made the negatives of their mirror images."""
+    return (latitudes - latitudes[::-1]) / 2

@@ -1,6 +1,6 @@
-"""The pair of NetCDF files of a day, safely out of a zip or straight from a folder.
+"""The NetCDF and GRIB files of a day, wherever they are: files, folders of them, or zips of them.
 
-Members are never extracted under their own names: the two that are expected, wherever they lie in the zip, are copied
+Members of a zip are never extracted under their own names: those that are data, wherever they lie in the zip, are copied
 to fixed names in a private folder.
 """
 
@@ -10,66 +10,66 @@ import shutil
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
+from aurorascope.cams.suffixes import is_data
 from aurorascope.errors import DiskError, UserError
 
-# Current and older name of the member with the surface fields and of that with the levels.
-MEMBERS = {"surface": ("data_sfc.nc", "levtype_sfc.nc"), "atmos": ("data_plev.nc", "levtype_pl.nc")}
-_MOST_BYTES = 4 << 30
+# Bytes that a day's download may unpack to, and a zip of the user's, a month of days say.
+_MOST_BYTES, _MOST_LOCAL = 4 << 30, 64 << 30
 _MOST_RATIO = 100
-_FIX = "delete it and fetch that day again"
+FETCH = "fetch that day again with all 22 variables, these levels and hours, and no area"
 # What a folder answers that is full or that nothing can be unpacked in.
 _NO_ROOM = {
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR,
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Pair:
-    """The two files of a day.
+class File(NamedTuple):
+    """One file of data: what messages call it, and where it is."""
 
-    Attributes:
-        where: what messages call the source.
-        files: path of each kind, "surface" and "atmos".
-        names: name of each kind's file in the source.
-    """
-
-    where: object
-    files: dict[str, Path]
-    names: dict[str, str]
-
-    def name(self, kind: str) -> str:
-        """What messages call one of the files."""
-        return f"{self.where}, {self.names[kind]}"
+    name: str
+    path: Path
 
 
 @contextlib.contextmanager
-def open_pair(source: Path, where: object, work: Path | None = None) -> Iterator[Pair]:
-    """The pair of files of a day, as long as the block lasts.
+def open_files(
+    sources: Sequence[Path], where: object = None, work: Path | None = None, fix: str = FETCH
+) -> Iterator[list[File]]:
+    """The files of data in some sources, as long as the block lasts.
 
     Args:
-        source: a zip, or a folder with the extracted pair.
-        where: what messages call it.
-        work: folder in which a zip is unpacked for as long as the block lasts; the system's if None.
+        sources: files, folders of files, or zips.
+        where: what messages call the one source; the path of each if None.
+        work: folder in which zips are unpacked for as long as the block lasts; the system's if None.
+        fix: what messages advise.
 
     Raises:
-        UserError: the source or one of the pair is missing, or the zip is broken or hostile.
+        UserError: a source is missing or holds no file of data, or a zip is broken or hostile.
         DiskError: the folder to unpack in is full or not there.
     """
-    if source.is_dir():
-        names = _choose([path.name for path in source.iterdir()], where)
-        yield Pair(where, {kind: source / name for kind, name in names.items()}, names)
-        return
-    if not source.is_file():
-        raise UserError(where, "a zip, or a folder with the extracted pair of .nc files", "no such file", _FIX)
+    files: list[File] = []
     with contextlib.ExitStack() as stack:
-        with _room(work):
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="aurorascope-", dir=work))
-        files, names = _copy_members(source, Path(folder), where, work)
-        yield Pair(where, files, names)
+        for source in sources:
+            name = source if where is None else where
+            if source.is_dir():
+                inside = [path for path in sorted(source.rglob("*")) if is_data(path.name) and path.is_file()]
+                found = [File(f"{name}, {path.relative_to(source)}", path) for path in inside]
+                listing = [path.name for path in sorted(source.iterdir())]
+            elif not source.is_file():
+                raise UserError(name, "a zip, a NetCDF or GRIB file, or a folder of such files", "no such file", fix)
+            elif is_data(source.name):
+                found, listing = [File(str(name), source)], []
+            else:
+                with _room(work):
+                    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="aurorascope-", dir=work))
+                found, listing = _copy_members(source, Path(folder), name, work, fix)
+            if not found:
+                raise UserError(name, "NetCDF or GRIB files", ", ".join(listing[:8]) or "nothing", fix)
+            files += found
+        yield files
 
 
 @contextlib.contextmanager
@@ -91,57 +91,47 @@ def check_zip(path: Path, where: object) -> None:
     Raises:
         UserError: it is not.
     """
-    with _broken_zip(where), zipfile.ZipFile(path) as archive:
-        _check_members(archive, where)
+    with _broken_zip(where, FETCH), zipfile.ZipFile(path) as archive:
+        _check_members(archive, where, _MOST_BYTES, FETCH)
 
 
 @contextlib.contextmanager
-def _broken_zip(where: object) -> Iterator[None]:
+def _broken_zip(where: object, fix: str) -> Iterator[None]:
     # A damaged header can ask for an encryption (RuntimeError) or a compression (NotImplementedError) zipfile lacks.
     try:
         yield
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError) as error:
-        raise UserError(where, "a whole zip file", " ".join(str(error).split())[:200], _FIX) from None
+        raise UserError(where, "a whole zip file", " ".join(str(error).split())[:200], fix) from None
     except OSError as error:
-        raise UserError(where, "a readable zip file", error.strerror or str(error)[:200], _FIX) from None
+        raise UserError(where, "a readable zip file", error.strerror or str(error)[:200], fix) from None
 
 
-def _check_members(archive: zipfile.ZipFile, where: object) -> None:
+def _check_members(archive: zipfile.ZipFile, where: object, most: int, fix: str) -> None:
     members = archive.infolist()
     for member in members:
         name = member.filename.replace("\\", "/")
         if name.startswith("/") or ".." in PurePosixPath(name).parts or name[1:2] == ":":
-            raise UserError(where, "member names inside the zip", f"a hostile name, {member.filename!r}", _FIX)
+            raise UserError(where, "member names inside the zip", f"a hostile name, {member.filename!r}", fix)
     unpacked, packed = sum(m.file_size for m in members), sum(m.compress_size for m in members)
-    if unpacked > _MOST_BYTES or unpacked > _MOST_RATIO * max(packed, 1) + (1 << 20):
+    if unpacked > most or unpacked > _MOST_RATIO * max(packed, 1) + (1 << 20):
         found = f"{unpacked} bytes unpacked out of {packed}"
-        raise UserError(where, f"at most {_MOST_BYTES >> 30} GB and {_MOST_RATIO} times the packed size", found, _FIX)
+        raise UserError(where, f"at most {most >> 30} GB and {_MOST_RATIO} times the packed size", found, fix)
     corrupt = archive.testzip()
     if corrupt is not None:
-        raise UserError(where, "members that match their checksums", f"{corrupt!r} does not", _FIX)
+        raise UserError(where, "members that match their checksums", f"{corrupt!r} does not", fix)
 
 
 def _copy_members(
-    source: Path, folder: Path, where: object, work: Path | None
-) -> tuple[dict[str, Path], dict[str, str]]:
-    files = {kind: folder / names[0] for kind, names in MEMBERS.items()}
-    with _broken_zip(where), zipfile.ZipFile(source) as archive:
-        _check_members(archive, where)
-        names = _choose([member for member in archive.namelist() if not member.endswith("/")], where)
-        for kind, name in names.items():
-            with _room(work), archive.open(name) as packed, open(files[kind], "wb") as plain:
+    source: Path, folder: Path, where: object, work: Path | None, fix: str
+) -> tuple[list[File], list[str]]:
+    """The members that are data, copied, and the names of all."""
+    files = []
+    with _broken_zip(where, fix), zipfile.ZipFile(source) as archive:
+        _check_members(archive, where, _MOST_BYTES if fix == FETCH else _MOST_LOCAL, fix)
+        members = sorted(member for member in archive.namelist() if not member.endswith("/"))
+        for number, name in enumerate(filter(is_data, members)):
+            target = folder / f"{number}{PurePosixPath(name).suffix.lower()}"
+            with _room(work), archive.open(name) as packed, open(target, "wb") as plain:
                 shutil.copyfileobj(packed, plain, 1 << 20)
-    return files, names
-
-
-def _choose(found: Iterable[str], where: object) -> dict[str, str]:
-    """Name of each kind's file among those found, by the last part of its path."""
-    found = sorted(found)
-    chosen = {}
-    for kind, wanted in MEMBERS.items():
-        matches = [name for name in found if PurePosixPath(name).name in wanted]
-        if len(matches) != 1:
-            listing = ", ".join(found[:8]) or "nothing"
-            raise UserError(where, f"one file named {' or '.join(wanted)}", listing, _FIX)
-        chosen[kind] = matches[0]
-    return chosen
+            files.append(File(f"{where}, {name}", target))
+    return files, members

@@ -1,6 +1,7 @@
 """Print what the configured run costs: requests, bytes, files, forwards, training, hours, and whether it fits."""
 
 import argparse
+import contextlib
 from pathlib import Path
 
 from aurorascope.activations.claim import make_claim
@@ -8,6 +9,7 @@ from aurorascope.activations.paths import StorePaths
 from aurorascope.activations.space import free_space, options, there
 from aurorascope.activations.verify import is_complete
 from aurorascope.blocks import BY_ID
+from aurorascope.cams.local.listing import list_files
 from aurorascope.config import Config
 from aurorascope.config.calendar import SPLITS, day_hours, snapshots
 from aurorascope.config.identity import is_of_run, scratch_folder
@@ -58,21 +60,29 @@ def _grid(config: Config, scratch: Path) -> tuple[tuple[int, int], str | None]:
         record = _record(scratch / "cams" / f"{day}.json", "cams_day")
         if record and record.get("source") == "local":
             return (record["latitude"]["n"], record["longitude"]["n"]), None
-    for day in day_hours(cams):
-        for path in (Path(cams.directory or ".") / f"{day}.zip", Path(cams.directory or ".") / day):
-            if path.exists():
-                return _read_grid(path), None
+    try:
+        files = list_files(cams.directory or "")
+    except UserError:
+        files = []
+    for file in files:
+        if (grid := _read_grid(file.path)) is not None:
+            return grid, None
     return ADS_GRID, f"No day was found in cams.directory: a grid of {ADS_GRID[0]} x {ADS_GRID[1]} is assumed."
 
 
-def _read_grid(path: Path) -> tuple[int, int]:
+def _read_grid(path: Path) -> tuple[int, int] | None:
+    """Rows and columns of the first field of ours in a file."""
     # Imported only where a file must be read: xarray costs a second.
-    import xarray as xr
+    from aurorascope.cams.source import open_files
+    from aurorascope.cams.validate import look_into
 
-    from aurorascope.cams.source import open_pair
-
-    with open_pair(path, path) as pair, xr.open_dataset(pair.files["surface"], decode_times=False) as file:
-        return file.sizes["latitude"], file.sizes["longitude"]
+    try:
+        with open_files([path]) as files, contextlib.ExitStack() as stack:
+            for piece in look_into(files, stack).pieces:
+                return len(piece.latitude.exact), len(piece.longitude.exact)
+    except UserError:
+        return None
+    return None
 
 
 def _record(path: Path, kind: str) -> dict | None:

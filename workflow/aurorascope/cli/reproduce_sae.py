@@ -6,6 +6,7 @@ from pathlib import Path
 from aurorascope.backbone.device import make_repeatable, pick_device
 from aurorascope.blocks import BLOCK_IDS
 from aurorascope.config import Config
+from aurorascope.config.paths import expanded
 from aurorascope.reproduction.published import Published
 from aurorascope.reproduction.reproduce import reproduce
 
@@ -21,5 +22,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, config: Config) -> None:
     """Train, or take up what an earlier run left, and compare."""
     make_repeatable(config.compute)
-    published = Published.of(args.against or Path(config.reproduce.against or args.results), args.block)
+    against = args.against or Path(expanded(config.reproduce.against or str(args.results), "reproduce.against"))
+    published = Published.of(against, args.block)
     reproduce(config, published, args.manifest, args.results, pick_device(config.aurora.device))

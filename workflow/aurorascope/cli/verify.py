@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from aurorascope.activations.scrub import STATES, Finding, Store, find_stores, scrub
+from aurorascope.cams.local.verify import verify_sources
 from aurorascope.config import Config
 from aurorascope.costs.words import size
 from aurorascope.errors import UserError
@@ -44,6 +45,8 @@ def run(args: argparse.Namespace, config: Config) -> None:
     stores = find_stores(args.results / "scratch")
     damage += _verify_stores(stores, start)
     damage += _verify_records(list(_records(args.results)), args.results / "SHA256SUMS")
+    if config.cams.source == "local":
+        damage += verify_sources(args.results / "scratch" / "cams", config.cams.directory or "")
     if damage:
         fixes = list(dict.fromkeys(error.fix for error in damage))
         more = f" … and {len(fixes) - _SHOWN} more commands, in the lines above" if len(fixes) > _SHOWN else ""

@@ -5,12 +5,11 @@ otherwise replace that SAE by a demo SAE. So the identity (what is downloaded, w
 by the first run and compared by every later one, before anything is planned or deleted.
 """
 
-import os
-import re
 from pathlib import Path
 from typing import Any
 
 from aurorascope.config.model import Config
+from aurorascope.config.paths import expanded
 from aurorascope.errors import UserError
 from aurorascope.files import disk_error, read_record, sha256_json, write_json
 
@@ -89,16 +88,8 @@ def scratch_folder(target: str | None) -> Path | None:
     Raises:
         UserError: a variable in it is not set, or empty.
     """
-    if target is None:
-        return None
-    for name in re.findall(r"\$(?:\{(\w+)\}|(\w+))", target):
-        variable = "".join(name)
-        if not os.environ.get(variable):
-            raise UserError(
-                "config key storage.scratch", f"a value of the variable in {target}", f"{variable} not set",
-                f"export {variable}=/path/on/a/large/disk, or append --config 'storage={{scratch: null}}'",
-            )  # fmt: skip
-    return Path(os.path.expanduser(os.path.expandvars(target))).absolute()
+    instead = "append --config 'storage={scratch: null}'"
+    return None if target is None else Path(expanded(target, "storage.scratch", instead)).absolute()
 
 
 def link_scratch(wanted: Path | None, link: Path) -> None:

@@ -51,7 +51,7 @@ class Cams:
 
     Attributes:
         source: "demo", "local" or "ads".
-        directory: folder of ADS files, for "local".
+        directory: folder of the user's files, or glob patterns of them, for "local".
         levels: pressure levels in hPa.
         train: dates of the training split.
         held_out: dates of the held-out split.
@@ -64,7 +64,7 @@ class Cams:
     """
 
     source: str
-    directory: str | None
+    directory: str | tuple[str, ...] | None
     levels: tuple[int, ...]
     train: Split
     held_out: Split

@@ -10,6 +10,7 @@ import datetime
 import difflib
 import functools
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -111,16 +112,37 @@ def _fill(value: Any, node: dict[str, Any]) -> Any:
     return filled
 
 
+def _hint(unknown: str, prefix: str, known: list[str]) -> str:
+    """The key that was meant: of that name in any section, or of a name like it here, or anywhere."""
+    everywhere = list(_dotted(schema(), ""))
+    exact = [key for key in everywhere if key.rsplit(".", 1)[-1] == unknown]
+    if exact:
+        section, _, key = exact[0].rpartition(".")
+        return f"did you mean {' or '.join(exact)}? For example --config '{section}={{{key}: …}}'"
+    leaves = {key.rsplit(".", 1)[-1]: key for key in everywhere} | {key: f"{prefix}{key}" for key in known}
+    for names, cutoff in ((known, 0.8), (list(leaves), 0.8), (known, 0.5)):
+        if near := difflib.get_close_matches(unknown, names, n=1, cutoff=cutoff):
+            return f"did you mean {leaves[near[0]]}?"
+    return f"remove it; known keys: {', '.join(known)}"
+
+
+def _dotted(node: dict[str, Any], prefix: str) -> Iterator[str]:
+    """All keys of the schema, dotted; sections themselves are left out."""
+    for key, child in _deref(node).get("properties", {}).items():
+        if _deref(child).get("type") == "object":
+            yield from _dotted(child, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
+
+
 def _complain(error: jsonschema.ValidationError) -> UserError:
     where = ".".join(str(part) for part in error.absolute_path) or "config"
     node = error.schema
     if error.validator == "additionalProperties":
         known = list(node["properties"])
         unknown = next(key for key in error.instance if key not in known)
-        near = difflib.get_close_matches(unknown, known, n=1, cutoff=0.5)
         prefix = "" if where == "config" else f"{where}."
-        hint = f"did you mean {prefix}{near[0]}?" if near else f"remove it; known keys: {', '.join(known)}"
-        return UserError(f"config key {prefix}{unknown}", "a known key", "an unknown one", hint)
+        return UserError(f"config key {prefix}{unknown}", "a known key", "an unknown one", _hint(unknown, prefix, known))
     expected = {
         "enum": lambda: "one of " + ", ".join("null" if v is None else str(v) for v in node["enum"]),
         "type": lambda: " or ".join([node["type"]] if isinstance(node["type"], str) else node["type"]),

@@ -1,0 +1,84 @@
+"""Read the day in every spelling of the tests and write the table of the documentation.
+
+`python -m tests.cams.spellings_play > docs/data-store.md`
+"""
+
+import contextlib
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+from aurorascope.cams.demo import write_demo_day
+from aurorascope.cams.grid import regular_grid
+from aurorascope.cams.validate import read_day
+from aurorascope.cams.variables import LEVELS
+from aurorascope.errors import UserError
+
+from tests.cams.spellings import save
+from tests.cams.test_cams_spellings import CONVERTED, DATE, HOURS, INCONVERTIBLE, READ, REFUSED
+
+_CORRECT = "correct that file where it lies, or let cams.directory name others"
+_HEAD = """# Days in your own files
+
+With `cams: {source: local, directory: FOLDER}` days are read from a folder of NetCDF or GRIB files, or zips of them, however split
+and named; `directory` may also be a list of glob patterns. What a date is made of is found by content: each new or changed file is
+looked into once (`index_local`), and a day depends on the notes of its own files. Nothing of yours is changed. GRIB needs the
+package `eccodes`, which `requirements.lock` has and which `pip install 'aurorascope[grib]'` would bring.
+
+- **Quantities** are known by GRIB paramId, else by name (both data stores', GRIB short names and some others), else by CF standard
+  name; a standard name that contradicts the name is refused.
+- **Times**: a reference time, a lead time, a valid time, or two of them; what is there must agree, and only analyses are taken.
+- **Grids** are global and regular; axes within 1e-4 of a step of an exact grid become that grid, turned so that rows go south from
+  90 and columns east from 0. Nothing is joined by comparing coordinates.
+- **Units** are converted by UDUNITS where that is exact; amounts of substance are refused, since the mass of dry or moist air that
+  they are relative to is not in the file. Without a `units` attribute a field is taken to be in Aurora's, with one line at the
+  end of the run.
+- **Values** outside what the atmosphere can have are refused; unusual ones, negatives that packing leaves, and fields that are the
+  same everywhere are listed at the end of the run.
+- A field that is there twice must be there with the same values, a zip and what was unpacked from it, say.
+- `results/scratch/cams/DATE.source.json` says with name, size and sha256 what a day was read from; `snakemake -c1 verify` compares.
+  A file that was corrected under its old time is found by its time of change, named, and hashed again by the next run.
+
+What each row says was read or refused so by `python -m tests.cams.spellings_play`; "the same" is the same sha256 of every state.
+"""
+
+
+def _plain(text: str, folder: Path) -> str:
+    text = re.sub(r"aurorascope-\w+", "…", text.replace(f"{folder}/", ""))
+    return text.replace("|", "\\|")
+
+
+def _states(sources: list[Path], folder: Path) -> tuple[str, str]:
+    with contextlib.chdir(folder):
+        try:
+            day = read_day([path.relative_to(folder) for path in sources], DATE, HOURS, LEVELS, fix=_CORRECT)
+        except UserError as error:
+            return "refused", _plain(error.one_line(), folder)
+    return "read", "; ".join(day.said)
+
+
+def main() -> None:
+    """Write the page."""
+    print(_HEAD)
+    print("| spelling | outcome | what is said |\n|---|---|---|")
+    with tempfile.TemporaryDirectory() as top:
+        archive = Path(top) / "day.zip"
+        write_demo_day(DATE, HOURS, *regular_grid(19, 36), LEVELS, archive)
+        day = read_day(archive, DATE, HOURS, LEVELS).states
+        for number, (name, make) in enumerate([*READ.items(), *((key, make) for key, (make, _) in REFUSED.items())]):
+            folder = Path(top) / str(number)
+            folder.mkdir()
+            outcome, said = _states(make(day, folder), folder)
+            print(f"| {name} | {'the same' if outcome == 'read' else outcome} | {said} |")
+        for number, (name, units, change) in enumerate([*CONVERTED, *((n, u, None) for n, u, _ in INCONVERTIBLE)]):
+            folder = Path(top) / f"units-{number}"
+            changed = day.copy()
+            changed[name] = (change(day[name].astype("f8")) if change else day[name]).assign_attrs(units=units)
+            outcome, said = _states([save(changed, folder / "day.nc")], folder)
+            print(f"| `{name}` in {units} | {'converted' if outcome == 'read' else outcome} | {said} |")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""Looking once into each new or changed file of the user's: its digest, dates and what is wrong with it."""
+
+import contextlib
+import logging
+import re
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aurorascope.cams.local.index import index_path, is_current, load_index, note_path
+from aurorascope.cams.local.listing import Listed
+from aurorascope.cams.source import open_files
+from aurorascope.cams.validate import look_into
+from aurorascope.errors import DiskError, TryAgainError, UserError
+from aurorascope.files import read_record, sha256_file, write_json
+from aurorascope.locks import folder_lock
+
+_LOG = logging.getLogger(__name__)
+_DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])(?!\d)")
+_PATIENCE_S = 3600
+
+
+def dates_in(name: str) -> list[str]:
+    """Dates in a file's name, `YYYY-MM-DD`."""
+    return sorted({"-".join(match) for match in _DATE.findall(name)})
+
+
+def refresh(files: Sequence[Listed], folder: Path, work: Path) -> dict[str, Any]:
+    """Bring the notes and the index up to date; files that are known as they are stay unopened.
+
+    Args:
+        files: the user's files.
+        folder: folder of the notes.
+        work: folder in which zips are unpacked.
+
+    Returns:
+        The index, see `index.load_index`.
+
+    Raises:
+        DiskError: the folder is full or read-only.
+    """
+    index = load_index(folder)
+    if all(is_current(file, index) for file in files):
+        return index
+    with _patient_lock(folder):
+        index = load_index(folder)
+        try:
+            for file in files:
+                if not is_current(file, index):
+                    # Kept after each file, so that a killed job does not begin anew.
+                    index[file.name] = _look(file, folder, work)
+                    write_json(index_path(folder), {"kind": "local_index", "format": 1, "files": index})
+        finally:
+            with contextlib.suppress(OSError):
+                work.rmdir()
+    return index
+
+
+@contextlib.contextmanager
+def _patient_lock(folder: Path) -> Iterator[None]:
+    """The folder's lock, once whoever has it is done: days that start together all find the same file changed."""
+    end = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            with folder_lock(folder):
+                yield
+                return
+        except TryAgainError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.5)
+
+
+def _look(file: Listed, folder: Path, work: Path) -> dict[str, Any]:
+    note, path = _note(file, work), note_path(folder, file.name)
+    try:
+        is_same = read_record(path, "local_file") == note
+    except UserError:
+        is_same = False
+    if not is_same:
+        write_json(path, note)
+    _LOG.info("%s: %s", file.name, note["problem"] or f"analyses of {len(note['dates'])} dates")
+    entry = {"size": file.size, "ctime_ns": file.ctime_ns, "note": path.name, "sha256": note["sha256"]}
+    return entry | {key: note[key] for key in ("dates", "forecasts", "problem")}
+
+
+def _note(file: Listed, work: Path) -> dict[str, Any]:
+    dates: set[str] = set()
+    forecasts: set[str] = set()
+    problem = None
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        with open_files([file.path], file.name, work, fix="") as parts, contextlib.ExitStack() as stack:
+            found = look_into(parts, stack)
+            times = {time for piece in found.pieces for time in piece.times}
+            for _, at, error in found.problems:
+                problem = problem or f"{error.where}: {error.found}" if isinstance(error, UserError) else str(error)
+                times |= at
+            dates = {_day(time) for time in times}
+            forecasts = {_day(time) for _, time, _ in found.forecasts}
+    except DiskError:
+        raise
+    except UserError as error:
+        problem = f"expected {error.expected}, found {error.found}"
+    if problem:
+        # The day then says what is wrong with it.
+        dates |= set(dates_in(file.name))
+    return {
+        "kind": "local_file", "format": 1, "name": file.name, "size": file.size, "sha256": sha256_file(file.path),
+        "dates": sorted(dates), "forecasts": sorted(forecasts - dates), "problem": problem,
+    }  # fmt: skip
+
+
+def _day(time: np.datetime64) -> str:
+    return str(time)[:10]

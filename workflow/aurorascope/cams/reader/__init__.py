@@ -1,0 +1,1 @@
+"""From files as people have them to one canonical day: what each field is, for when, on which levels and grid."""

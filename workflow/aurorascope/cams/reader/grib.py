@@ -1,0 +1,169 @@
+"""Fields of a GRIB file, message by message, so that nothing is merged, dropped or read through an old index.
+
+cfgrib and earthkit-data build hypercubes, and of two messages for one place they keep one without a word; with a file
+of messages there is no such choice to make. eccodes comes with the extra `grib`.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aurorascope.cams.axes import exact_latitudes, exact_longitudes
+from aurorascope.cams.names import identify
+from aurorascope.cams.reader.pieces import Found, Piece
+from aurorascope.cams.units import conversion
+from aurorascope.errors import UserError
+
+_PRESSURE = {"isobaricInhPa": 1, "isobaricInPa": 100}
+# Levels that a surface field may be said to lie on.
+_SURFACE = {"surface", "heightAboveGround", "meanSea", "entireAtmosphere", "atmosphere", "unknown", "nominalTop"}
+# Of paramIds whose quantity is another than the table's.
+_UNITS = {156: "gpm"}
+_FIX = "write the field on a regular latitude-longitude grid, or take it out of cams.directory"
+
+
+def _eccodes(where: str) -> Any:
+    try:
+        import eccodes
+    except (ImportError, RuntimeError) as error:
+        raise UserError(
+            where, "the package eccodes, to read GRIB", str(error)[:200], "python -m pip install 'eccodes==2.50.0'"
+        ) from None
+    return eccodes
+
+
+@contextlib.contextmanager
+def _readable(where: str, eccodes: Any) -> Iterator[None]:
+    try:
+        yield
+    except (eccodes.CodesInternalError, OSError, EOFError) as error:
+        text = " ".join(str(error).split())[:200]
+        raise UserError(where, "a readable GRIB file", text or type(error).__name__, "fetch that file again") from None
+
+
+def read_grib(path: Path, where: str, found: Found) -> None:
+    """Add a file's messages to what was found.
+
+    Args:
+        path: the file.
+        where: what messages call it.
+        found: gets the pieces, forecasts, other fields and problems.
+
+    Raises:
+        UserError: it is no readable GRIB file, or eccodes is not installed.
+    """
+    eccodes = _eccodes(where)
+    n = 0
+    with _readable(where, eccodes), open(path, "rb") as file:
+        while True:
+            handle = eccodes.codes_grib_new_from_file(file)
+            if handle is None:
+                break
+            n += 1
+            try:
+                _add(_Message(eccodes, handle), path, where, n, found)
+            finally:
+                eccodes.codes_release(handle)
+    if not n:
+        raise UserError(where, "a readable GRIB file", "no message", "fetch that file again")
+
+
+class _Message:
+    """Keys of one message."""
+
+    def __init__(self, eccodes: Any, handle: int) -> None:
+        self.eccodes, self.handle = eccodes, handle
+
+    def get(self, key: str, kind: type | None = None) -> Any:
+        return self.eccodes.codes_get(self.handle, key, kind)
+
+    def time(self, which: str) -> np.datetime64:
+        day, clock = self.get(f"{which}Date", int), self.get(f"{which}Time", int)
+        date = f"{day // 10000:04d}-{day // 100 % 100:02d}-{day % 100:02d}"
+        return np.datetime64(f"{date}T{clock // 100:02d}:{clock % 100:02d}", "ns")
+
+
+def _add(message: _Message, path: Path, file: str, number: int, found: Found) -> None:
+    # A paramId is known of all messages and decides; names and units, which follow from it, take a millisecond each.
+    kind_of_level, param = message.get("typeOfLevel", str), message.get("paramId", int)
+    is_level = kind_of_level in _PRESSURE
+    variable = None
+    if is_level or kind_of_level in _SURFACE:
+        variable = identify("atmos" if is_level else "surface", "", None, param or -1)
+    if variable is None:
+        others = found.others.setdefault(file, [])
+        if (name := f"{message.get('shortName', str)} ({kind_of_level})") not in others:
+            others.append(name)
+        return
+    level = (message.get("level", int) if kind_of_level == "isobaricInhPa" else None) if is_level else None
+    where = f"{file}, message {number}, {variable.netcdf}" + (f" at {level} hPa" if level else "")
+    valid = message.time("validity")
+    if message.time("data") != valid:
+        found.forecasts.append((variable.netcdf, valid, where))
+        return
+    try:
+        if is_level and level is None:
+            level = _pascals(message, where)
+        step = message.get("stepType", str)
+        if step != "instant":
+            raise UserError(where, "values at an instant", f"stepType {step}", "take the analysis, not a mean or sum over time")
+        latitude, longitude = _axes(message, where)
+        found.pieces.append(
+            Piece(
+                variable, where, (valid,), () if level is None else (level,), exact_latitudes(latitude, where),
+                exact_longitudes(longitude, where), conversion(variable, _UNITS.get(param, variable.units), where),
+                _Load(path, message.get("offset", int), where, level is not None, (len(latitude), len(longitude))),
+            )
+        )  # fmt: skip
+    except UserError as error:
+        found.problems.append((variable.netcdf, frozenset([valid]), error))
+
+
+def _pascals(message: _Message, where: str) -> int:
+    level = message.get("level", int) / _PRESSURE["isobaricInPa"]
+    if level != int(level):
+        raise UserError(where, "levels of whole hPa", f"{level:g} hPa", "take the levels that cams.levels names")
+    return int(level)
+
+
+def _axes(message: _Message, where: str) -> tuple[np.ndarray, np.ndarray]:
+    """Latitudes and longitudes in the order of the message's values."""
+    grid = message.get("gridType", str)
+    if grid != "regular_ll":
+        raise UserError(where, "a regular latitude-longitude grid (regular_ll)", grid, _FIX)
+    if message.get("jPointsAreConsecutive", int) or message.get("alternativeRowScanning", int):
+        raise UserError(where, "values row by row, all in one direction", "another scanning mode", _FIX)
+    ends = {key: message.get(f"{key}GridPointInDegrees", float) for key in (
+        "latitudeOfFirst", "latitudeOfLast", "longitudeOfFirst", "longitudeOfLast",
+    )}  # fmt: skip
+    first, last = ends["longitudeOfFirst"], ends["longitudeOfLast"]
+    if message.get("iScansNegatively", int):
+        first += 360.0 * (first < last)
+    else:
+        last += 360.0 * (last < first)
+    rows, columns = message.get("Nj", int), message.get("Ni", int)
+    return np.linspace(ends["latitudeOfFirst"], ends["latitudeOfLast"], rows), np.linspace(first, last, columns)
+
+
+class _Load:
+    """Loads the one slice of a message, `pieces.Load`, from the place in the file where it was found."""
+
+    def __init__(self, path: Path, offset: int, where: str, has_level: bool, shape: tuple[int, int]) -> None:
+        self._path, self._offset, self._where = path, offset, where
+        self._shape = (1,) * (1 + has_level) + shape
+
+    def __call__(self, times: Sequence[int], levels: Sequence[int]) -> np.ndarray:
+        eccodes = _eccodes(self._where)
+        with _readable(self._where, eccodes), open(self._path, "rb") as file:
+            file.seek(self._offset)
+            handle = eccodes.codes_grib_new_from_file(file)
+            try:
+                # A value that the bitmap leaves out is given as this one, which no field of ours can hold.
+                eccodes.codes_set(handle, "missingValue", 1e300)
+                values = eccodes.codes_get_array(handle, "values")
+            finally:
+                eccodes.codes_release(handle)
+        return np.where(values == 1e300, np.nan, values).reshape(self._shape)

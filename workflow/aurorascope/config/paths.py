@@ -1,0 +1,27 @@
+"""Paths that a user writes into the configuration: `~` and variables are expanded, the same way for every key."""
+
+import os
+import re
+
+from aurorascope.errors import UserError
+
+
+def expanded(path: str, key: str, instead: str | None = None) -> str:
+    """A path with `~` and `$VARIABLES` expanded.
+
+    Args:
+        path: the path.
+        key: the config key that it stands under, for messages.
+        instead: what else than setting the variable messages advise; to change the key if None.
+
+    Raises:
+        UserError: a variable in it is not set, or empty.
+    """
+    for name in re.findall(r"\$(?:\{(\w+)\}|(\w+))", path):
+        variable = "".join(name)
+        if not os.environ.get(variable):
+            raise UserError(
+                f"config key {key}", f"a value of the variable in {path}", f"{variable} not set",
+                f"export {variable}=/path/of/yours, or {instead or f'change {key} in your config'}",
+            )  # fmt: skip
+    return os.path.expanduser(os.path.expandvars(path))
