@@ -1,12 +1,13 @@
 """Jobs, planning time, Snakemake's own files and inodes of a demo, a year and ten years, without running any job.
 
-    python benchmarks/scale.py [--rounds 3] [--folder DIR]
+    python benchmarks/scale.py [--rounds 3] [--folder DIR] [--only "the year"]
 
 Each run is planned in a copy of what a clone holds: from nothing, and again once it is finished, which is simulated by a
 placeholder under every declared name and `snakemake --touch`. A finished run that plans a job ends the script.
 """
 
 import argparse
+import datetime
 import os
 import re
 import statistics
@@ -18,9 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT)]
+sys.path[:0] = [str(ROOT), str(ROOT / "workflow")]
 
 import yaml  # noqa: E402
+from aurorascope.cams.local.index import index_path, note_path  # noqa: E402
+from aurorascope.cams.local.listing import list_files  # noqa: E402
+from aurorascope.files import write_json  # noqa: E402
 
 from tests.workflow.project import SNAKEMAKE, Project  # noqa: E402
 from tests.workflow.simulated import finish  # noqa: E402
@@ -31,8 +35,10 @@ CASES = {
     "the demo": ((), None),
     f"one block of the year, {ONE}": ((f"results/saes/sae_{ONE}.pt",), YEAR),
     "the year": ((), YEAR),
+    "the year, from files of one's own": ((), YEAR),
     "ten years": ((), "ten-years.yaml"),
 }
+OWN = "from files of one's own"
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,21 @@ def ten_years(path: Path) -> None:
     overlay = yaml.safe_load((ROOT / YEAR).read_text())
     overlay["cams"]["train"] = {"start": "2013-06-01", "end": "2023-05-31", "dates": None}
     path.write_text(yaml.safe_dump(overlay))
+
+
+def own_files(project: Project) -> None:
+    """A file a day, that somebody has looked into, for each day of the year."""
+    folder, notes = project.path / "own", project.result("scratch/cams/local")
+    folder.mkdir()
+    first, last = datetime.date(2022, 5, 31), datetime.date(2023, 6, 26)
+    for n in range((last - first).days + 1):
+        (folder / f"{first + datetime.timedelta(n)}.nc").touch()
+    index = {}
+    for file in list_files(str(folder)):
+        known = {"dates": [file.name[:10]], "forecasts": [], "problem": None, "sha256": "0" * 64}
+        write_json(note_path(notes, file.name), known)
+        index[file.name] = known | {"size": file.size, "ctime_ns": file.ctime_ns, "note": note_path(notes, file.name).name}
+    write_json(index_path(notes), {"kind": "local_index", "format": 1, "files": index})
 
 
 def dry_run(project: Project, words: list[str]) -> Planning:
@@ -104,6 +125,9 @@ def row(name: str, project: Project, rounds: int) -> str:
     targets, overlay = CASES[name]
     # In the copy itself, whatever the overlay says of where large files go.
     options = ["--configfile", overlay, "--config", "storage={scratch: null}"] if overlay else []
+    if name.endswith(OWN):
+        own_files(project)
+        options.append("cams={source: local, directory: own}")
     words = [*targets, *options]
     first = median(project, words, rounds)
     names = finish(project, *words)
@@ -120,12 +144,13 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", metavar="WORDS", default="", help="only cases with these words in their name")
     parser.add_argument("--folder", type=Path, help="where the copies are made; a temporary folder otherwise")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         print("| | jobs | declared files | dry run from nothing | dry run when finished | memory | metadata | files and folders |")
         print("|---|---|---|---|---|---|---|---|")
-        for name in CASES:
+        for name in (name for name in CASES if options.only in name):
             project = Project.create(Path(folder) / str(len(os.listdir(folder))), yaml.safe_load((ROOT / "config.yaml").read_text()))
             ten_years(project.path / "ten-years.yaml")
             print(row(name, project, options.rounds), flush=True)

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
@@ -74,7 +75,9 @@ def _standard_names(day):
     for i, v in enumerate(SURFACE + ATMOS):
         field = day[v.netcdf]
         del day[v.netcdf]
-        day[f"var{i}"] = field.assign_attrs(standard_name=NAMES[v.netcdf].standard_names[0], units=v.units)
+        # Of these the standard name does not say at which height.
+        name = {"t2m": "tas", "u10": "uas", "v10": "vas"}.get(v.netcdf, f"var{i}")
+        day[name] = field.assign_attrs(standard_name=NAMES[v.netcdf].standard_names[0], units=v.units)
     return day
 
 
@@ -108,6 +111,15 @@ READ = {
     "GRIB short names": _named("aurora"),
     "the data store's long names": _named("request"),
     "CF standard names alone": _one(_standard_names),
+    "times that are plain variables": _one(lambda day: with_lead(day, 0).reset_coords(["valid_time", "step"])),
+    "a lead of 0 in h": _one(lambda day: day.assign_coords(step=((), 0.0, {"units": "h"}))),
+    "longitudes wrapped and not sorted": _one(lambda day: day.assign_coords(longitude=(day["longitude"] + 180) % 360 - 180)),
+    "axes known by their units": _one(lambda day: day.rename(latitude="rows", longitude="columns")),
+    "100 m wind beside ours": _one(lambda day: day.assign(
+        u100=(day["u10"] + 5).assign_attrs(standard_name="eastward_wind"), mx2t=(day["t2m"] + 3).assign_attrs(standard_name="air_temperature"))),
+    "GRIB called .nc, NetCDF called .grib": lambda day, folder: [
+        grib(day.isel(time=[0]), folder / "0.grib").rename(folder / "0.nc"), save(day.isel(time=[1]), folder / "1.nc").rename(folder / "1.grib")],
+    "a zip called .nc": lambda day, folder: [zipped(pair(day, folder / "in"), folder / "all.zip").rename(folder / "all.nc")],
     "dims in another order": _one(lambda day: day.transpose("longitude", "level", "time", "latitude")),
     "latitudes ascending": _one(lambda day: day.isel(latitude=slice(None, None, -1))),
     "longitudes from -180": _one(_from_west),
@@ -150,7 +162,8 @@ def test_what_was_done_is_said(day, tmp_path):
 # Variable, units, and what gives the values in these units.
 CONVERTED = [
     ("t2m", "degC", lambda x: x - 273.15), ("t", "celsius", lambda x: x - 273.15), ("t2m", "degF", lambda x: x * 1.8 - 459.67),
-    ("msl", "hPa", lambda x: x / 100), ("msl", "mbar", lambda x: x / 100), ("msl", "kPa", lambda x: x / 1000),
+    ("msl", "hPa", lambda x: x / 100), ("msl", "mbar", lambda x: x / 100), ("msl", "mb", lambda x: x / 100), ("t", "deg C", lambda x: x - 273.15),
+    ("q", "g g-1", lambda x: x), ("no2", "µg/kg", lambda x: x * 1e9), ("msl", "kPa", lambda x: x / 1000),
     ("u10", "km/h", lambda x: x * 3.6), ("v", "knots", lambda x: x * 3600 / 1852), ("u", "m/s", lambda x: x),
     ("pm2p5", "ug m-3", lambda x: x * 1e9), ("pm10", "µg m**-3", lambda x: x * 1e9), ("pm1", "mg/m3", lambda x: x * 1e6),
     ("tcco", "g m-2", lambda x: x * 1e3), ("gtco3", "kg/m^2", lambda x: x), ("q", "g/kg", lambda x: x * 1e3),
@@ -173,7 +186,8 @@ def test_units_are_converted(name, units, inverse, day, tmp_path):
 
 INCONVERTIBLE = [
     ("co", "mol mol-1", "amount of substance"), ("no2", "ppbv", "amount of substance"), ("go3", "ppm", "amount of substance"),
-    ("co", "1", "may be a mass or a mole fraction"), ("gtco3", "DU", "amount of substance"), ("tcno2", "mol m-2", "amount of substance"),
+    ("co", "1", "may be a mass or a mole fraction"), ("no2", "1e-9", "may be a mass or a mole fraction"), ("so2", "m3 m-3", "may be a mass"),
+    ("go3", "%", "may be a mass or a mole fraction"), ("co", "L/L", "may be a mass"), ("no", "ppq", "may be a mass"), ("gtco3", "DU", "amount of substance"), ("tcno2", "mol m-2", "amount of substance"),
     ("pm10", "kg kg-1", "'kg kg-1'"), ("t2m", "Pa", "'Pa'"), ("t2m", "warm", "UDUNITS does not know"),
     ("z", "s", "'s'"), ("u10", "degrees", "'degrees'"), ("msl", "inHg at 0C", "UDUNITS does not know"),
 ]  # fmt: skip
@@ -247,6 +261,26 @@ def _one_variable_of_other_levels(day, folder):
     return [save(day.drop_vars("co"), folder / "most.nc"), save(day[["co"]].isel(level=slice(3, None)), folder / "co.nc")]
 
 
+def _with_bounds(day):
+    edges = np.stack([day["time"].values - np.timedelta64(24, "h"), day["time"].values], axis=1)
+    day = day.assign(time_bnds=(("time", "nv"), edges))
+    day["time"].attrs["bounds"] = "time_bnds"
+    return day
+
+
+def _noleap(day, folder):
+    path = save(day, folder / "all.nc")
+    with netCDF4.Dataset(path, "a") as file:
+        file["time"].calendar = "noleap"
+    return [path]
+
+
+def _shortened(day, folder):
+    path = save(day, folder / "all.nc", format="NETCDF3_64BIT")
+    path.write_bytes(path.read_bytes()[:-1000])
+    return [path]
+
+
 def _missing_row(row):
     return _one(lambda day: day.isel(latitude=[i for i in range(19) if i != row]))
 
@@ -257,6 +291,19 @@ REFUSED = {
     "forecasts of the wanted times": (_one(lambda day: with_lead(day.assign_coords(time=day["time"] - np.timedelta64(12, "h")), 12)),
                                       "only forecasts of these times"),
     "a time that contradicts its lead": (_one(lambda day: with_lead(day, 12).assign_coords(step=np.timedelta64(0, "ns"))), "give the valid time"),
+    "a step of 12 h in a plain variable": (_one(lambda day: with_lead(day, 12).reset_coords(["valid_time", "step"])),
+                                          "only forecasts of these times|the states"),
+    "a mean over time, latitude and longitude": (_one(lambda day: day.assign(t2m=day["t2m"].assign_attrs(cell_methods="time: lat: lon: mean"))),
+                                                 "values at an instant, found cell_methods"),
+    "bounds that span a day": (_one(lambda day: _with_bounds(day)), "values at an instant, found bounds of time"),
+    "another calendar": (_noleap, "standard calendar, found time in .*noleap"),
+    "a dew point under our name": (_one(lambda day: day.assign(t2m=day["t2m"].assign_attrs(standard_name="dew_point_temperature"))), "none named t2m"),
+    "a mole fraction by its standard name": (_one(lambda day: day.assign(go3=day["go3"].assign_attrs(standard_name="mole_fraction_of_ozone_in_air"))),
+                                             "none named go3"),
+    "wind of 100 m by its standard name alone": (_one(lambda day: day.rename(u10="u100").assign(
+        u100=day["u10"].assign_attrs(standard_name="eastward_wind"))), "none named u10"),
+    "a NetCDF-3 file without its end": (_shortened, "a readable NetCDF file, found shorter than its header says"),
+    "numbers of levels": (_one(lambda day: day.assign_coords(level=np.arange(1, 14))), "none named t, u, v"),
     "a daily mean": (_one(lambda day: day.assign(t2m=day["t2m"].assign_attrs(cell_methods="time: mean"))), "values at an instant"),
     "a GRIB forecast": (_grib_forecast, "only forecasts of these times"),
     "two messages of one field": (_grib_twice, "one field of t2m at 2022-06-11T00:00 UTC, found another one"),

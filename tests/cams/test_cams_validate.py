@@ -142,7 +142,7 @@ def _plain(change):
         ("both", _plain(lambda d: d.isel(latitude=slice(17))), "latitudes of a regular global grid, found 17 "),
         ("data_sfc.nc", lambda d: d.assign_coords(longitude=d["longitude"] + 1), "same longitude"),
         ("data_sfc.nc", _plain(lambda d: d.expand_dims(number=2)), "dims .*number"),
-        ("data_sfc.nc", _plain(lambda d: d.rename(latitude="rows")), "coordinate for latitude"),
+        ("data_sfc.nc", _plain(lambda d: d.rename(latitude="rows").assign_coords(rows=d["latitude"].values)), "coordinate for latitude"),
         (
             "data_sfc.nc",
             lambda d: d.assign_coords(forecast_period=d["forecast_period"] + np.timedelta64(3, "h")),

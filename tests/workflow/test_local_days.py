@@ -28,6 +28,10 @@ def local(tmp_path):
     for day in DAYS:
         write_demo_day(day, (0, 12), *regular_grid(19, 36), LEVELS, root / "day.zip")
         states.append(read_day(root / "day.zip", day, (0, 12), LEVELS).states)
+    # Two things to be said at the end of the run.
+    states[0]["tcso2"].values[:] = 0
+    for state in states[:2]:
+        del state["co"].attrs["units"]
     save(with_valid_time(xr.concat(states[:2], "time")), folder / "june.nc")
     grib(states[2], folder / "deep" / "2022-06-20.grib")
     zipped(pair(states[3], root / "parts"), folder / "2022-06-21-cams.nc.zip")
@@ -44,7 +48,14 @@ def test_only_days_whose_own_files_changed_are_made_again(local):
     variables = {"DAYS": str(folder.parent)}
     done = project.run(*STATES, "--cores", "1")
     assert done.returncode and "DAYS not set" in done.stderr.strip().splitlines()[-1]
-    project.make(*STATES, **variables)
+    done = project.make(*STATES, **variables)
+    said = [line for line in done.stderr.splitlines() if line.startswith(DAYS)]
+    assert [line.split(": ", 1) for line in sorted(said)] == [
+        [DAYS[0], "1 field with values that are unusual or all the same, which a large plume, or wrong units, may be the cause of: "
+         "tcso2 0 everywhere"],
+        [DAYS[0], "no units attribute, taken to be in Aurora's: co."],
+        [DAYS[1], "no units attribute, taken to be in Aurora's: co."],
+    ]  # fmt: skip
     made = {day: project.record(f"scratch/cams/{day}.json")["states"] for day in DAYS}
     assert not project.planned(*STATES, **variables)
 
@@ -64,12 +75,19 @@ def test_only_days_whose_own_files_changed_are_made_again(local):
     os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns))
     done = project.run("verify", "--cores", "1", **variables)
     assert done.returncode and "june.nc: expected sha256" in done.stdout + done.stderr
-    project.result(f"scratch/cams/{DAYS[3]}.json").unlink()
     done = project.make(*STATES, **variables)
-    assert project.ran(done) == ["download_day"] * 3 + ["index_local"] + ["select_states"] * 2
+    assert project.ran(done) == ["download_day"] * 2 + ["select_states"]
     after = {day: project.record(f"scratch/cams/{day}.json")["states"] for day in DAYS}
     assert [day for day in DAYS if after[day] != made[day]] == [DAYS[1]]
     project.make("verify", **variables)
+    # A day that is made learns of a file that contradicts it.
+    save(states[2][["co"]] * 1.5, folder / "again.nc")
+    done = project.run(*STATES, "--cores", "1", **variables)
+    line = done.stderr.strip().splitlines()[-1]
+    assert done.returncode and "one field of co at 2022-06-20T00:00 UTC" in line and "again.nc" in line
+    (folder / "again.nc").unlink()
+    project.make(f"results/scratch/cams/{DAYS[2]}.json", *STATES, **variables)
+    assert {day: project.record(f"scratch/cams/{day}.json")["states"] for day in DAYS} == after
     # Made days need none of the files.
     shutil.rmtree(folder)
     assert not project.planned(*STATES, **variables)

@@ -17,8 +17,8 @@ LOCAL = SCRATCH / "cams" / "local"
 def _listed():
     """The user's files of CAMS days, by name, size and time of change.
 
-    Those that have changed since they were looked into are named and, but for a dry run, looked into again before anything
-    is planned: once a job that a day waits for is planned, so is all that follows from that day.
+    Those that have changed since they were looked into, or are new among known ones, are named and, but for a dry run, looked
+    into before anything is planned: once a job that a day waits for is planned, so is all that follows from that day.
     """
     if CONFIG.cams.source != "local":
         return []
@@ -29,11 +29,12 @@ def _listed():
         if workflow.is_main_process:
             logger.warning(error.one_line())
         return []
-    others = changed(files, load_index(LOCAL))
+    index = load_index(LOCAL)
+    others = changed(files, index) + (unknown(files, index) if index else [])
     if others and workflow.is_main_process:
         names = ", ".join(shortened(others, "files", 4))
         logger.warning(
-            f"Changed or copied anew since they were looked into, and so to be hashed again: {names}."
+            f"New, changed or copied anew since these files were looked into, and so to be hashed again: {names}."
         )
         if not (DRY_RUN or MAY_LOOK):
             _look_again()
@@ -41,8 +42,8 @@ def _listed():
 
 
 def _look_again():
-    words = ["-m", "aurorascope", "index_local", "--known"]
-    words += ["--record", str(LOCAL / "listing.json")]
+    words = ["-m", "aurorascope", "index_local"]
+    words += ["--record", str(LOCAL / "listing.json"), "--no-record"]
     environment = {"PYTHONPATH": str(WORKFLOW), "AURORASCOPE_CONFIG": str(CONFIG_PATH)}
     done = subprocess.run(
         [sys.executable, *words],
@@ -67,7 +68,7 @@ def local_files(wildcards):
     is_made = (SCRATCH / "cams" / f"{wildcards.day}.json").exists()
     if not is_made and unknown(LISTED, load_index(LOCAL)):
         checkpoints.index_local.get()
-    return [str(path) for path in notes_of(wildcards.day, LOCAL)]
+    return [str(path) for path in notes_of(wildcards.day, LISTED, LOCAL)]
 
 
 checkpoint index_local:

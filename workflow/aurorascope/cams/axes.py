@@ -84,9 +84,13 @@ def exact_longitudes(values: np.ndarray, where: object) -> Turned:
         UserError: they are not those of a regular global grid.
     """
     given = _one_axis(values, "longitudes", where)
-    n, flip = len(given), bool(given[0] > given[-1])
+    n, step = len(given), 360.0 / len(given)
+    # From -180 to 180 without sorting, there is one jump of nearly a whole turn, which is none on the globe.
+    turns = np.diff(given)
+    turns -= 360.0 * np.rint(turns / 360.0) * (np.abs(turns) > 180.0)
+    given = given[0] + np.concatenate([[0.0], np.cumsum(turns)])
+    flip = bool(given[0] > given[-1])
     given = given[::-1] if flip else given
-    step = 360.0 / n
     steps = (given - given[0]) / step
     if np.abs(steps - np.arange(n)).max() > _TOLERANCE:
         found = _why(given, (given[-1] - given[0]) / (n - 1), n, 360.0)
@@ -117,4 +121,6 @@ def _why(given: np.ndarray, step: float, n: int, whole: float) -> str:
         return f"{ends}, with a step of {sizes[place]:g} after {given[place]:g} where others are {np.median(sizes):g}"
     if whole == 360.0 and np.isclose(given[-1] - given[0], 360.0, atol=1e-3):
         return f"{ends}: the last column is the first one again"
+    if abs(n * abs(step) - whole) < 1e-3 * whole:
+        return f"{ends} in steps of {abs(step):g}, uneven by more than {_TOLERANCE:g} of a step or from elsewhere than a pole"
     return f"{ends} in steps of {abs(step):g}, which are {n * abs(step):g} degrees of {whole:g}"

@@ -68,11 +68,12 @@ def make_day(date: str, record: Path, cams: Cams, hours: Sequence[int], attempt:
 
 def _tell(date: str, day: "Day") -> None:
     """What a user should know of a day that was taken."""
-    lines = [f"{date}: {line}." for line in day.said if line.startswith("no units")]
+    lines = [f"{date}: {line}." for line in day.said if line.startswith("no units") or "cannot be read" in line]
     if day.unusual:
         n = len(day.unusual)
         lines.append(
-            f"{date}: {n} fields reach unusual values, which a large plume does, and wrong units do: "
+            f"{date}: {n} field{'s' if n > 1 else ''} with values that are unusual or all the same, which a large plume, or "
+            "wrong units, may be the cause of: "
             + "; ".join(shortened(day.unusual, "in the log", 3))
         )
     tell(lines)

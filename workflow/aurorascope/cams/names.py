@@ -61,6 +61,10 @@ NAMES: Mapping[str, Names] = {
 }
 
 _BY_KIND = {"surface": SURFACE, "atmos": ATMOS}
+# What a converter writes where it knows no standard name.
+_NO_NAME = ("", "unknown", "none")
+# Metres above the ground, of those whose standard name alone does not say it.
+HEIGHTS = {"t2m": 2.0, "u10": 10.0, "v10": 10.0}
 _PARAMS = {(v.kind, number): v for v in SURFACE + ATMOS for number in NAMES[v.netcdf].param_ids}
 _STANDARD = {(v.kind, name): v for v in SURFACE + ATMOS for name in NAMES[v.netcdf].standard_names}
 _SHORT = {
@@ -70,25 +74,35 @@ _SHORT = {
 }
 
 
-def identify(kind: str, name: str, standard_name: str | None = None, param_id: int | None = None) -> Variable | None:
+def identify(
+    kind: str, name: str, standard_name: str | None = None, param_id: int | None = None, height: float | None = None
+) -> Variable | None:
     """The variable that a field is, or None.
 
-    A paramId decides alone; then the name, unless the standard name says that it is another of our variables; then the
-    standard name.
+    A paramId decides alone; then the name, unless the standard name or the height says that it is something else; then the
+    standard name, with the height where it leaves that open.
 
     Args:
         kind: "atmos" where the field has pressure levels, else "surface".
         name: name of the NetCDF variable, or GRIB short name.
         standard_name: CF standard name, if it has one.
         param_id: GRIB paramId, if it has one.
+        height: metres above the ground that the field is said to be at.
     """
     if param_id:
         return _PARAMS.get((kind, param_id))
-    by_name = _SHORT.get((kind, name.lower()))
-    by_standard = _STANDARD.get((kind, standard_name or ""))
-    if by_name and by_standard and by_name is not by_standard:
+    variable = _SHORT.get((kind, name.lower()))
+    standard = (standard_name or "").strip().lower()
+    if standard not in _NO_NAME:
+        by_standard = _STANDARD.get((kind, standard))
+        if by_standard is None or variable not in (None, by_standard):
+            return None
+        if variable is None and by_standard.netcdf in HEIGHTS and height is None:
+            return None
+        variable = by_standard
+    if variable and height is not None and variable.netcdf in HEIGHTS and height != HEIGHTS[variable.netcdf]:
         return None
-    return by_name or by_standard
+    return variable
 
 
 def closest(kind: str) -> str:

@@ -60,7 +60,7 @@ def open_files(
                 listing = [path.name for path in sorted(source.iterdir())]
             elif not source.is_file():
                 raise UserError(name, "a zip, a NetCDF or GRIB file, or a folder of such files", "no such file", fix)
-            elif is_data(source.name):
+            elif is_data(source.name) and not zipfile.is_zipfile(source):
                 found, listing = [File(str(name), source)], []
             else:
                 with _room(work):

@@ -19,6 +19,13 @@ _AMOUNTS = re.compile(r"mol|pp[mbt]|pptv|dobson|\bDU\b", re.IGNORECASE)
 # What UDUNITS does not know: metres of geopotential height.
 _HEIGHTS = re.compile(r"(gp\W?|geopotential\W)(dam|m|met(?:er|re)s?)", re.IGNORECASE)
 _NUMBERS = ("1", "", "dimensionless", "(0 - 1)", "none")
+# A mass in a mass, as in kg kg-1, g/kg or ug/g.
+_MASSES = re.compile(r"\w*?g(?:ram)?s?\W.*?[a-zµμ]*g(?:ram)?s?\b.*", re.IGNORECASE)
+# Spellings that UDUNITS takes for other units or for none.
+_SPELLINGS = {
+    "mb": "mbar", "hpa": "hPa", "c": "degC", "deg c": "degC", "degrees c": "degC", "degrees celsius": "degC", "deg k": "K",
+    "degree kelvin": "K", "degrees kelvin": "K", "degrees k": "K",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,11 @@ class Conversion:
     convert: Callable[[np.ndarray], np.ndarray] | None
 
 
+def plain_units(text: str) -> str:
+    """Units in a spelling that UDUNITS reads as they are meant."""
+    return _SPELLINGS.get(text.lower(), text)
+
+
 def conversion(variable: Variable, units: str | None, where: object, is_mass_fraction: bool = True) -> Conversion:
     """How to convert a field.
 
@@ -41,7 +53,7 @@ def conversion(variable: Variable, units: str | None, where: object, is_mass_fra
         variable: which variable it is.
         units: the file's `units`; None where there is no such attribute.
         where: file and field, for messages.
-        is_mass_fraction: whether a pure number is known to be a mass fraction, by standard name or paramId.
+        is_mass_fraction: whether the field is known to be a mass fraction, by standard name or paramId.
 
     Raises:
         UserError: the units are unknown, of another quantity, or would need what the file does not say.
@@ -56,14 +68,15 @@ def conversion(variable: Variable, units: str | None, where: object, is_mass_fra
             "convert it to mass with the molar mass and, for a mixing ratio, with the kind of air that the file means "
             "(dry or moist), and write the new units",
         )  # fmt: skip
-    if variable.units == "kg kg**-1" and text in _NUMBERS and not is_mass_fraction:
-        raise UserError(where, expected, f"{text!r}, which may be a mass or a mole fraction", "write the units into the file")
+    if variable.units == "kg kg**-1" and not is_mass_fraction and not _MASSES.fullmatch(text):
+        found = f"{text!r}, which may be a mass or a mole fraction"
+        raise UserError(where, expected, found, "write units such as kg kg-1 into the file, if that is what they are")
     import cf_units
 
     try:
         height = _HEIGHTS.fullmatch(text) if variable.netcdf == "z" else None
         with cf_units.suppress_errors():
-            source = cf_units.Unit(height.group(2) if height else "1" if text in _NUMBERS else text)
+            source = cf_units.Unit(height.group(2) if height else "1" if text in _NUMBERS else plain_units(text))
             target = cf_units.Unit(variable.units)
     except ValueError:
         raise UserError(where, expected, f"{text!r}, which UDUNITS does not know", "write the units as CF does") from None

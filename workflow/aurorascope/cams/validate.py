@@ -21,6 +21,7 @@ from aurorascope.cams.reader.netcdf import read_netcdf
 from aurorascope.cams.reader.pieces import Found
 from aurorascope.cams.source import FETCH, File, open_files
 from aurorascope.cams.suffixes import is_netcdf
+from aurorascope.errors import UserError
 
 _LOG = logging.getLogger(__name__)
 
@@ -81,16 +82,22 @@ def read_day(
     return Day(states, said, unusual)
 
 
-def look_into(files: Sequence[File], stack: contextlib.ExitStack) -> Found:
-    """What some files hold; NetCDF files stay open until the stack is closed.
+def _is_netcdf(path: Path) -> bool:
+    """By content: a download may be called anything."""
+    with open(path, "rb") as file:
+        head = file.read(8)
+    return not head.startswith(b"GRIB") and (head[:4] in (b"\x89HDF", b"CDF\x01", b"CDF\x02", b"CDF\x05") or is_netcdf(path.name))
 
-    Raises:
-        UserError: one of them cannot be read.
-    """
+
+def look_into(files: Sequence[File], stack: contextlib.ExitStack) -> Found:
+    """What some files hold; NetCDF files stay open until the stack is closed."""
     found = Found()
     for file in files:
-        if is_netcdf(file.path.name):
-            read_netcdf(file.path, file.name, stack, found)
-        else:
-            read_grib(file.path, file.name, found)
+        try:
+            if _is_netcdf(file.path):
+                read_netcdf(file.path, file.name, stack, found)
+            else:
+                read_grib(file.path, file.name, found)
+        except UserError as error:
+            found.broken.append(error)
     return found

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from aurorascope.cams.local.index import listing_digest, load_index
+from aurorascope.cams.local.index import listing_digest
 from aurorascope.cams.local.listing import list_files
 from aurorascope.config import Config
 from aurorascope.files import write_json
@@ -12,7 +12,7 @@ from aurorascope.files import write_json
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
     parser.add_argument("--record", required=True, type=Path, help="record to write, beside the notes")
-    parser.add_argument("--known", action="store_true", help="only look again into known files that have changed; no record")
+    parser.add_argument("--no-record", action="store_true", help="bring the notes up to date and write no record")
 
 
 def run(args: argparse.Namespace, config: Config) -> None:
@@ -20,9 +20,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
     from aurorascope.cams.local.notes import refresh
 
     folder, files = args.record.parent, list_files(config.cams.directory or "")
-    if args.known:
-        index = load_index(folder)
-        refresh([file for file in files if file.name in index], folder, folder / ".work")
-        return
     refresh(files, folder, folder / ".work")
+    if args.no_record:
+        return
     write_json(args.record, {"kind": "local_listing", "format": 1, "n_files": len(files), "sha256": listing_digest(files)})

@@ -88,8 +88,8 @@ def scratch_folder(target: str | None) -> Path | None:
     Raises:
         UserError: a variable in it is not set, or empty.
     """
-    instead = "append --config 'storage={scratch: null}'"
-    return None if target is None else Path(expanded(target, "storage.scratch", instead)).absolute()
+    fix = "export {variable}=/path/on/a/large/disk, or append --config 'storage={scratch: null}'"
+    return None if target is None else Path(expanded(target, "storage.scratch", fix)).absolute()
 
 
 def link_scratch(wanted: Path | None, link: Path) -> None:

@@ -6,13 +6,13 @@ import re
 from aurorascope.errors import UserError
 
 
-def expanded(path: str, key: str, instead: str | None = None) -> str:
+def expanded(path: str, key: str, fix: str = "export {variable}=/path, or change {key} in your config") -> str:
     """A path with `~` and `$VARIABLES` expanded.
 
     Args:
         path: the path.
         key: the config key that it stands under, for messages.
-        instead: what else than setting the variable messages advise; to change the key if None.
+        fix: what messages advise, with places for the variable and the key.
 
     Raises:
         UserError: a variable in it is not set, or empty.
@@ -22,6 +22,6 @@ def expanded(path: str, key: str, instead: str | None = None) -> str:
         if not os.environ.get(variable):
             raise UserError(
                 f"config key {key}", f"a value of the variable in {path}", f"{variable} not set",
-                f"export {variable}=/path/of/yours, or {instead or f'change {key} in your config'}",
+                fix.replace("{variable}", variable).replace("{key}", key),
             )  # fmt: skip
     return os.path.expanduser(os.path.expandvars(path))

@@ -10,7 +10,7 @@ from aurorascope.cams.local.listing import Listed, list_files
 from aurorascope.cams.local.notes import dates_in, refresh
 from aurorascope.cams.validate import Day, read_day
 from aurorascope.config.model import Cams
-from aurorascope.errors import UserError
+from aurorascope.errors import DiskError, UserError
 from aurorascope.files import write_json
 
 _CORRECT = "correct that file where it lies, or let cams.directory name others"
@@ -41,8 +41,20 @@ def read_local(date: str, hours: Sequence[int], cams: Cams, folder: Path, work: 
             cams.directory, f"a file with analyses of {date}", _what_there_is(date, files, index),
             "put that day there, or list it in cams.missing_dates",
         )  # fmt: skip
-    day = read_day([file.path for file in own], date, hours, cams.levels, work=work, fix=_CORRECT)
-    return day, [{"name": file.name, "size": file.size, "sha256": index[file.name]["sha256"]} for file in own]
+    sound = [file for file in own if index[file.name]["problem"] is None]
+    try:
+        day = read_day([file.path for file in sound or own], date, hours, cams.levels, work=work, fix=_CORRECT)
+    except DiskError:
+        raise
+    except UserError:
+        if len(sound) in (0, len(own)):
+            raise
+        # What is missing may be in the others, whose own error then says what is wrong.
+        day, sound = read_day([file.path for file in own], date, hours, cams.levels, work=work, fix=_CORRECT), own
+    if sound:
+        unread = [f"{file.name} cannot be read, and nothing is missing without it" for file in own if file not in sound]
+        day = day._replace(said=[*day.said, *unread])
+    return day, [{"name": file.name, "size": file.size, "sha256": index[file.name]["sha256"]} for file in sound or own]
 
 
 def write_sources(date: str, folder: Path, sources: list[dict[str, Any]]) -> None:
@@ -60,7 +72,10 @@ def _what_there_is(date: str, files: Sequence[Listed], index: Mapping[str, Any])
         return f"that date in the name alone: {_few([f'{name} holds {what}' for name, what in held.items()])}"
     days = {day for file in files for day in index[file.name]["dates"]}
     near = sorted(days, key=lambda day: (abs(_number(day) - _number(date)), day))[:3]
-    return f"none in {len(files)} files (nearest: {', '.join(near)})" if near else f"none in {len(files)} files, nor any other day"
+    broken = [f"{file.name} ({index[file.name]['problem']})" for file in files if index[file.name]["problem"]]
+    nearest = f"nearest: {', '.join(near)}" if near else "nor any other day"
+    said = f"; not to be read: {_few(broken)}" if broken else ""
+    return f"none in {len(files)} files ({nearest}){said}"
 
 
 def _few(names: Sequence[str]) -> str:

@@ -18,8 +18,9 @@ _INDEX = "index.json"
 
 def note_path(folder: Path, name: str) -> Path:
     """Where the note of a file lies."""
-    plain = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name)[-80:].lstrip("-.")
-    return folder / f"{plain}.{sha256_bytes(name.encode())[:12]}.json"
+    plain = "".join(letter if (letter.isascii() and letter.isalnum()) or letter in "-_." else "-" for letter in name)[-80:].lstrip("-.")
+    digest = sha256_bytes(name.encode(errors="surrogateescape"))
+    return folder / f"{plain}.{digest[:12]}.json"
 
 
 def listing_digest(files: Iterable[Listed]) -> str:
@@ -63,9 +64,11 @@ def unknown(files: Iterable[Listed], index: Mapping[str, Any]) -> list[str]:
     return [file.name for file in files if file.name not in index]
 
 
-def notes_of(date: str, folder: Path) -> list[Path]:
-    """Notes of all files that were found to hold a date, whether they are still there or not: a day, once made, may do without."""
-    return [note_path(folder, name) for name, known in sorted(load_index(folder).items()) if date in known["dates"]]
+def notes_of(date: str, files: Iterable[Listed], folder: Path) -> list[Path]:
+    """Notes of the files that hold a date; of all that once did where none is there any more: a day, once made, may do without."""
+    names = [name for name, known in sorted(load_index(folder).items()) if date in known["dates"]]
+    there = {file.name for file in files}
+    return [note_path(folder, name) for name in [name for name in names if name in there] or names]
 
 
 def files_of(date: str, files: Sequence[Listed], index: Mapping[str, Any]) -> list[Listed]:

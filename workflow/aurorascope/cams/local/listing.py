@@ -54,12 +54,18 @@ def list_files(directory: str | Sequence[str]) -> list[Listed]:
     return sorted(entries.values())
 
 
-def _entries(path: Path, base: Path) -> Iterator[Listed]:
+def _entries(path: Path, base: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Listed]:
     if path.is_dir():
+        status = path.stat()
+        here = (status.st_dev, status.st_ino)
+        if here in above:
+            # A link to a folder that it lies in.
+            return
         with os.scandir(path) as entries:
             for entry in entries:
                 if not entry.name.startswith("."):
-                    yield from _entries(Path(entry.path), base)
-    elif is_data(path.name) or is_zip(path.name):
+                    yield from _entries(Path(entry.path), base, above | {here})
+    elif (is_data(path.name) or is_zip(path.name)) and path.exists():
+        # A link to nowhere is no file.
         status = path.stat()
         yield Listed(str(path.relative_to(base)), path, status.st_size, status.st_ctime_ns)

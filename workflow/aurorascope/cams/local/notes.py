@@ -21,6 +21,7 @@ from aurorascope.locks import folder_lock
 _LOG = logging.getLogger(__name__)
 _DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])(?!\d)")
 _PATIENCE_S = 3600
+_KEEP_S = 5
 
 
 def dates_in(name: str) -> list[str]:
@@ -47,16 +48,24 @@ def refresh(files: Sequence[Listed], folder: Path, work: Path) -> dict[str, Any]
         return index
     with _patient_lock(folder):
         index = load_index(folder)
+        kept = time.monotonic()
         try:
             for file in files:
                 if not is_current(file, index):
-                    # Kept after each file, so that a killed job does not begin anew.
                     index[file.name] = _look(file, folder, work)
-                    write_json(index_path(folder), {"kind": "local_index", "format": 1, "files": index})
+                    # Kept now and then, so that a killed job does not begin anew.
+                    if time.monotonic() - kept > _KEEP_S:
+                        _write_index(folder, index)
+                        kept = time.monotonic()
         finally:
+            _write_index(folder, index)
             with contextlib.suppress(OSError):
                 work.rmdir()
     return index
+
+
+def _write_index(folder: Path, index: dict[str, Any]) -> None:
+    write_json(index_path(folder), {"kind": "local_index", "format": 1, "files": index})
 
 
 @contextlib.contextmanager
@@ -95,6 +104,8 @@ def _note(file: Listed, work: Path) -> dict[str, Any]:
         work.mkdir(parents=True, exist_ok=True)
         with open_files([file.path], file.name, work, fix="") as parts, contextlib.ExitStack() as stack:
             found = look_into(parts, stack)
+            if found.broken and not found.pieces:
+                raise found.broken[0]
             times = {time for piece in found.pieces for time in piece.times}
             for _, at, error in found.problems:
                 problem = problem or f"{error.where}: {error.found}" if isinstance(error, UserError) else str(error)

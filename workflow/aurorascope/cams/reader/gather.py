@@ -38,8 +38,14 @@ def gather(
         if not at or at & set(times):
             raise error
     holders = _holders(found.pieces, times, levels)
-    for part in (SURFACE, ATMOS):
-        _check_all_there(found, part, holders, times, levels, where, fix)
+    try:
+        for part in (SURFACE, ATMOS):
+            _check_all_there(found, part, holders, times, levels, where, fix)
+    except UserError:
+        if found.broken:
+            # Where what is missing may be.
+            raise found.broken[0] from None
+        raise
     first = next(iter(holders.values()))[0]
     for pieces in holders.values():
         for piece in pieces:
@@ -54,7 +60,8 @@ def gather(
     for v in SURFACE + ATMOS:
         dims = ("time", *["level"] * (v.kind == "atmos"), "latitude", "longitude")
         fields[v.netcdf] = (dims, _values(v, holders, times, levels, first), {"units": v.units})
-    return xr.Dataset(fields, coords), _said(holders)
+    unread = [f"{error.where} cannot be read, and nothing is missing without it" for error in found.broken]
+    return xr.Dataset(fields, coords), [*_said(holders), *unread]
 
 
 def _holders(pieces: Iterable[Piece], times: Sequence[np.datetime64], levels: Sequence[int]) -> dict[_Wanted, list[Piece]]:

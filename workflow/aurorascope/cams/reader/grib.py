@@ -80,10 +80,15 @@ class _Message:
     def get(self, key: str, kind: type | None = None) -> Any:
         return self.eccodes.codes_get(self.handle, key, kind)
 
-    def time(self, which: str) -> np.datetime64:
+    def time(self, which: str) -> np.datetime64 | None:
+        """Reference ("data") or valid ("validity") time; None where it is no date."""
         day, clock = self.get(f"{which}Date", int), self.get(f"{which}Time", int)
         date = f"{day // 10000:04d}-{day // 100 % 100:02d}-{day % 100:02d}"
-        return np.datetime64(f"{date}T{clock // 100:02d}:{clock % 100:02d}", "ns")
+        try:
+            # Other years do not fit into nanoseconds and wrap around.
+            return np.datetime64(f"{date}T{clock // 100:02d}:{clock % 100:02d}", "ns") if 1800 < day // 10000 < 2200 else None
+        except ValueError:
+            return None
 
 
 def _add(message: _Message, path: Path, file: str, number: int, found: Found) -> None:
@@ -100,8 +105,12 @@ def _add(message: _Message, path: Path, file: str, number: int, found: Found) ->
         return
     level = (message.get("level", int) if kind_of_level == "isobaricInhPa" else None) if is_level else None
     where = f"{file}, message {number}, {variable.netcdf}" + (f" at {level} hPa" if level else "")
-    valid = message.time("validity")
-    if message.time("data") != valid:
+    valid, reference = message.time("validity"), message.time("data")
+    if valid is None or reference is None:
+        # Of a climatology, say: no time at which an analysis could be.
+        found.others.setdefault(file, []).append(f"{variable.netcdf} (date {message.get('dataDate', int)})")
+        return
+    if reference != valid:
         found.forecasts.append((variable.netcdf, valid, where))
         return
     try:

@@ -8,6 +8,7 @@ import numpy as np
 from aurorascope.cams.axes import Turned
 from aurorascope.cams.units import Conversion
 from aurorascope.cams.variables import Variable
+from aurorascope.errors import UserError
 
 # Values at some of a piece's times and levels, as the file orders rows and columns: (time, [level,] latitude, longitude).
 Load = Callable[[Sequence[int], Sequence[int]], np.ndarray]
@@ -54,10 +55,12 @@ class Found:
         pieces: fields of the 22 variables at analyses.
         forecasts: fields of the 22 variables that are forecasts: (variable's name, valid time, where).
         others: what other fields there are, by file: names, for messages.
-        problems: fields of the 22 variables that cannot be read, each with its error.
+        problems: fields of the 22 variables that cannot be read: name, times, none where they are not known, and error.
+        broken: files that cannot be read.
     """
 
     pieces: list[Piece] = field(default_factory=list)
     forecasts: list[tuple[str, np.datetime64, str]] = field(default_factory=list)
     others: dict[str, list[str]] = field(default_factory=dict)
     problems: list[tuple[str, frozenset[np.datetime64], Exception]] = field(default_factory=list)
+    broken: list[UserError] = field(default_factory=list)

@@ -34,6 +34,12 @@ class Times:
     lead: np.ndarray
 
 
+def says_time(name: str, variable: xr.DataArray) -> bool:
+    """Whether a variable is a reference, lead or valid time, by name or standard name."""
+    is_named = name.lower() in (*_REFERENCE, *_LEAD, *_VALID)
+    return is_named or variable.attrs.get("standard_name") in ("forecast_reference_time", "forecast_period")
+
+
 def times_of(field: xr.DataArray, where: object) -> Times:
     """The times of a field with decoded coordinates.
 
@@ -44,6 +50,7 @@ def times_of(field: xr.DataArray, where: object) -> Times:
         (_REFERENCE, "forecast_reference_time"), (_LEAD, "forecast_period"), (_VALID, ""),
     ))  # fmt: skip
     plain = _coordinate(field, _PLAIN, "time")
+    lead = _as_duration(lead)
     if plain is not None:
         # `time` is the reference time beside a lead or a valid time, and the valid time beside a reference time.
         if reference is None and plain.attrs.get("standard_name") != "time":
@@ -56,7 +63,10 @@ def times_of(field: xr.DataArray, where: object) -> Times:
         raise UserError(where, "a coordinate with its times", f"dims {', '.join(map(str, field.dims))}", _FIX)
     for name, values, kind in (("times", reference, "M"), ("times", valid, "M"), ("lead times", lead, "m")):
         if values is not None and values.dtype.kind != kind:
-            raise UserError(where, f"{name} with CF units", f"{values.name} in {values.attrs.get('units', 'no units')}", _FIX)
+            said = values.attrs.get("units", values.encoding.get("units", "no units"))
+            calendar = values.attrs.get("calendar", values.encoding.get("calendar", "standard"))
+            found = f"{values.name} in {said}, calendar {calendar}"
+            raise UserError(where, f"{name} with CF units in the standard calendar", found, "write the times so")
     parts = [part for part in (reference, lead, valid) if part is not None]
     dims = tuple(str(dim) for dim in field.dims if any(dim in part.dims for part in parts))
     sizes = {dim: field.sizes[dim] for dim in dims}
@@ -82,6 +92,20 @@ def times_of(field: xr.DataArray, where: object) -> Times:
         found = f"{said}, and {_hour(valid_.ravel()[place])} as the valid time"
         raise UserError(where, "a reference time and a lead that give the valid time", found, _FIX)
     return Times(dims, valid_, valid_ - reference_)
+
+
+def _as_duration(lead: xr.DataArray | None) -> xr.DataArray | None:
+    """A lead time whose units xarray does not decode, h say, in nanoseconds."""
+    if lead is None or lead.dtype.kind not in "if" or "units" not in lead.attrs:
+        return lead
+    import cf_units
+
+    with cf_units.suppress_errors():
+        try:
+            seconds = cf_units.Unit(str(lead.attrs["units"])).convert(lead.values.astype(np.float64), "s")
+        except ValueError:
+            return lead
+    return lead.copy(data=np.rint(np.asarray(seconds) * 1e9).astype("timedelta64[ns]"))
 
 
 def _coordinate(field: xr.DataArray, names: tuple[str, ...], standard_name: str) -> xr.DataArray | None:
