@@ -23,8 +23,8 @@ _HEAD = """# Days in your own files
 
 With `cams: {source: local, directory: FOLDER}` days are read from a folder of NetCDF or GRIB files, or zips of them, however split
 and named; `directory` may also be a list of glob patterns. What a date is made of is found by content: each new or changed file is
-looked into once (`index_local`), and a day depends on the notes of its own files. Nothing of yours is changed. GRIB needs the
-package `eccodes`, which `requirements.lock` has and which `pip install 'aurorascope[grib]'` would bring.
+looked into once (`index_local`), and a day depends on the notes of its own files. Nothing of yours is changed. What a file is, its
+first bytes say, not its name; GRIB needs the package `eccodes`, which `requirements.lock` has.
 
 - **Quantities** are known by GRIB paramId, else by name (both data stores', GRIB short names and some others), else by CF standard
   name; a standard name that contradicts the name is refused.
