@@ -65,10 +65,19 @@ def unknown(files: Iterable[Listed], index: Mapping[str, Any]) -> list[str]:
 
 
 def notes_of(date: str, files: Iterable[Listed], folder: Path) -> list[Path]:
-    """Notes of the files that hold a date; of all that once did where none is there any more: a day, once made, may do without."""
-    names = [name for name, known in sorted(load_index(folder).items()) if date in known["dates"]]
+    """Notes of the files that hold a date; where none is there any more, of those that it was read from, since a made day may do
+    without.
+    """
     there = {file.name for file in files}
-    return [note_path(folder, name) for name in [name for name in names if name in there] or names]
+    names = [name for name, known in load_index(folder).items() if date in known["dates"] and name in there]
+    return [note_path(folder, name) for name in sorted(names or _read_from(date, folder))]
+
+
+def _read_from(date: str, folder: Path) -> list[str]:
+    try:
+        return [file["name"] for file in json.loads((folder.parent / f"{date}.source.json").read_text())["files"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
 
 
 def files_of(date: str, files: Sequence[Listed], index: Mapping[str, Any]) -> list[Listed]:
