@@ -18,8 +18,8 @@ def test_the_field_and_day_are_named(tmp_path):
     write_states(day, tmp_path / "cams" / "2022-06-11.zarr")
     snapshots = [{"previous": "2022-06-11T00:00:00Z", "time": "2022-06-11T12:00:00Z"}]
     with pytest.raises(UserError) as caught, _explained(tmp_path, snapshots):
-        raise NotFiniteError("activations of b at 2022-06-11T12:00:00Z", "finite values", "7 that are not", "check the checkpoint")
+        raise NotFiniteError("activations of b", "7 that are not", "2022-06-11T12:00:00Z")
     assert "no2 at 500 hPa at 2022-06-11T00:00 UTC, " in caught.value.found
-    assert caught.value.fix == "look at that field of that day; if it is sound, check the checkpoint"
+    assert caught.value.fix == "look at that field of that day; if it is sound, check the checkpoint, and aurora.autocast: false"
     with pytest.raises(UserError, match="another"), _explained(tmp_path, snapshots):
         raise UserError("a", "b", "another", "d")

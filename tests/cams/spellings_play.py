@@ -15,9 +15,10 @@ from aurorascope.cams.validate import read_day
 from aurorascope.cams.variables import LEVELS
 from aurorascope.errors import UserError
 
+from tests.cams.spelling_tables import CONVERTED, DATE, INCONVERTIBLE, READ, REFUSED
 from tests.cams.spellings import save
-from tests.cams.test_cams_spellings import CONVERTED, DATE, HOURS, INCONVERTIBLE, READ, REFUSED
 
+HOURS = (0, 12)
 _CORRECT = "correct that file where it lies, or let cams.directory name others"
 _HEAD = """# Days in your own files
 
@@ -55,7 +56,7 @@ def _states(sources: list[Path], folder: Path) -> tuple[str, str]:
             day = read_day([path.relative_to(folder) for path in sources], DATE, HOURS, LEVELS, fix=_CORRECT)
         except UserError as error:
             return "refused", _plain(error.one_line(), folder)
-    return "read", "; ".join(day.said)
+    return "read", "; ".join([*day.said, *day.doubts])
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """The user's files: which are listed, which are looked into, and what is known of them afterwards."""
 
+import json
 import os
 import shutil
 
@@ -13,6 +14,7 @@ from aurorascope.cams.local.verify import verify_sources
 from aurorascope.cams.validate import read_day
 from aurorascope.cams.variables import LEVELS
 from aurorascope.errors import UserError
+from aurorascope.files import sha256_file, write_json
 
 from tests.cams.made import DATE, cams, make
 from tests.cams.spellings import pair, save, with_lead
@@ -129,6 +131,12 @@ def test_a_day_says_what_it_was_read_from(folder, tmp_path):
     os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
     (error,) = verify_sources(out, str(folder))
     assert error.where.endswith("sfc.nc") and error.expected.startswith("sha256 ") and "index.json" in error.fix
+    # Another day was read from the file as it is now: the first is still of the other.
+    record = json.loads((out / f"{DATE}.source.json").read_text())
+    for entry in record["files"]:
+        entry["sha256"] = sha256_file(folder / entry["name"])
+    write_json(out / "2022-06-12.source.json", record | {"date": "2022-06-12"})
+    assert [each.where for each in verify_sources(out, str(folder))] == [error.where]
     file.unlink()
     assert verify_sources(out, str(folder)) == []
 

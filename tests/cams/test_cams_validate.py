@@ -23,8 +23,8 @@ def _read(path, date=DATE, hours=HOURS, levels=LEVELS):
 
 
 def test_a_good_zip(demo_zip, parts, grid):
-    day, said, unusual = read_day(demo_zip, DATE, HOURS, LEVELS)
-    assert said == unusual == []
+    day, said, doubts, unusual = read_day(demo_zip, DATE, HOURS, LEVELS)
+    assert said == doubts == unusual == []
     assert dict(day.sizes) == {"time": 2, "level": 13, "latitude": 19, "longitude": 36}
     assert set(day.data_vars) == {v.netcdf for v in SURFACE + ATMOS}
     assert all(day[v.netcdf].dtype == np.float32 for v in SURFACE + ATMOS)

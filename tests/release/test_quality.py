@@ -22,5 +22,5 @@ def test_flags_count_and_name():
     bad = [_pair(f"encoder_s1_b{i}", fve=-1) for i in range(6)]
     flags = quality_flags([_pair(), *bad], 1)
     assert len(flags) == 2 and all(flag.startswith(UNFIT) for flag in flags)
-    assert flags[0].startswith("not to be used as they are, 6 SAEs: encoder_s1_b0 (explains") and flags[0].endswith(" and 2 more")
+    assert flags[0].startswith("not to be used as they are, 6 SAEs: encoder_s1_b0 (explains") and flags[0].endswith("; … and 2 more SAEs")
     assert quality_flags([_pair()], 2) == []

@@ -207,6 +207,7 @@ def test_state_dict_is_the_file(tmp_path, architecture):
     sae = AuroraSAE.from_tensors(content)
     torch.save(sae.state_dict(), tmp_path / "again.pt")
     again = AuroraSAE.from_file(str(tmp_path / "again.pt"))
+    # Our own object, pickled here and now, as a process pool does; no file is unpickled.
     for twin in (again, copy.deepcopy(sae), pickle.loads(pickle.dumps(sae))):
         assert set(twin.state_dict()) == set(content) and twin.architecture == architecture
         for name, value in content.items():

@@ -73,7 +73,7 @@ def _serve(channel: socket.socket) -> None:
         if not pid:
             channel.close()
             _become(json.loads(data), *fds)
-            cli.main()
+            sys.exit(cli.main())
         for fd in fds:
             os.close(fd)
         channel.send(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])).encode())

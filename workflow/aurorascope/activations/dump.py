@@ -89,7 +89,7 @@ def _explained(scratch: Path, snapshots: list[dict[str, str]]) -> Iterator[None]
     try:
         yield
     except NotFiniteError as error:
-        (times,) = [[s["previous"], s["time"]] for s in snapshots if error.where.endswith(s["time"])]
+        (times,) = [[s["previous"], s["time"]] for s in snapshots if s["time"] == error.time]
         raise UserError(
             error.where, error.expected,
             f"{error.found}; of its states the farthest from Aurora's statistics is {farthest(open_states(scratch / 'cams', times))}",

@@ -35,7 +35,17 @@ def _room(shape: tuple[int, int], dtype: str) -> np.ndarray:
 
 
 class NotFiniteError(UserError):
-    """Activations of a snapshot are NaN or infinite."""
+    """Activations of a snapshot are NaN or infinite.
+
+    Args:
+        where: the activations.
+        found: how many are not finite.
+        time: the snapshot's time.
+    """
+
+    def __init__(self, where: object, found: str, time: str) -> None:
+        super().__init__(where, "finite values", found, "check the checkpoint, and aurora.autocast: false")
+        self.time = time
 
 
 class StoreWriter:
@@ -105,9 +115,7 @@ class StoreWriter:
         channels = channels_of(tokens_nd, self.claim["dtype"])
         if not np.isfinite(channels.mean).all():
             n_bad = int((~np.isfinite(tokens_nd)).sum())
-            raise NotFiniteError(
-                where, "finite values", f"{n_bad} that are not", "check the checkpoint, and aurora.autocast: false"
-            )
+            raise NotFiniteError(where, f"{n_bad} that are not", snapshot["time"])
         return tokens_nd, channels
 
     def _part(self, encoded: Encoded, found: moments.TokenMoments) -> dict[str, np.ndarray]:

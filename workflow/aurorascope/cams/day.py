@@ -55,7 +55,7 @@ def make_day(date: str, record: Path, cams: Cams, hours: Sequence[int], attempt:
             day, states = make(date, record, cams, sorted(hours), attempt)
             content = {"kind": "cams_day", "format": 1, "date": date, "source": cams.source, "states": states}
             # Only where there is something to say, so that a day as Aurora has it is recorded as ever.
-            read_as = {"read_as": day.said} if day.said else {}
+            read_as = {"read_as": [*day.said, *day.doubts]} if day.said or day.doubts else {}
             write_json(record, content | _axes(day.states) | read_as)
             _tell(date, day)
             record.with_name(f"{date}.rejected.zip").unlink(missing_ok=True)
@@ -68,7 +68,7 @@ def make_day(date: str, record: Path, cams: Cams, hours: Sequence[int], attempt:
 
 def _tell(date: str, day: "Day") -> None:
     """What a user should know of a day that was taken."""
-    lines = [f"{date}: {line}." for line in day.said if line.startswith("no units") or "cannot be read" in line]
+    lines = [f"{date}: {line}." for line in day.doubts]
     if day.unusual:
         n = len(day.unusual)
         lines.append(

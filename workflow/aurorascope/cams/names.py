@@ -60,7 +60,6 @@ NAMES: Mapping[str, Names] = {
     "so2": Names((210122,), (_FRACTION + "sulfur_dioxide_in_air",), ()),
 }
 
-_BY_KIND = {"surface": SURFACE, "atmos": ATMOS}
 # What a converter writes where it knows no standard name.
 _NO_NAME = ("", "unknown", "none")
 # Metres above the ground, of those whose standard name alone does not say it.
@@ -103,8 +102,3 @@ def identify(
     if variable and height is not None and variable.netcdf in HEIGHTS and height != HEIGHTS[variable.netcdf]:
         return None
     return variable
-
-
-def closest(kind: str) -> str:
-    """The variables of a kind as messages list them."""
-    return ", ".join(v.netcdf for v in _BY_KIND[kind])

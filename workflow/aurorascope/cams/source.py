@@ -18,7 +18,7 @@ from aurorascope.cams.suffixes import is_data
 from aurorascope.errors import DiskError, UserError
 
 # Bytes that a day's download may unpack to, and a zip of the user's, a month of days say.
-_MOST_BYTES, _MOST_LOCAL = 4 << 30, 64 << 30
+MOST_DAY, MOST_LOCAL = 4 << 30, 64 << 30
 _MOST_RATIO = 100
 FETCH = "fetch that day again with all 22 variables, these levels and hours, and no area"
 # What a folder answers that is full or that nothing can be unpacked in.
@@ -36,7 +36,7 @@ class File(NamedTuple):
 
 @contextlib.contextmanager
 def open_files(
-    sources: Sequence[Path], where: object = None, work: Path | None = None, fix: str = FETCH
+    sources: Sequence[Path], where: object = None, work: Path | None = None, fix: str = FETCH, most: int = MOST_DAY
 ) -> Iterator[list[File]]:
     """The files of data in some sources, as long as the block lasts.
 
@@ -45,6 +45,7 @@ def open_files(
         where: what messages call the one source; the path of each if None.
         work: folder in which zips are unpacked for as long as the block lasts; the system's if None.
         fix: what messages advise.
+        most: bytes that a zip may unpack to.
 
     Raises:
         UserError: a source is missing or holds no file of data, or a zip is broken or hostile.
@@ -65,7 +66,7 @@ def open_files(
             else:
                 with _room(work):
                     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="aurorascope-", dir=work))
-                found, listing = _copy_members(source, Path(folder), name, work, fix)
+                found, listing = _copy_members(source, Path(folder), name, work, fix, most)
             if not found:
                 raise UserError(name, "NetCDF or GRIB files", ", ".join(listing[:8]) or "nothing", fix)
             files += found
@@ -92,7 +93,7 @@ def check_zip(path: Path, where: object) -> None:
         UserError: it is not.
     """
     with _broken_zip(where, FETCH), zipfile.ZipFile(path) as archive:
-        _check_members(archive, where, _MOST_BYTES, FETCH)
+        _check_members(archive, where, MOST_DAY, FETCH)
 
 
 @contextlib.contextmanager
@@ -122,12 +123,12 @@ def _check_members(archive: zipfile.ZipFile, where: object, most: int, fix: str)
 
 
 def _copy_members(
-    source: Path, folder: Path, where: object, work: Path | None, fix: str
+    source: Path, folder: Path, where: object, work: Path | None, fix: str, most: int
 ) -> tuple[list[File], list[str]]:
     """The members that are data, copied, and the names of all."""
     files = []
     with _broken_zip(where, fix), zipfile.ZipFile(source) as archive:
-        _check_members(archive, where, _MOST_BYTES if fix == FETCH else _MOST_LOCAL, fix)
+        _check_members(archive, where, most, fix)
         members = sorted(member for member in archive.namelist() if not member.endswith("/"))
         for number, name in enumerate(filter(is_data, members)):
             target = folder / f"{number}{PurePosixPath(name).suffix.lower()}"

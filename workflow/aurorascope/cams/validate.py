@@ -19,7 +19,7 @@ from aurorascope.cams.reader.gather import gather
 from aurorascope.cams.reader.grib import read_grib
 from aurorascope.cams.reader.netcdf import read_netcdf
 from aurorascope.cams.reader.pieces import Found
-from aurorascope.cams.source import FETCH, File, open_files
+from aurorascope.cams.source import FETCH, MOST_DAY, File, open_files
 from aurorascope.cams.suffixes import is_netcdf
 from aurorascope.errors import UserError
 
@@ -32,12 +32,14 @@ class Day(NamedTuple):
     Attributes:
         states: the 22 variables under their NetCDF names, float32, in memory, in the table's units, dims (time, [level,]
             latitude, longitude); `time` naive UTC datetime64[ns], `level` ascending int hPa.
-        said: what was converted, turned around or taken to be so.
+        said: what was converted or turned around.
+        doubts: what was taken to be so, or left out, and a user should know of.
         unusual: fields that reach unusual values or are the same everywhere.
     """
 
     states: xr.Dataset
     said: list[str]
+    doubts: list[str]
     unusual: list[str]
 
 
@@ -49,6 +51,7 @@ def read_day(
     where: object = None,
     work: Path | None = None,
     fix: str = FETCH,
+    most: int = MOST_DAY,
 ) -> Day:
     """Read and check one day.
 
@@ -60,6 +63,7 @@ def read_day(
         where: what messages call the source; its path if None.
         work: folder in which a zip is unpacked for as long as it is read; the system's if None.
         fix: what messages advise.
+        most: bytes that a zip may unpack to.
 
     Returns:
         The day and what is to be said of it.
@@ -73,13 +77,13 @@ def read_day(
     place = where if where is not None else ", ".join(map(str, sources[:4])) + ", …" * (len(sources) > 4)
     midnight = np.datetime64(date, "ns")
     times = [midnight + np.timedelta64(hour, "h") for hour in sorted(set(hours))]
-    with open_files(sources, where, work, fix) as files, contextlib.ExitStack() as stack:
-        states, said = gather(look_into(files, stack), times, sorted(set(levels)), place, fix)
+    with open_files(sources, where, work, fix, most) as files, contextlib.ExitStack() as stack:
+        states, said, doubts = gather(look_into(files, stack), times, sorted(set(levels)), place, fix)
     check_grid(states["latitude"].values, states["longitude"].values, place)
     unusual = check_values(states, place, fix)
-    for line in [*said, *unusual]:
+    for line in [*said, *doubts, *unusual]:
         _LOG.info("%s: %s.", place, line)
-    return Day(states, said, unusual)
+    return Day(states, said, doubts, unusual)
 
 
 def _is_netcdf(path: Path) -> bool:

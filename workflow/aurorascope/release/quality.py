@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
+from aurorascope.notices import shortened
+
 # A dictionary that fires this many times as much, or as little, as was asked for is another dictionary.
 _MISSED = 2.0
 _SHOWN = 4
@@ -38,8 +40,7 @@ def quality_flags(pairs: Iterable[tuple[dict[str, Any], dict[str, Any]]], n_trai
     flags = []
     if bad:
         named = [f"{block} ({', '.join(found)})" for block, found in bad.items()]
-        more = f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
-        flags.append(f"{_NOT_TO_BE_USED}, {len(bad)} SAEs: {'; '.join(named[:_SHOWN])}{more}")
+        flags.append(f"{_NOT_TO_BE_USED}, {len(bad)} SAEs: {'; '.join(shortened(named, 'SAEs', _SHOWN))}")
     if n_train == 1:
         flags.append(f"{_ONE_MOMENT}: the features of one moment")
     return flags

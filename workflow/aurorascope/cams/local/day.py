@@ -8,13 +8,14 @@ from typing import Any
 from aurorascope.cams.local.index import files_of
 from aurorascope.cams.local.listing import Listed, list_files
 from aurorascope.cams.local.notes import dates_in, refresh
+from aurorascope.cams.source import MOST_LOCAL
 from aurorascope.cams.validate import Day, read_day
 from aurorascope.config.model import Cams
 from aurorascope.errors import DiskError, UserError
 from aurorascope.files import write_json
+from aurorascope.notices import shortened
 
 _CORRECT = "correct that file where it lies, or let cams.directory name others"
-_FEW = 8
 
 
 def read_local(date: str, hours: Sequence[int], cams: Cams, folder: Path, work: Path) -> tuple[Day, list[dict[str, Any]]]:
@@ -41,20 +42,23 @@ def read_local(date: str, hours: Sequence[int], cams: Cams, folder: Path, work: 
             cams.directory, f"a file with analyses of {date}", _what_there_is(date, files, index),
             "put that day there, or list it in cams.missing_dates",
         )  # fmt: skip
-    sound = [file for file in own if index[file.name]["problem"] is None]
+
+    def read(files: Sequence[Listed]) -> Day:
+        return read_day([f.path for f in files], date, hours, cams.levels, work=work, fix=_CORRECT, most=MOST_LOCAL)
+
+    used = [file for file in own if index[file.name]["problem"] is None] or own
     try:
-        day = read_day([file.path for file in sound or own], date, hours, cams.levels, work=work, fix=_CORRECT)
+        day = read(used)
     except DiskError:
         raise
     except UserError:
-        if len(sound) in (0, len(own)):
+        if used == own:
             raise
         # What is missing may be in the others, whose own error then says what is wrong.
-        day, sound = read_day([file.path for file in own], date, hours, cams.levels, work=work, fix=_CORRECT), own
-    if sound:
-        unread = [f"{file.name} cannot be read, and nothing is missing without it" for file in own if file not in sound]
-        day = day._replace(said=[*day.said, *unread])
-    return day, [{"name": file.name, "size": file.size, "sha256": index[file.name]["sha256"]} for file in sound or own]
+        used, day = own, read(own)
+    unread = [f"{file.name} cannot be read, and nothing is missing without it" for file in own if file not in used]
+    day = day._replace(doubts=[*day.doubts, *unread])
+    return day, [{"name": file.name, "size": file.size, "sha256": index[file.name]["sha256"]} for file in used]
 
 
 def write_sources(date: str, folder: Path, sources: list[dict[str, Any]]) -> None:
@@ -79,7 +83,7 @@ def _what_there_is(date: str, files: Sequence[Listed], index: Mapping[str, Any])
 
 
 def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:_FEW]) + (f" and {len(names) - _FEW} more" if len(names) > _FEW else "")
+    return ", ".join(shortened(names, "files"))
 
 
 def _number(day: str) -> int:

@@ -32,14 +32,15 @@ def load_index(folder: Path) -> dict[str, Any]:
     """What is known of each file, by name; nothing where there is no index or it is damaged, which then is made anew."""
     path = folder / _INDEX
     try:
-        # Asked for once for each of a year's days.
-        return dict(_parsed(path, path.stat().st_mtime_ns))
+        status = path.stat()
+        # Asked for once for each of a year's days; a file that replaces it has another inode, if perhaps the same time.
+        return dict(_parsed(path, (status.st_ino, status.st_mtime_ns, status.st_size)))
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 
 
 @functools.lru_cache(maxsize=1)
-def _parsed(path: Path, mtime_ns: int) -> dict[str, Any]:
+def _parsed(path: Path, version: tuple[int, int, int]) -> dict[str, Any]:
     return json.loads(path.read_text())["files"]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from aurorascope.cams.local.index import index_path, is_current, load_index, note_path
 from aurorascope.cams.local.listing import Listed
-from aurorascope.cams.source import open_files
+from aurorascope.cams.source import MOST_LOCAL, open_files
 from aurorascope.cams.validate import look_into
 from aurorascope.errors import DiskError, TryAgainError, UserError
 from aurorascope.files import read_record, sha256_file, write_json
@@ -72,15 +72,16 @@ def _write_index(folder: Path, index: dict[str, Any]) -> None:
 def _patient_lock(folder: Path) -> Iterator[None]:
     """The folder's lock, once whoever has it is done: days that start together all find the same file changed."""
     end = time.monotonic() + _PATIENCE_S
-    while True:
-        try:
-            with folder_lock(folder):
-                yield
-                return
-        except TryAgainError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.5)
+    with contextlib.ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(folder_lock(folder))
+                break
+            except TryAgainError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.5)
+        yield
 
 
 def _look(file: Listed, folder: Path, work: Path) -> dict[str, Any]:
@@ -102,13 +103,13 @@ def _note(file: Listed, work: Path) -> dict[str, Any]:
     problem = None
     try:
         work.mkdir(parents=True, exist_ok=True)
-        with open_files([file.path], file.name, work, fix="") as parts, contextlib.ExitStack() as stack:
+        with open_files([file.path], file.name, work, fix="", most=MOST_LOCAL) as parts, contextlib.ExitStack() as stack:
             found = look_into(parts, stack)
             if found.broken and not found.pieces:
                 raise found.broken[0]
             times = {time for piece in found.pieces for time in piece.times}
             for _, at, error in found.problems:
-                problem = problem or f"{error.where}: {error.found}" if isinstance(error, UserError) else str(error)
+                problem = problem or f"{error.where}: {error.found}"
                 times |= at
             dates = {_day(time) for time in times}
             forecasts = {_day(time) for _, time, _ in found.forecasts}

@@ -18,9 +18,12 @@ def verify_sources(folder: Path, directory: str | Sequence[str]) -> list[UserErr
         directory: `cams.directory`.
 
     Returns:
-        An error for each file that holds something else now. A file that is gone is told of and no error: its days are made.
+        An error for each file, and each state of it that a day was read from, that holds something else now. A file that is gone is told of and no error: its days are made.
     """
-    expected = dict(_recorded(folder))
+    # A file that was corrected between two days has two digests, of which it can hold one.
+    expected: dict[str, dict[str, str]] = {}
+    for name, digest, date in _recorded(folder):
+        expected.setdefault(name, {}).setdefault(digest, date)
     if not expected:
         return []
     try:
@@ -32,23 +35,26 @@ def verify_sources(folder: Path, directory: str | Sequence[str]) -> list[UserErr
     if gone:
         tell(f"{len(gone)} files that days were read from are gone, {gone[0]} say.")
     progress, errors = Progress("Verifying your files", len(expected) - len(gone), "file"), []
-    for name, (digest, date) in expected.items():
+    for name, digests in expected.items():
         if name not in there:
             continue
         found = sha256_file(there[name])
-        if found != digest:
+        for digest, date in digests.items():
+            if found == digest:
+                continue
             fix = f"rm -f {index_path(folder / 'local')}, and run your command again, which makes its days anew"
             errors.append(UserError(there[name], f"sha256 {digest}, as {date} was read", f"sha256 {found}", fix))
             tell(errors[-1].one_line())
         progress.step()
     progress.close()
-    tell(f"{len(expected) - len(gone)} files that days were read from: {len(errors)} changed.")
+    n_changed = len({error.where for error in errors})
+    tell(f"{len(expected) - len(gone)} files that days were read from: {n_changed} changed.")
     return errors
 
 
-def _recorded(folder: Path) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Name, sha256 and one date of each file that a day was read from."""
+def _recorded(folder: Path) -> Iterator[tuple[str, str, str]]:
+    """Name, sha256 and date of each file that a day was read from."""
     for path in sorted(folder.glob("*.source.json")):
         record = read_record(path, "day_source")
         for file in record["files"]:
-            yield file["name"], (file["sha256"], record["date"])
+            yield file["name"], file["sha256"], record["date"]

@@ -16,7 +16,7 @@ _Wanted = tuple[Variable, np.datetime64, int | None]
 
 def gather(
     found: Found, times: Sequence[np.datetime64], levels: Sequence[int], where: object, fix: str
-) -> tuple[xr.Dataset, list[str]]:
+) -> tuple[xr.Dataset, list[str], list[str]]:
     """The canonical day.
 
     Args:
@@ -28,7 +28,7 @@ def gather(
 
     Returns:
         The 22 variables under their NetCDF names, float32, in memory, in the table's units, dims (time, [level,] latitude,
-        longitude), on exact axes; and what was converted, turned around or taken to be so.
+        longitude), on exact axes; what was converted or turned around; and what was taken to be so, or left out.
 
     Raises:
         UserError: a variable, time or level is missing, there twice with different values, or not to be read as it is, or
@@ -61,7 +61,7 @@ def gather(
         dims = ("time", *["level"] * (v.kind == "atmos"), "latitude", "longitude")
         fields[v.netcdf] = (dims, _values(v, holders, times, levels, first), {"units": v.units})
     unread = [f"{error.where} cannot be read, and nothing is missing without it" for error in found.broken]
-    return xr.Dataset(fields, coords), [*_said(holders), *unread]
+    return xr.Dataset(fields, coords), _said(holders), [*_without_units(holders), *unread]
 
 
 def _holders(pieces: Iterable[Piece], times: Sequence[np.datetime64], levels: Sequence[int]) -> dict[_Wanted, list[Piece]]:
@@ -163,19 +163,20 @@ def _check_same(
 
 
 def _said(holders: dict[_Wanted, list[Piece]]) -> list[str]:
-    """What was converted and turned around, and which variables say no units."""
+    """What was converted and turned around, each once."""
     said: dict[str, None] = {}
-    silent: dict[str, None] = {}
     for (v, _, _), pieces in holders.items():
         for piece in pieces:
             if piece.conversion.convert is not None:
                 said[f"{v.netcdf} converted from {piece.conversion.units} to {v.units}"] = None
-            if piece.conversion.units is None:
-                silent[v.netcdf] = None
             for name in ("latitude", "longitude"):
                 if (turned := getattr(piece, name).said) is not None:
                     said[f"{name}s {turned}"] = None
-    if silent:
-        names = "all variables" if len(silent) == len(SURFACE + ATMOS) else ", ".join(silent)
-        said[f"no units attribute, taken to be in Aurora's: {names}"] = None
     return list(said)
+
+
+def _without_units(holders: dict[_Wanted, list[Piece]]) -> list[str]:
+    names = list(dict.fromkeys(v.netcdf for (v, _, _), held in holders.items() for piece in held if piece.conversion.units is None))
+    if not names:
+        return []
+    return [f"no units attribute, taken to be in Aurora's: {'all variables' if len(names) == len(SURFACE + ATMOS) else ', '.join(names)}"]

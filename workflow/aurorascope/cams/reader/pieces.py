@@ -62,5 +62,5 @@ class Found:
     pieces: list[Piece] = field(default_factory=list)
     forecasts: list[tuple[str, np.datetime64, str]] = field(default_factory=list)
     others: dict[str, list[str]] = field(default_factory=dict)
-    problems: list[tuple[str, frozenset[np.datetime64], Exception]] = field(default_factory=list)
+    problems: list[tuple[str, frozenset[np.datetime64], UserError]] = field(default_factory=list)
     broken: list[UserError] = field(default_factory=list)
