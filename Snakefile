@@ -25,6 +25,7 @@ resource_scopes:
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/resources.smk"
+include: "workflow/rules/local.smk"
 include: "workflow/rules/cams.smk"
 include: "workflow/rules/backbone.smk"
 include: "workflow/rules/activations.smk"
