@@ -28,10 +28,14 @@ class ClusterProject(Project):
         assert (done.returncode == 0) is ok, done.stdout[-3000:] + done.stderr[-6000:]
         return done.stdout + done.stderr
 
+    def surroundings(self, changes):
+        """The environment of commands here, without forks: a job's processes must be the node's own."""
+        return {**os.environ, "PYTHONPATH": "", **changes}
+
     def start(self, *words):
         """Run it in the background, as the leader of a process group."""
         log = open(self.path / "head.txt", "wb")  # noqa: SIM115
-        where = {"cwd": self.path, "env": {**os.environ, "PYTHONPATH": ""}, "stdout": log, "stderr": log}
+        where = {"cwd": self.path, "env": self.surroundings({}), "stdout": log, "stderr": log}
         # A shell that runs tests in the background has them ignore Ctrl-C, which is inherited.
         where["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
         return subprocess.Popen(self.words(*words), start_new_session=True, **where)

@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from tests.workflow.server import SNAKEMAKE, snakemake
+from tests.workflow.verbs import with_forked_verbs
 
 __all__ = ["BLOCKS", "ROOT", "SNAKEMAKE", "Project", "tiny_config"]
 ROOT = Path(__file__).parents[2]
@@ -74,7 +75,11 @@ class Project:
 
     def run(self, *words, **environment):
         """Run snakemake here; returns the finished process with its output as text."""
-        return snakemake(words, self.path, {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": "", **environment})
+        return snakemake(words, self.path, self.surroundings(environment))
+
+    def surroundings(self, changes):
+        """The environment of commands here."""
+        return with_forked_verbs({**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": "", **changes})
 
     def make(self, *words, cores=2, **environment):
         """Run snakemake and insist that it succeeds."""
