@@ -10,7 +10,18 @@ import xarray as xr
 from aurorascope.cams.names import NAMES
 from aurorascope.cams.variables import ATMOS, SURFACE
 
-from tests.cams.spellings import atmos, grib, message, pair, save, surface, with_lead, with_valid_time, zipped
+from tests.cams.spellings import (
+    atmos,
+    grib,
+    grib_of_messages_of_several,
+    message,
+    pair,
+    save,
+    surface,
+    with_lead,
+    with_valid_time,
+    zipped,
+)
 
 DATE = "2022-06-11"
 
@@ -119,6 +130,7 @@ READ = {
     "GRIB2": lambda day, folder: [grib(day, folder / "day.grb2")],
     "GRIB from the south": lambda day, folder: [grib(day.isel(latitude=slice(None, None, -1)), folder / "day.grib")],
     "GRIB from -180": lambda day, folder: [grib(from_west(day), folder / "day.grib")],
+    "GRIB2 messages of several fields": lambda day, folder: [grib_of_messages_of_several(day, folder / "day.grib")],
     "GRIB of two files": lambda day, folder: [grib(day.isel(time=[i]), folder / f"{i}.grib") for i in (0, 1)],
     "GRIB and NetCDF": lambda day, folder: [grib(day.isel(time=[0]), folder / "0.grib"), save(day.isel(time=[1]), folder / "1.nc")],
 }  # fmt: skip
@@ -219,6 +231,9 @@ REFUSED = {
     "a mean over time, latitude and longitude": (_one(lambda day: day.assign(t2m=day["t2m"].assign_attrs(cell_methods="time: lat: lon: mean"))),
                                                  "values at an instant, found cell_methods"),
     "bounds that span a day": (_one(lambda day: _with_bounds(day)), "values at an instant, found bounds of time"),
+    "a reference time alone": (_one(lambda day: day.rename(time="forecast_reference_time")), "beside the reference time, found forecast_reference_time alone"),
+    "a reference time alone, by its standard name": (_one(lambda day: day.assign_coords(
+        time=day["time"].assign_attrs(standard_name="forecast_reference_time"))), "found time alone"),
     "another calendar": (_noleap, "standard calendar, found time in .*noleap"),
     "a dew point under our name": (_one(lambda day: day.assign(t2m=day["t2m"].assign_attrs(standard_name="dew_point_temperature"))), "none named t2m"),
     "a mole fraction by its standard name": (_one(lambda day: day.assign(go3=day["go3"].assign_attrs(standard_name="mole_fraction_of_ozone_in_air"))),

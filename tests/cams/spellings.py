@@ -2,6 +2,7 @@
 
 import datetime
 import functools
+import itertools
 import zipfile
 from pathlib import Path
 
@@ -111,3 +112,29 @@ def message(file, day, name, field, time, level, packing="grid_ieee", edition=2,
     eccodes.codes_set_values(handle, np.asarray(field, np.float64).ravel())
     eccodes.codes_write(handle, file)
     eccodes.codes_release(handle)
+
+
+def grib_of_messages_of_several(day: xr.Dataset, path: Path, n_fields: int = 13) -> Path:
+    """GRIB2 as some centres write it: up to `n_fields` fields of one time, grid and kind of table in each message."""
+
+    def before_products(handle: int) -> bytes:
+        message = eccodes.codes_get_message(handle)
+        # But for its length.
+        return message[:8] + message[16 : eccodes.codes_get(handle, "offsetSection4", int)]
+
+    with open(grib(day, path.with_suffix(".single")), "rb") as single:
+        handles = list(iter(lambda: eccodes.codes_grib_new_from_file(single), None))
+    with open(path, "wb") as file:
+        for _, same in itertools.groupby(handles, before_products):
+            same = list(same)
+            for first in range(0, len(same), n_fields):
+                several = eccodes.codes_grib_multi_new()
+                for handle in same[first : first + n_fields]:
+                    # What comes before is written once.
+                    eccodes.codes_grib_multi_append(handle, 4, several)
+                eccodes.codes_grib_multi_write(several, file)
+                eccodes.codes_grib_multi_release(several)
+    for handle in handles:
+        eccodes.codes_release(handle)
+    path.with_suffix(".single").unlink()
+    return path

@@ -44,6 +44,17 @@ def _readable(where: str, eccodes: Any) -> Iterator[None]:
         raise UserError(where, "a readable GRIB file", text or type(error).__name__, "fetch that file again") from None
 
 
+@contextlib.contextmanager
+def _opened(path: Path, eccodes: Any) -> Iterator[Any]:
+    """The file, without fields that eccodes has left of a message of several in a file that was open before."""
+    with open(path, "rb") as file:
+        eccodes.codes_grib_multi_support_reset_file(file)
+        try:
+            yield file
+        finally:
+            eccodes.codes_grib_multi_support_reset_file(file)
+
+
 def read_grib(path: Path, where: str, found: Found) -> None:
     """Add a file's messages to what was found.
 
@@ -56,15 +67,19 @@ def read_grib(path: Path, where: str, found: Found) -> None:
         UserError: it is no readable GRIB file, or eccodes is not installed.
     """
     eccodes = _eccodes(where)
-    n = 0
-    with _readable(where, eccodes), open(path, "rb") as file:
+    n, place = 0, (-1, 0)
+    with _readable(where, eccodes), _opened(path, eccodes) as file:
         while True:
             handle = eccodes.codes_grib_new_from_file(file)
             if handle is None:
                 break
             n += 1
             try:
-                _add(_Message(eccodes, handle), path, where, n, found)
+                message = _Message(eccodes, handle)
+                offset = message.get("offset", int)
+                # All fields of one message lie at its place.
+                place = (offset, place[1] + 1 if offset == place[0] else 0)
+                _add(message, path, where, n, place, found)
             finally:
                 eccodes.codes_release(handle)
     if not n:
@@ -91,7 +106,7 @@ class _Message:
             return None
 
 
-def _add(message: _Message, path: Path, file: str, number: int, found: Found) -> None:
+def _add(message: _Message, path: Path, file: str, number: int, place: tuple[int, int], found: Found) -> None:
     # A paramId is known of all messages and decides; names and units, which follow from it, take a millisecond each.
     kind_of_level, param = message.get("typeOfLevel", str), message.get("paramId", int)
     is_level = kind_of_level in _PRESSURE
@@ -124,7 +139,7 @@ def _add(message: _Message, path: Path, file: str, number: int, found: Found) ->
             Piece(
                 variable, where, (valid,), () if level is None else (level,), exact_latitudes(latitude, where),
                 exact_longitudes(longitude, where), conversion(variable, _UNITS.get(param, variable.units), where),
-                _Load(path, message.get("offset", int), where, level is not None, (len(latitude), len(longitude))),
+                _Load(path, place, where, level is not None, (len(latitude), len(longitude))),
             )
         )  # fmt: skip
     except UserError as error:
@@ -158,16 +173,18 @@ def _axes(message: _Message, where: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 class _Load:
-    """Loads the one slice of a message, `pieces.Load`, from the place in the file where it was found."""
+    """Loads the one slice of a message, `pieces.Load`, from where it was found: an offset, and which field of that message."""
 
-    def __init__(self, path: Path, offset: int, where: str, has_level: bool, shape: tuple[int, int]) -> None:
-        self._path, self._offset, self._where = path, offset, where
+    def __init__(self, path: Path, place: tuple[int, int], where: str, has_level: bool, shape: tuple[int, int]) -> None:
+        self._path, self._place, self._where = path, place, where
         self._shape = (1,) * (1 + has_level) + shape
 
     def __call__(self, times: Sequence[int], levels: Sequence[int]) -> np.ndarray:
-        eccodes = _eccodes(self._where)
-        with _readable(self._where, eccodes), open(self._path, "rb") as file:
-            file.seek(self._offset)
+        eccodes, (offset, n_before) = _eccodes(self._where), self._place
+        with _readable(self._where, eccodes), _opened(self._path, eccodes) as file:
+            file.seek(offset)
+            for _ in range(n_before):
+                eccodes.codes_release(eccodes.codes_grib_new_from_file(file))
             handle = eccodes.codes_grib_new_from_file(file)
             try:
                 # A value that the bitmap leaves out is given as this one, which no field of ours can hold.

@@ -59,6 +59,12 @@ def times_of(field: xr.DataArray, where: object) -> Times:
             valid = plain
         elif reference is None:
             reference = plain
+    if lead is None and valid is None and reference is not None and _says_reference(reference):
+        # Of a forecast whose lead was dropped there is nothing else left, either.
+        raise UserError(
+            where, "a lead time or a valid time beside the reference time", f"{reference.name} alone",
+            "keep the lead time in the file, or, if these are analyses, call their times `time`",
+        )  # fmt: skip
     if reference is None and valid is None:
         raise UserError(where, "a coordinate with its times", f"dims {', '.join(map(str, field.dims))}", _FIX)
     for name, values, kind in (("times", reference, "M"), ("times", valid, "M"), ("lead times", lead, "m")):
@@ -92,6 +98,10 @@ def times_of(field: xr.DataArray, where: object) -> Times:
         found = f"{said}, and {_hour(valid_.ravel()[place])} as the valid time"
         raise UserError(where, "a reference time and a lead that give the valid time", found, _FIX)
     return Times(dims, valid_, valid_ - reference_)
+
+
+def _says_reference(times: xr.DataArray) -> bool:
+    return str(times.name).lower() in _REFERENCE or times.attrs.get("standard_name") == "forecast_reference_time"
 
 
 def _as_duration(lead: xr.DataArray | None) -> xr.DataArray | None:
