@@ -29,7 +29,7 @@ first bytes say, not its name; GRIB needs the package `eccodes`, which `requirem
 
 - **Quantities** are known by GRIB paramId, else by name (both data stores', GRIB short names and some others), else by CF standard
   name; a standard name that contradicts the name is refused.
-- **Times**: a reference time, a lead time, a valid time, or two of them; what is there must agree, and only analyses are taken.
+- **Times**: a reference time, a lead time, a valid time, or two of them; what is there must agree, and only analyses are taken; a reference time alone is refused.
 - **Grids** are global and regular; axes within 1e-4 of a step of an exact grid become that grid, turned so that rows go south from
   90 and columns east from 0. Nothing is joined by comparing coordinates.
 - **Units** are converted by UDUNITS where that is exact; amounts of substance are refused, since the mass of dry or moist air that
