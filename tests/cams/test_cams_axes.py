@@ -37,6 +37,23 @@ def test_longitudes_from_anywhere_are_found(n, start, flip, kind, offset):
     assert np.abs(around - np.rint(around)).max() < 1e-6
 
 
+@given(ROWS, COLUMNS, st.integers(-999, 999))
+def test_axes_in_thousandths_of_a_degree(rows, columns, start):
+    """As GRIB1 has the ends: exact with the format's rounding, wherever they start; without it, fine steps are refused."""
+    step = 360 / columns
+    given_ = np.round((start % columns + np.array([0, columns - 1])) * step, 3)
+    turned = exact_longitudes(np.linspace(*given_, columns), "it", 1e-3)
+    assert np.abs(turned.exact - np.arange(columns) * step).max() < 1e-9 and turned.roll == -start % columns
+    south = regular_grid(rows + 1, 9)[0][rows - 1]
+    latitudes = exact_latitudes(np.linspace(90, round(south, 3), rows), "it", 1e-3).exact
+    assert abs(latitudes[-1] - south) < 1e-9
+
+
+def test_thousandths_of_a_degree_are_too_coarse_for_other_formats():
+    with pytest.raises(UserError, match="uneven by more than"):
+        exact_longitudes(np.linspace(0, 359.333, 540), "it")
+
+
 @pytest.mark.parametrize(("longitudes", "said"), [
     (np.linspace(0, 58, 36), "in steps of 1.65714"), (np.arange(37) * 10.0, "the last column is the first one again"),
     (np.delete(np.arange(37) * 10.0, 5), "a step of 20 after 40 where others are 10"), (np.full(36, np.nan), "NaN"),

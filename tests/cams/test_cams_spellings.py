@@ -5,6 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from aurorascope.cams.grid import regular_grid
+from aurorascope.cams.reader.grib import read_grib
+from aurorascope.cams.reader.pieces import Found
 from aurorascope.cams.validate import read_day
 from aurorascope.cams.variables import ATMOS, LEVELS, SURFACE
 from aurorascope.errors import UserError
@@ -75,6 +78,17 @@ def test_geopotential_height_in_grib(day, tmp_path):
                 message(file, day, "z", day["z"].values[t, place] / 9.80665, time, level, param=156)
     states, expected = _read(path).states, day["z"].values
     assert np.abs(states["z"].values - expected).max() <= 2 * np.spacing(np.abs(expected).max())
+
+
+def test_grib1_of_steps_that_are_no_thousandths_of_a_degree(day, tmp_path):
+    """2/3 of a degree: the format rounds the ends, the axes are exact."""
+    latitude, longitude = regular_grid(271, 540)
+    field = day[["t2m"]].isel(time=[0], latitude=[0], longitude=[0]).squeeze(["latitude", "longitude"], drop=True)
+    field = field.expand_dims(latitude=latitude, longitude=longitude).transpose("time", "latitude", "longitude")
+    found = Found()
+    read_grib(grib(field, tmp_path / "day.grib", edition=1), "day.grib", found)
+    (piece,) = found.pieces
+    assert np.array_equal(piece.latitude.exact, latitude) and np.array_equal(piece.longitude.exact, longitude)
 
 
 def test_packed_grib_is_within_its_step(day, tmp_path):

@@ -47,12 +47,13 @@ class Turned:
         return " and ".join(words) or None
 
 
-def exact_latitudes(values: np.ndarray, where: object) -> Turned:
+def exact_latitudes(values: np.ndarray, where: object, rounding: float = 0.0) -> Turned:
     """The exact latitudes: from pole to pole, without the south pole's row, or from half a step off the pole.
 
     Args:
         values: degrees north, shape (rows,).
         where: the file, for messages.
+        rounding: degrees that the file's format rounds by.
 
     Raises:
         UserError: they are not those of a regular global grid.
@@ -68,17 +69,18 @@ def exact_latitudes(values: np.ndarray, where: object) -> Turned:
         symmetric(90.0 - (np.arange(n) + 0.5) * (180.0 / n)),
     )
     for exact in candidates:
-        if np.abs(given - exact).max() <= _TOLERANCE * step:
+        if np.abs(given - exact).max() <= _TOLERANCE * step + rounding:
             return Turned(exact, flip, 0)
     raise UserError(where, "latitudes of a regular global grid", _why(given, step, n, 180.0), _FIX)
 
 
-def exact_longitudes(values: np.ndarray, where: object) -> Turned:
+def exact_longitudes(values: np.ndarray, where: object, rounding: float = 0.0) -> Turned:
     """The exact longitudes: even steps around the globe, from the first at or after 0.
 
     Args:
         values: degrees east, shape (columns,), from anywhere, in either order.
         where: the file, for messages.
+        rounding: degrees that the file's format rounds by.
 
     Raises:
         UserError: they are not those of a regular global grid.
@@ -91,12 +93,14 @@ def exact_longitudes(values: np.ndarray, where: object) -> Turned:
     given = given[0] + np.concatenate([[0.0], np.cumsum(turns)])
     flip = bool(given[0] > given[-1])
     given = given[::-1] if flip else given
-    steps = (given - given[0]) / step
-    if np.abs(steps - np.arange(n)).max() > _TOLERANCE:
+    steps, most = (given - given[0]) / step, _TOLERANCE + rounding / step
+    if np.abs(steps - np.arange(n)).max() > most:
         found = _why(given, (given[-1] - given[0]) / (n - 1), n, 360.0)
         raise UserError(where, "longitudes of a regular global grid", found, _FIX)
-    # In steps from 0; a whole number but for grids that start between meridians, and rounded so that bits agree.
+    # In steps from 0; a whole number or a half but for grids that start elsewhere, and rounded so that bits agree.
     first = np.round((given - np.arange(n) * step).mean() / step, 4)
+    if abs(first - np.rint(2 * first) / 2) <= most:
+        first = np.rint(2 * first) / 2
     offset = first - np.floor(first)
     roll = int(-np.floor(first)) % n
     return Turned((np.arange(n) + offset) * step, flip, roll)

@@ -22,6 +22,8 @@ _PRESSURE = {"isobaricInhPa": 1, "isobaricInPa": 100}
 _SURFACE = {"surface", "heightAboveGround", "meanSea", "entireAtmosphere", "atmosphere", "unknown", "nominalTop"}
 # Of paramIds whose quantity is another than the table's.
 _UNITS = {156: "gpm"}
+# Degrees: edition 1 has whole thousandths, which a grid of 2/3 degrees is not in.
+_ROUNDING = {1: 1e-3}
 _FIX = "write the field on a regular latitude-longitude grid, or take it out of cams.directory"
 
 
@@ -135,10 +137,11 @@ def _add(message: _Message, path: Path, file: str, number: int, place: tuple[int
         if step != "instant":
             raise UserError(where, "values at an instant", f"stepType {step}", "take the analysis, not a mean or sum over time")
         latitude, longitude = _axes(message, where)
+        rounding = _ROUNDING.get(message.get("edition", int), 0.0)
         found.pieces.append(
             Piece(
-                variable, where, (valid,), () if level is None else (level,), exact_latitudes(latitude, where),
-                exact_longitudes(longitude, where), conversion(variable, _UNITS.get(param, variable.units), where),
+                variable, where, (valid,), () if level is None else (level,), exact_latitudes(latitude, where, rounding),
+                exact_longitudes(longitude, where, rounding), conversion(variable, _UNITS.get(param, variable.units), where),
                 _Load(path, place, where, level is not None, (len(latitude), len(longitude))),
             )
         )  # fmt: skip
