@@ -7,6 +7,8 @@ from aurorascope.notices import shortened
 
 # A dictionary that fires this many times as much, or as little, as was asked for is another dictionary.
 _MISSED = 2.0
+# A share of features that are active for no held-out token.
+_MOST_DEAD = 0.5
 _SHOWN = 4
 _NOT_TO_BE_USED, _ONE_MOMENT = "not to be used as they are", "trained on one snapshot"
 # How the flags of this module begin.
@@ -26,6 +28,8 @@ def faults(sae: dict[str, Any], evaluation: dict[str, Any]) -> list[str]:
     target = sae["training"]["target_l0"]
     if target and not target / _MISSED <= metrics["l0"] <= target * _MISSED:
         found.append(f"L0 {metrics['l0']:.3g} where {target:g} was asked for")
+    if metrics["frac_dead"] > _MOST_DEAD:
+        found.append(f"{metrics['frac_dead']:.0%} of its features are dead")
     return found
 
 
