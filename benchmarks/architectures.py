@@ -21,8 +21,8 @@ from aurorascope.activations.feed import StoreReader, open_feed  # noqa: E402
 from aurorascope.blocks import BY_ID  # noqa: E402
 from aurorascope.config.model import Sae  # noqa: E402
 from aurorascope.config.recipes import RECIPES, filled  # noqa: E402
+from aurorascope.sae.architectures import ARCHITECTURES  # noqa: E402
 from aurorascope.sae.aurora_sae import AuroraSAE  # noqa: E402
-from aurorascope.sae.registry import ARCHITECTURES  # noqa: E402
 from aurorascope.training.engine import train  # noqa: E402
 
 CPU = torch.device("cpu")

@@ -1,6 +1,7 @@
-"""Random release tensors of every architecture, for the tests of what loads, folds and exports them."""
+"""Random release tensors of every released form, for the tests of what loads, folds and exports them."""
 
 import torch
+from aurorascope.sae.architectures import RELEASED
 
 
 def tensors(d=6, expansion=4, seed=0):
@@ -10,7 +11,7 @@ def tensors(d=6, expansion=4, seed=0):
     return {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
 
 
-ARCHITECTURES = ("relu", "topk", "abstopk", "jumprelu")
+ARCHITECTURES = tuple(RELEASED)
 
 
 def of(architecture, d=6, expansion=4, seed=0, k=5):

@@ -7,10 +7,11 @@ import re
 import pytest
 from aurorascope.config import from_mapping
 from aurorascope.config.model import Sae
-from aurorascope.config.recipes import ARCHITECTURES, RECIPES
+from aurorascope.config.recipes import RECIPES
 from aurorascope.config.resolve import resolve
 from aurorascope.config.stages import KEYS, NO_NUMBERS, stage_params
 from aurorascope.errors import UserError
+from aurorascope.sae.architectures import ARCHITECTURES
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -82,7 +83,7 @@ def test_jumprelu_has_a_weight_of_its_own(demo_raw, recipe):
         resolved(demo_raw, recipe=recipe, target_l0=8, architecture=architecture, **given)["l1_coeff"]
         for architecture, given in (("relu", {}), ("jumprelu", {}), ("jumprelu", {"l1_coeff": 0.5}))
     ]
-    assert weights == [RECIPES[recipe]["l1_coeff"], ARCHITECTURES["jumprelu"]["l1_coeff"], 0.5]
+    assert weights == [RECIPES[recipe]["l1_coeff"], ARCHITECTURES["jumprelu"].defaults["l1_coeff"], 0.5]
     assert weights[0] != weights[1]
 
 
@@ -113,7 +114,8 @@ def test_whole_snapshots_with_the_tuned_recipe(demo_raw):
         ({"architecture": "topk", "target_l0": 0.4}, r"sae\.target_l0: expected a whole number.*found 0\.4"),
         ({"recipe": "tuned", "architecture": "matryoshka", "target_l0": 2.5}, r"sae\.target_l0: expected a whole number"),
         ({"architecture": "topk", "target_l0": 8, "p_end": 0.5}, r"sae\.p_end: expected 1, since sae\.architecture is topk"),
-        ({"architecture": "gated", "p_end": 0.9}, r"sae\.p_end: expected 1"),
+        ({"architecture": "gated", "p_end": 0.9}, r"sae\.p_end: expected 1.*set sae\.architecture: relu, or sae\.p_end: 1"),
+        ({"architecture": "jumprelu", "target_l0": 8, "normalise": False}, r"sae\.normalise: expected true, since JumpReLU's"),
         ({"warm_up": 0.6, "decay": 0.5}, r"sae\.warm_up and sae\.decay: expected .*at most 1.*found 0\.6 and 0\.5"),
         ({"recipe": "tuned", "warm_up": 0.9}, r"sae\.warm_up and sae\.decay: .*found 0\.9 and "),
     ],

@@ -15,6 +15,7 @@ from aurorascope.evaluation.stability.formulas import STABILITY_FORMULAS
 from aurorascope.files import sha256_file
 from aurorascope.release.card import _coefficient
 from aurorascope.release.index import SCHEMA_PATH, _entry
+from aurorascope.sae.architectures import ARCHITECTURES
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.sae.digest import tensor_digest
 from aurorascope.training.engine import train
@@ -92,6 +93,23 @@ def test_entry_of_every_architecture(feed, tmp_path, case):
     text = _coefficient(found["training"], D_MODEL)
     assert ("both terms summed" in text) == is_l1
     assert (f"l1_coeff is {config.sae.l1_coeff:g}." in text) == (is_l1 or case in ("annealed", "jumprelu"))
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_record_and_entry_are_those_declared(feed, tmp_path, architecture):
+    """Of every declared architecture: loss, form and k, an entry that the schema takes, and a file that opens again."""
+    declared = ARCHITECTURES[architecture]
+    _, _, record = exported(feed, tmp_path, {"architecture": architecture, "target_l0": 3.0})
+    found = entry(record)
+    jsonschema.validate(found, {"$ref": "#/$defs/sae", "$defs": json.loads(SCHEMA_PATH.read_text())["$defs"]})
+    assert (record["architecture"], record["released_as"]) == (architecture, declared.released_as)
+    assert record["training"]["loss"] == declared.loss
+    assert found["architecture"]["k"] == (3 if declared.keeps_k else None)
+    assert (record["training"]["lambda_sum"] is not None) == declared.is_l1
+    files = SaeFiles(tmp_path, BLOCK)
+    AuroraSAE.from_file(str(files.weights), golden=load_file(files.golden))
+    metadata = json.loads(files.saelens_config.read_text())["metadata"]
+    assert metadata.get("training_architecture", declared.released_as) == architecture
 
 
 def test_the_coefficient_in_sums_has_the_same_gradient(feed, tmp_path):

@@ -1,10 +1,10 @@
 """The loss that each architecture's docstring states, in plain PyTorch, as an oracle for the gradients written by hand."""
 
 import torch
+from aurorascope.sae.architectures import ARCHITECTURES
 from aurorascope.sae.auxk import ALPHA
 from aurorascope.sae.jumprelu import EPS
 from aurorascope.sae.objective import Settings
-from aurorascope.sae.registry import ARCHITECTURES
 
 KINDS = tuple(ARCHITECTURES)
 K = 3
@@ -51,7 +51,7 @@ def random_weights(n, seed=0, dtype=torch.float64):
 
 def objective(kind, parameters, auxk=None, **settings):
     """The library's objective, told what `SETTINGS` says."""
-    return ARCHITECTURES[kind](parameters, Settings(**{**SETTINGS[kind], **settings}), auxk)
+    return ARCHITECTURES[kind].objective_class()(parameters, Settings(**{**SETTINGS[kind], **settings}), auxk)
 
 
 class Jump(torch.autograd.Function):
@@ -75,22 +75,64 @@ def _mask(scores, k):
     return torch.zeros_like(scores).scatter(-1, scores.topk(k, dim=-1).indices, 1)
 
 
+def _relu(z, w, p, k):
+    return torch.relu(z)
+
+
+def _top_k(z, w, p, k):
+    return torch.relu(z) * _mask(z.detach(), k)
+
+
+def _abs_top_k(z, w, p, k):
+    return z * _mask(z.detach().abs(), k)
+
+
+def _batch_top_k(z, w, p, k):
+    return torch.relu(z) * _mask(z.detach().flatten(), min(k * len(z), z.numel())).view_as(z)
+
+
+def _jump(z, w, p, k):
+    return Jump.apply(z, p["threshold"])[0]
+
+
+def _gated(z, w, p, k):
+    return (z > 0) * torch.relu(w * torch.exp(p["r_mag"]) + p["b_enc"])
+
+
+# Features of pre-activations z, the products w that a bias makes z of, parameters p and a token's share k.
+FEATURES = {
+    "relu": _relu,
+    "topk": _top_k,
+    "batchtopk": _batch_top_k,
+    "jumprelu": _jump,
+    "gated": _gated,
+    "matryoshka": _batch_top_k,
+    "abstopk": _abs_top_k,
+}
+
+
 def features(kind, p, xc, k=K):
     """Latents and the pre-activations that AuxK reads, of centred rows; k is a token's share."""
-    z = xc @ p["W_enc"] + p["b_enc"]
-    if kind == "relu":
-        return torch.relu(z), z
-    if kind == "jumprelu":
-        return Jump.apply(z, p["threshold"])[0], z
-    if kind == "gated":
-        w = xc @ p["W_enc"]
-        pi = w + p["b_gate"]
-        return (pi > 0) * torch.relu(w * torch.exp(p["r_mag"]) + p["b_enc"]), pi
-    if kind == "abstopk":
-        return z * _mask(z.detach().abs(), k), z
-    if kind == "topk":
-        return torch.relu(z) * _mask(z.detach(), k), z
-    return torch.relu(z) * _mask(z.detach().flatten(), min(k * len(z), z.numel())).view_as(z), z
+    w = xc @ p["W_enc"]
+    z = w + p["b_gate" if kind == "gated" else "b_enc"]
+    return FEATURES[kind](z, w, p, k), z
+
+
+def _penalty(f, z, p, over_rows, told):
+    exponent = told["exponent"]
+    return over_rows((f * (f + 1e-3) ** (exponent - 1)).sum(1)) if exponent != 1 else over_rows(f.sum(1))
+
+
+def _distance_of_l0(f, z, p, over_rows, told):
+    return (Jump.apply(z, p["threshold"])[1].sum(1).mean() / told["target_l0"] - 1) ** 2
+
+
+def _penalty_of_gate(f, z, p, over_rows, told):
+    return over_rows(torch.relu(z).sum(1))
+
+
+# What `sparsity` multiplies: of features f, pre-activations z, parameters p, the mean over rows, and what it is told.
+SPARSITY = {"relu": _penalty, "jumprelu": _distance_of_l0, "gated": _penalty_of_gate}
 
 
 def documented(kind, p, x, weight=None, mean=0.0, scale=1.0, dead=None, k_aux=None, exponent=1.0, **settings):
@@ -109,14 +151,10 @@ def documented(kind, p, x, weight=None, mean=0.0, scale=1.0, dead=None, k_aux=No
     x_hat = f @ p["W_dec"] + p["b_dec"]
     mse, sparsity, aux = error(x_hat), torch.zeros(()), torch.zeros(())
     loss = mse
-    if kind == "relu":
-        sparsity = over_rows((f * (f + 1e-3) ** (exponent - 1)).sum(1)) if exponent != 1 else over_rows(f.sum(1))
-    elif kind == "jumprelu":
-        sparsity = (Jump.apply(z, p["threshold"])[1].sum(1).mean() / told["target_l0"] - 1) ** 2
-    elif kind == "gated":
-        gate = torch.relu(z)
-        sparsity = over_rows(gate.sum(1))
-        loss = loss + error(gate @ p["W_dec"].detach() + p["b_dec"].detach())
+    if kind in SPARSITY:
+        sparsity = SPARSITY[kind](f, z, p, over_rows, {**told, "exponent": exponent})
+    if kind == "gated":
+        loss = loss + error(torch.relu(z) @ p["W_dec"].detach() + p["b_dec"].detach())
     elif kind == "matryoshka":
         h = f.shape[1]
         prefixes = sorted({max(1, h // part) for part in (16, 8, 4, 2, 1)})

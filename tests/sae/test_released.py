@@ -1,12 +1,12 @@
 import pytest
 import torch
+from aurorascope.sae.architectures import ARCHITECTURES
 from aurorascope.sae.aurora_sae import AuroraSAE, architecture_of
 from aurorascope.sae.fold import fold
 
 from tests.sae.losses import KINDS, features, forward, objective, random_parameters, random_rows
 
 D, H, N = 8, 32, 200
-PUBLISHED = {"gated": "jumprelu", "batchtopk": "jumprelu", "matryoshka": "jumprelu"}
 MEAN = torch.linspace(-5, 20, D)
 
 
@@ -47,7 +47,7 @@ def test_form_of_a_release(kind):
     """Known to the published module, float32, and not the memory that training goes on writing to."""
     made, _ = trained(kind)
     tensors = made.release()
-    assert architecture_of(tensors, kind) == PUBLISHED.get(kind, kind)
+    assert architecture_of(tensors, kind) == ARCHITECTURES[kind].released_as
     before = {name: tensor.clone() for name, tensor in tensors.items()}
     for tensor in (*made.parameters.values(), *made.state.values()):
         tensor.add_(1)

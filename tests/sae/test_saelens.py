@@ -11,6 +11,8 @@ import pytest
 import torch
 from aurorascope.activations.feed import ResidentFeed, StoreReader
 from aurorascope.blocks import BY_ID
+from aurorascope.sae.architectures import ARCHITECTURES as TRAINABLE
+from aurorascope.sae.architectures import RELEASED
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.sae.fold import fold
 from aurorascope.sae.saelens import saelens_files
@@ -21,7 +23,6 @@ from safetensors.torch import load_file, save_file
 from tiny import BLOCK, claim, make_store
 
 from tests.architectures import ARCHITECTURES, of
-from tests.training.settings import ARCHITECTURES as TRAINED
 from tests.training.settings import sae
 
 _PEERS = Path(__file__).parents[2] / ".venv-peers" / "bin" / "python"
@@ -75,7 +76,7 @@ def test_what_each_architecture_adds(architecture):
     content = of(architecture)
     cfg, tensors = saelens_files(content, _METADATA)
     assert json.loads(json.dumps(cfg)) == cfg
-    assert cfg["architecture"] == {"relu": "standard"}.get(architecture, architecture)
+    assert cfg["architecture"] == {"relu": "standard"}.get(architecture, architecture) == RELEASED[architecture].saelens
     extra = {"k": 5, "rescale_acts_by_decoder_norm": False} if "topk" in architecture else {}
     assert {key: cfg[key] for key in cfg if key in ("k", "rescale_acts_by_decoder_norm")} == extra
     assert set(tensors) == set(content) - {"k", "signed"}
@@ -137,7 +138,7 @@ def _trained(folder):
     """One SAE of each architecture as the tuned recipe leaves it, and a snapshot of its activations."""
     reader = StoreReader(make_store(folder, claim(range(3, 9))))
     feed, x = ResidentFeed(reader, torch.device("cpu")), torch.from_numpy(reader.read([0])[0])
-    for architecture in TRAINED:
+    for architecture in TRAINABLE:
         yield f"trained_{architecture}", train(feed, BY_ID[BLOCK], sae("tuned", architecture=architecture)).weights, x
 
 

@@ -2,8 +2,8 @@
 
 from aurorascope.config.model import Sae
 from aurorascope.config.recipes import RECIPES, filled
+from aurorascope.sae.architectures import ARCHITECTURES
 
-ARCHITECTURES = ("relu", "topk", "batchtopk", "jumprelu", "gated", "matryoshka", "abstopk")
 # What the schema's defaults say beside the recipe.
 _REST = {
     "expansion": 8, "p_end": 1.0, "epochs": 3, "dead_snapshots": 30, "orthogonality": 0.0, "precision": "float32",
@@ -24,5 +24,5 @@ def sae(recipe="card", **changes) -> Sae:
 
 def of(architecture, **changes) -> Sae:
     """The card's recipe with an architecture, which aims at 4 latents where it needs a target."""
-    needs_none = architecture in ("relu", "gated")
-    return sae(architecture=architecture, **{"target_l0": None if needs_none else 4.0, **changes})
+    target = 4.0 if ARCHITECTURES[architecture].needs_target else None
+    return sae(architecture=architecture, **{"target_l0": target, **changes})

@@ -4,6 +4,8 @@ import torch
 from aurorascope.activations.feed import ResidentFeed, StreamFeed, epoch_order
 from aurorascope.blocks import BY_ID
 from aurorascope.errors import UserError
+from aurorascope.sae import relu
+from aurorascope.sae.architectures import ARCHITECTURES
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.sae.digest import tensor_digest
 from aurorascope.sae.initial import initial_weights
@@ -12,7 +14,7 @@ from aurorascope.training import trainer
 from aurorascope.training.engine import train
 from tiny import BLOCK, D_MODEL, grid
 
-from tests.training.settings import ARCHITECTURES, of, sae
+from tests.training.settings import of, sae
 
 CPU = torch.device("cpu")
 N_DAYS, N_TOKENS, D_HIDDEN = 6, 24, 4 * D_MODEL
@@ -101,7 +103,7 @@ def test_decoder_rows_have_unit_norm_after_each_step(feed, monkeypatch, architec
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_loss_falls(feed, architecture):
     """The error at the end is far below that at the start, and the target is met where there is one."""
-    weight = {"jumprelu": 0.3}.get(architecture, 3e-4)
+    weight = ARCHITECTURES[architecture].defaults.get("l1_coeff", 3e-4)
     config = of(architecture, epochs=100, normalise=True, init="tied", lr=1e-2, l1_coeff=weight)
     log = train(feed, BY_ID[BLOCK], config).log
     assert log["mse"].iloc[-1] < 0.6 * log["mse"].iloc[0]
@@ -160,7 +162,7 @@ class Batches:
                 self.weights.append(weight_n)
                 return super().compute(x_nd, weight_n)
 
-        monkeypatch.setitem(trainer.ARCHITECTURES, "relu", Watched)
+        monkeypatch.setattr(relu, "Relu", Watched)
 
 
 @pytest.mark.parametrize(("batch_rows", "sizes"), [(None, [24] * 6), (1000, [24] * 6), (20, [20] * 7 + [4])])
@@ -271,8 +273,8 @@ def test_dead_share_counts_latents_silent_for_snapshots(feed, monkeypatch, batch
 def test_weights_are_plain_float32_tensors(feed, architecture, normalise):
     """What training leaves is float32, contiguous, on the CPU, in the form that the published class takes."""
     weights = train(feed, BY_ID[BLOCK], of(architecture, epochs=1, normalise=normalise)).weights
-    extras = {"relu": [], "topk": ["k"], "abstopk": ["k", "signed"]}.get(architecture, ["threshold"])
-    assert list(weights) == ["W_enc", "b_enc", "W_dec", "b_dec", *extras]
+    extras = {"relu": [], "topk": ["k"], "abstopk": ["k", "signed"], "jumprelu": ["threshold"]}
+    assert list(weights) == ["W_enc", "b_enc", "W_dec", "b_dec", *extras[ARCHITECTURES[architecture].released_as]]
     assert all(t.is_contiguous() and t.device == CPU and not t.requires_grad for t in weights.values())
     assert all(t.dtype == torch.float32 for name, t in weights.items() if name not in ("k", "signed"))
     x_hat, h = AuroraSAE.from_tensors(weights)(everything(feed))

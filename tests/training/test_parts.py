@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import torch
 from aurorascope.errors import UserError
+from aurorascope.sae.architectures import ARCHITECTURES
+from aurorascope.sae.gated import Gated
 from aurorascope.sae.initial import initial_weights
-from aurorascope.sae.registry import ARCHITECTURES
 from aurorascope.training import memory, orthogonality
 from aurorascope.training.dead import Dead, window_steps
 from aurorascope.training.engine import Saver
@@ -18,7 +19,6 @@ from aurorascope.training.schedule import factor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.training.settings import ARCHITECTURES as NAMES
 from tests.training.settings import of, sae
 
 CPU = torch.device("cpu")
@@ -47,7 +47,7 @@ def test_a_decoder_row_of_zeros_stays_finite(project):
 @pytest.mark.parametrize("project", [False, True])
 def test_adam_is_that_of_torch(project):
     """Steps are those of torch.optim.Adam at lr * factor, then rows at unit norm; projected gradients where asked."""
-    generator, weights = torch.Generator().manual_seed(0), parameters(ARCHITECTURES["gated"])
+    generator, weights = torch.Generator().manual_seed(0), parameters(Gated)
     reference = {name: tensor.clone().requires_grad_() for name, tensor in weights.items()}
     theirs, ours = torch.optim.Adam(list(reference.values()), lr=1.0), Adam(weights, 1e-2, project)
     for factor_ in torch.rand(20, generator=generator).tolist():
@@ -183,7 +183,7 @@ def test_the_penalty_drives_rows_apart():
 
 
 @given(
-    architecture=st.sampled_from(NAMES), d=st.integers(1, 2048), rows=st.integers(1, 5000), batch=st.integers(1, 200_000),
+    architecture=st.sampled_from([*ARCHITECTURES]), d=st.integers(1, 2048), rows=st.integers(1, 5000), batch=st.integers(1, 200_000),
     expansion=st.integers(1, 32),
 )  # fmt: skip
 def test_more_of_anything_takes_more_memory(architecture, d, rows, batch, expansion):
@@ -222,11 +222,6 @@ def test_memory_is_that_of_the_machine(monkeypatch):
 
 def types_free(n):
     return type("Memory", (), {"available": int(n)})
-
-
-def test_every_architecture_has_its_memory():
-    """Each registered architecture is known to the estimate."""
-    assert set(memory._LATENT_ARRAYS) == set(ARCHITECTURES) == set(NAMES)
 
 
 @pytest.mark.parametrize("before", [False, True])

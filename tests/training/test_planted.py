@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from aurorascope.blocks import BY_ID
+from aurorascope.sae.architectures import ARCHITECTURES
 from aurorascope.training.trainer import Data, Trainer
 from scipy.optimize import linear_sum_assignment
 
@@ -14,7 +15,7 @@ N_ATOMS, D, L0, ROWS, STEPS = 256, 64, 4, 2048, 6000
 # Batches drawn once and met again in another order: 524,288 rows.
 POOL = 256
 LEAST = {"topk": 0.9, "batchtopk": 0.9, "abstopk": 0.9, "jumprelu": 0.9}
-OTHERS = ("gated", "matryoshka", "relu")
+OTHERS = tuple(name for name in ARCHITECTURES if name not in LEAST)
 FOUND: dict[str, float] = {}
 
 
@@ -52,7 +53,7 @@ def find(planted, architecture):
     with torch.inference_mode():
         for step in range(STEPS):
             trainer.step(rows_snd[step * 7919 % POOL])
-    cosine = matched_cosine(atoms, trainer.objective.parameters["W_dec"].numpy(), architecture == "abstopk")
+    cosine = matched_cosine(atoms, trainer.objective.parameters["W_dec"].numpy(), ARCHITECTURES[architecture].signed)
     last = trainer.result().log.iloc[-1]
     print(f"{architecture}: mean matched cosine {cosine:.3f}, L0 {last['l0']:.2f}, dead {last['frac_dead']:.3f}")
     FOUND[architecture] = cosine

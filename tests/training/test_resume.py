@@ -8,6 +8,7 @@ import torch
 from aurorascope.activations.feed import ResidentFeed
 from aurorascope.blocks import BY_ID
 from aurorascope.errors import UserError
+from aurorascope.sae.architectures import ARCHITECTURES
 from aurorascope.sae.digest import tensor_digest
 from aurorascope.sae.initial import initial_weights
 from aurorascope.training import finished, trainer
@@ -15,7 +16,7 @@ from aurorascope.training.checkpoint import Checkpoint
 from aurorascope.training.engine import SIGTERM_STATUS, train
 from tiny import BLOCK, D_MODEL, grid
 
-from tests.training.settings import ARCHITECTURES, of, sae
+from tests.training.settings import of, sae
 
 CPU = torch.device("cpu")
 AREA = grid(BLOCK).area.reshape(-1)

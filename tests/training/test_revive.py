@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from aurorascope.sae.architectures import ARCHITECTURES
 from aurorascope.sae.auxk import AuxK
 from aurorascope.sae.initial import initial_weights
 from aurorascope.sae.objective import Settings
-from aurorascope.sae.registry import ARCHITECTURES
 from aurorascope.training import revive
 from aurorascope.training.optimiser import Adam
 
@@ -16,7 +16,7 @@ ALIVE = torch.tensor([i for i in range(H) if i not in DEAD.tolist()])
 @pytest.fixture(params=ARCHITECTURES)
 def revived(request):
     """An objective and its optimiser after five steps, and activations."""
-    kind = ARCHITECTURES[request.param]
+    kind = ARCHITECTURES[request.param].objective_class()
     objective = kind({**initial_weights(D, H, 0, 0), **kind.extra_parameters(D, H)}, Settings(3e-4, 4.0, rows=16))
     optimiser = Adam(objective.parameters, 1e-2)
     x_nd = torch.from_numpy(np.random.default_rng(5).standard_normal((40, D), np.float32)) * 3 + 1

@@ -6,6 +6,8 @@ equal L0 with fewer dead latents (docs/benchmarks.md); every key of either may b
 
 from typing import Any
 
+from aurorascope.sae.architectures import ARCHITECTURES
+
 RECIPES: dict[str, dict[str, Any]] = {
     "card": {
         "architecture": "relu",
@@ -42,19 +44,10 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 
 
-# An architecture may need other values, whatever the recipe. JumpReLU's weight is that of (L0 / target - 1)^2, and its
-# kernel has a width in units of (x - mean) / scale, which "scaled" initial weights would hardly reach.
-# Without signs, latents that a growing target lets in late never come on.
-ARCHITECTURES: dict[str, dict[str, Any]] = {
-    "jumprelu": {"l1_coeff": 0.3, "normalise": True, "init": "tied"},
-    **{name: {"target_growth": 0.0} for name in ("topk", "batchtopk", "matryoshka")},
-}
-
-
 def filled(sae: dict[str, Any]) -> dict[str, Any]:
-    """The SAE's section with the recipe's values in place of null."""
+    """The SAE's section with values in place of null: its architecture's own, or else the recipe's."""
     recipe = RECIPES[sae["recipe"]]
-    values = {**recipe, **ARCHITECTURES.get(sae["architecture"] or recipe["architecture"], {})}
+    values = {**recipe, **ARCHITECTURES[sae["architecture"] or recipe["architecture"]].defaults}
     whole = {key: values.get(key) if value is None else value for key, value in sae.items()}
     if sae["batch_rows"] is None and whole["shuffle"] == "snapshots":
         # The number belongs to the recipe's way of shuffling.

@@ -22,14 +22,17 @@ from aurorascope.config import calendar
 from aurorascope.config.model import from_mapping
 from aurorascope.config.recipes import filled
 from aurorascope.errors import UserError
+from aurorascope.sae.architectures import ARCHITECTURES
 
 SCHEMA_PATH = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
 
 
 @functools.cache
 def schema() -> dict[str, Any]:
-    """The configuration's JSON schema."""
-    return yaml.safe_load(SCHEMA_PATH.read_text())
+    """The configuration's JSON schema, with the architectures that there are as choices of `sae.architecture`."""
+    whole = yaml.safe_load(SCHEMA_PATH.read_text())
+    whole["properties"]["sae"]["properties"]["architecture"]["enum"] = [*ARCHITECTURES, None]
+    return whole
 
 
 def _deref(node: dict[str, Any]) -> dict[str, Any]:
@@ -212,25 +215,26 @@ def _check_sae(sae: dict[str, Any], mode: str) -> None:
             "config key sae.batch_rows", "null, since sae.shuffle is snapshots and a step takes a whole one",
             str(sae["batch_rows"]), "set sae.shuffle: rows, or sae.batch_rows: null",
         )
-    if sae["target_l0"] is None and sae["architecture"] != "relu" and sae["architecture"] != "gated":
+    architecture = ARCHITECTURES[sae["architecture"]]
+    if sae["target_l0"] is None and architecture.needs_target:
         raise UserError(
-            "config key sae.target_l0", f"a number, since sae.architecture is {sae['architecture']}", "null",
+            "config key sae.target_l0", f"a number, since sae.architecture is {architecture.name}", "null",
             "set it, 32 for example",
         )
-    top_k = sae["architecture"] in ("topk", "batchtopk", "matryoshka", "abstopk")
-    if top_k and (sae["target_l0"] < 1 or not sae["target_l0"].is_integer()):
+    if architecture.keeps_k and (sae["target_l0"] < 1 or not sae["target_l0"].is_integer()):
         raise UserError(
-            "config key sae.target_l0", f"a whole number, since {sae['architecture']} keeps that many latents a token",
+            "config key sae.target_l0", f"a whole number, since {architecture.name} keeps that many latents a token",
             str(sae["target_l0"]), "set sae.target_l0: 32, for example",
         )
-    if sae["p_end"] < 1 and sae["architecture"] != "relu":
+    if sae["p_end"] < 1 and not architecture.anneals_p:
+        annealed = " or ".join(name for name, other in ARCHITECTURES.items() if other.anneals_p)
         raise UserError(
-            "config key sae.p_end", f"1, since sae.architecture is {sae['architecture']}", str(sae["p_end"]),
-            "set sae.architecture: relu, or sae.p_end: 1",
+            "config key sae.p_end", f"1, since sae.architecture is {architecture.name}", str(sae["p_end"]),
+            f"set sae.architecture: {annealed}, or sae.p_end: 1",
         )
-    if sae["architecture"] == "jumprelu" and not sae["normalise"]:
+    if architecture.needs_units and not sae["normalise"]:
         raise UserError(
-            "config key sae.normalise", "true, since JumpReLU's kernel has a width in units of (x - mean) / scale", "false",
+            "config key sae.normalise", f"true, since {architecture.needs_units}", "false",
             "set sae.normalise: true or null",
         )
     if sae["warm_up"] + sae["decay"] > 1:

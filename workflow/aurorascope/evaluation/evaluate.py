@@ -23,6 +23,7 @@ from aurorascope.evaluation.metrics import density_histogram, headline
 from aurorascope.evaluation.sums import Means, Sums
 from aurorascope.evaluation.table import table, token_groups
 from aurorascope.files import check_file, read_record, sha256_file, write_bytes, write_json
+from aurorascope.sae.architectures import RELEASED
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.tokens import token_grid
 
@@ -91,8 +92,8 @@ def measure(
     found = headline(sums)
     dictionary = _random_dictionary(feed, sums, found["l0"], depth_index)
     beside = baselines(sums, found["l0"], training.second_dd, dictionary)
-    alive_h = torch.from_numpy(sums.totals["fired_h"] > 0)
-    found["max_cosine"], found["max_cosine_all"] = max_cosines(sae.W_dec.detach(), alive_h, sae.architecture == "abstopk")
+    alive_h, signed = torch.from_numpy(sums.totals["fired_h"] > 0), RELEASED[sae.architecture].signed
+    found["max_cosine"], found["max_cosine_all"] = max_cosines(sae.W_dec.detach(), alive_h, signed)
     found["fve_climatology"], found["fve_random"] = beside["climatology"]["fve"], beside["random"]["fve"]
     found["fve_pca"], found["fve_anom_pca"] = beside["pca"]["fve"], beside["pca"]["fve_anom"]
     return {name: found[name] for name in FORMULAS}, beside, sums

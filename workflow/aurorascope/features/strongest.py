@@ -10,7 +10,7 @@ NO_FEATURE = -1
 def strongest(h_nh: torch.Tensor, k: int) -> tuple[np.ndarray, np.ndarray]:
     """The k active features of largest magnitude of each token, strongest first.
 
-    A feature is active where it is not zero; signed ones (abstopk) are ordered by magnitude and keep their sign. Among
+    A feature is active where it is not zero; signed ones are ordered by magnitude and keep their sign. Among
     equal magnitudes the lower index comes first.
 
     Args:

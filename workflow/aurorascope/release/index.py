@@ -24,11 +24,12 @@ from aurorascope.files import read_record, sha256_file, sha256_json
 from aurorascope.release.fidelity import fidelity_entries
 from aurorascope.release.quality import quality_flags
 from aurorascope.release.stability import stability_entries
+from aurorascope.sae.architectures import ARCHITECTURES
 
 _ROOT = Path(aurorascope.__file__).parents[2]
 SCHEMA_PATH = _ROOT / "workflow" / "schemas" / "sae_index.schema.json"
 LOCK_PATH = _ROOT / "requirements.lock"
-_TOP_K = ("topk", "batchtopk", "matryoshka", "abstopk")
+_KEEP_K = tuple(name for name, architecture in ARCHITECTURES.items() if architecture.keeps_k)
 DATASET = "cams-global-atmospheric-composition-forecasts"
 
 
@@ -115,7 +116,7 @@ def _entry(
         "architecture": {
             "activation": sae["architecture"],
             "released_as": sae["released_as"],
-            "k": round(training["target_l0"]) if sae["architecture"] in _TOP_K else None,
+            "k": round(training["target_l0"]) if sae["architecture"] in _KEEP_K else None,
             "apply_b_dec_to_input": True,
             "normalize_activations": "none",
             "decoder_unit_norm": True,

@@ -3,8 +3,6 @@
 A latent that stands for an anomaly serves both of its signs. L0 counts what is not zero; a latent fires with either sign.
 """
 
-from typing import ClassVar
-
 import torch
 
 from aurorascope.sae.objective import Parameters
@@ -13,8 +11,6 @@ from aurorascope.sae.topk import TopK
 
 class AbsTopK(TopK):
     """See the module; `target_l0` is k."""
-
-    architecture: ClassVar[str] = "abstopk"
 
     def _activate(self, z_nh: torch.Tensor) -> torch.Tensor:
         places_nk = z_nh.abs().topk(round(self.kept()), dim=1, sorted=False).indices

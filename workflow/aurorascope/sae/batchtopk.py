@@ -7,8 +7,6 @@ than k n are positive, all that are positive stay. Inference uses the running me
 a JumpReLU with one threshold for all.
 """
 
-from typing import ClassVar
-
 import numpy as np
 import torch
 
@@ -24,8 +22,6 @@ class BatchTopK(Objective):
 
     `state["threshold"]` is the running mean, float64; `state["n_seen"]` the number of batches in it.
     """
-
-    architecture: ClassVar[str] = "batchtopk"
 
     def __init__(self, parameters: Parameters, settings: Settings, auxk: AuxK | None = None) -> None:
         super().__init__(parameters, settings, auxk)

@@ -15,7 +15,7 @@ def fold(tensors: dict[str, torch.Tensor], mean_d: torch.Tensor, scale: float) -
         z = s z' = (x - (mean + s b_dec)) W_enc + s b_enc,
 
     the pre-activations of an SAE with b_enc -> s b_enc and b_dec -> s b_dec + mean. Every architecture's features are
-    positively homogeneous: ReLU(s z') = s ReLU(z'), scaling by s > 0 reorders nothing (topk, abstopk), and z' > theta
+    positively homogeneous: ReLU(s z') = s ReLU(z'), scaling by s > 0 reorders nothing (the top-k family), and z' > theta
     is z > s theta, so threshold -> s threshold. Hence h = s h', in the units of x, and
 
         s x_hat' + mean = s (h' W_dec + b_dec) + mean = h W_dec + (s b_dec + mean).

@@ -6,8 +6,6 @@ b_dec included, is held fixed. Seven products instead of five. Published in the 
 b_enc and threshold = max(0, b_enc - b_gate exp(r_mag)).
 """
 
-from typing import ClassVar
-
 import torch
 
 from aurorascope.sae.auxk import AuxK
@@ -17,8 +15,6 @@ from aurorascope.sae.penalised import Penalised
 
 class Gated(Penalised):
     """See the module."""
-
-    architecture: ClassVar[str] = "gated"
 
     def __init__(self, parameters: Parameters, settings: Settings, auxk: AuxK | None = None) -> None:
         super().__init__(parameters, settings, auxk)

@@ -9,8 +9,6 @@ Units: the paper's eps = theta_0 = 0.001 are for inputs of mean squared norm 1; 
 recipe scales them, which is why `EPS` and `THETA_0` are larger.
 """
 
-from typing import ClassVar
-
 import torch
 
 from aurorascope.sae.auxk import AuxK
@@ -22,8 +20,6 @@ THETA_0 = 1.0
 
 class JumpRelu(Objective):
     """See the module; `sparsity` is the weight of the L0 term."""
-
-    architecture: ClassVar[str] = "jumprelu"
 
     def __init__(self, parameters: Parameters, settings: Settings, auxk: AuxK | None = None) -> None:
         super().__init__(parameters, settings, auxk)

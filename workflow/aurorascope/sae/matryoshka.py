@@ -5,8 +5,6 @@ that of all latents. Latents are chosen by BatchTopK over all of them. Reconstru
 each product is paid once. The order of latents is part of the result: early ones are the general ones.
 """
 
-from typing import ClassVar
-
 import torch
 
 from aurorascope.sae.auxk import AuxK
@@ -18,8 +16,6 @@ PREFIXES = (16, 8, 4, 2, 1)
 
 class Matryoshka(BatchTopK):
     """See the module; `target_l0` is k, prefixes are h/16, h/8, h/4, h/2 and h."""
-
-    architecture: ClassVar[str] = "matryoshka"
 
     def __init__(self, parameters: Parameters, settings: Settings, auxk: AuxK | None = None) -> None:
         super().__init__(parameters, settings, auxk)

@@ -11,7 +11,6 @@ of this is in units of (x - mean) / scale.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 
@@ -74,8 +73,6 @@ class Objective:
         on_h: (h,) float32, tokens of the last batch for which each latent was on.
         state: what the architecture learns beside its parameters (a running threshold, a controlled weight), on the device.
     """
-
-    architecture: ClassVar[str]
 
     def __init__(self, parameters: Parameters, settings: Settings, auxk: AuxK | None = None) -> None:
         self.parameters, self.settings, self.auxk = parameters, settings, auxk

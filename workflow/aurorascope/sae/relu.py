@@ -6,8 +6,6 @@ h (h + 0.001)^(p - 1), and p goes from 1 to p_end over the last `1 - ANNEAL_FROM
 2024, arXiv 2408.00113). With a target the weight follows L0 (`control.follow`).
 """
 
-from typing import ClassVar
-
 import torch
 
 from aurorascope.sae.penalised import Penalised
@@ -19,8 +17,6 @@ _EPS = 1e-3
 
 class Relu(Penalised):
     """See the module."""
-
-    architecture: ClassVar[str] = "relu"
 
     @property
     def p(self) -> float:

@@ -4,11 +4,11 @@ from typing import Any
 
 import torch
 
+from aurorascope.sae.architectures import RELEASED
 from aurorascope.sae.aurora_sae import architecture_of
 
 # The release whose loader the test reads our folders with; it takes any version from 6.0 on.
 _VERSION = "6.54.12"
-_NAMES = {"relu": "standard", "topk": "topk", "abstopk": "abstopk", "jumprelu": "jumprelu"}
 _TENSORS = ("W_enc", "b_enc", "W_dec", "b_dec", "threshold")
 
 
@@ -20,11 +20,11 @@ def saelens_files(
     Args:
         tensors: release tensors of any architecture.
         metadata: free entries of cfg's `metadata`: hook name, block, digest. Where training had another architecture
-            than the release (BatchTopK, Matryoshka, Gated), SAELens looks for it under `training_architecture`.
+            than the release, SAELens looks for it under `training_architecture`.
 
     Returns:
-        The config, ready for JSON, and the tensors: W_enc (d, h), b_enc (h,), W_dec (h, d), b_dec (d,) and, for
-        jumprelu, threshold (h,); float32, contiguous, our orientation. `k` is in the config, `signed` in its
+        The config, ready for JSON, and the tensors: W_enc (d, h), b_enc (h,), W_dec (h, d), b_dec (d,) and,
+        where there is one, threshold (h,); float32, contiguous, our orientation. `k` is in the config, `signed` in its
         architecture.
 
     Raises:
@@ -33,7 +33,7 @@ def saelens_files(
     architecture = architecture_of(tensors, "SAELens export")
     d_in, d_sae = tensors["W_enc"].shape
     cfg = {
-        "architecture": _NAMES[architecture],
+        "architecture": RELEASED[architecture].saelens,
         "d_in": d_in,
         "d_sae": d_sae,
         "dtype": "float32",

@@ -1,7 +1,5 @@
 """TopK: each token keeps its k largest ReLU pre-activations (Gao et al. 2024, arXiv 2406.04093, section 2.3)."""
 
-from typing import ClassVar
-
 import torch
 
 from aurorascope.sae.objective import Objective, Parameters
@@ -9,8 +7,6 @@ from aurorascope.sae.objective import Objective, Parameters
 
 class TopK(Objective):
     """See the module; `target_l0` is k."""
-
-    architecture: ClassVar[str] = "topk"
 
     @property
     def k(self) -> int:

@@ -15,6 +15,7 @@ from aurorascope.activations.reader import StoreReader
 from aurorascope.blocks import Block
 from aurorascope.config.model import Sae
 from aurorascope.progress import Progress
+from aurorascope.sae.architectures import ARCHITECTURES
 from aurorascope.training.checkpoint import Checkpoint
 from aurorascope.training.trainer import Data, Trained, Trainer
 
@@ -226,8 +227,7 @@ def conclude(trainer: Trainer) -> Trained:
         config.dead_snapshots,
     )  # fmt: skip
     if config.target_l0 is not None and not 0.8 < last["l0"] / config.target_l0 < 1.25:
-        # JumpReLU's weight is that of the target itself and never moves; the others' follows L0 from its start.
-        advice = "raise" if config.architecture == "jumprelu" else "start nearer with"
+        advice = "raise" if ARCHITECTURES[config.architecture].weighs_target else "start nearer with"
         _LOG.warning(
             "%s: the target of %g features on per token was not reached; %.1f are. Train longer (sae.epochs), or %s "
             "sae.l1_coeff (now %g).",

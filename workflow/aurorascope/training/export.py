@@ -14,6 +14,7 @@ from aurorascope.blocks import Block
 from aurorascope.config.model import Config, Sae
 from aurorascope.config.stages import stage_digest, stage_params
 from aurorascope.files import sha256_file, sweep, write_bytes, write_json
+from aurorascope.sae.architectures import ARCHITECTURES
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.sae.digest import tensor_digest
 from aurorascope.sae.saelens import saelens_files
@@ -23,18 +24,6 @@ from aurorascope.training.trainer import Trained
 MADE_BY = ("dump_activations", "train_sae")
 _N_GOLDEN = 8
 REDUCTIONS = "MSE: mean over tokens and channels; L1: sum over latents, mean over tokens"
-
-
-# The loss of each architecture, and whether its sparsity term is an L1 of the features.
-_LOSSES = {
-    "relu": ("MSE + l1_coeff * L1", True),
-    "gated": ("MSE + l1_coeff * L1 of the gate + MSE of the gate's reconstruction", True),
-    "jumprelu": ("MSE + l1_coeff * (L0 / target - 1)^2", False),
-    "topk": ("MSE", False),
-    "abstopk": ("MSE", False),
-    "batchtopk": ("MSE", False),
-    "matryoshka": ("mean MSE of five prefixes", False),
-}
 
 
 class SaeFiles:
@@ -105,16 +94,17 @@ def _write_log(path: Path, log: pd.DataFrame) -> None:
 
 def _training(config: Sae, trained: Trained, d_model: int) -> dict[str, Any]:
     """How it was trained; `lambda_sum` is the final weight where both terms are sums over a token's entries."""
+    architecture = ARCHITECTURES[config.architecture]
     # A fixed weight as it was written, not as float32 holds it.
     final = config.l1_coeff if config.target_l0 is None else float(trained.log["sparsity_weight"].iloc[-1])
     # In units of (x - mean) / scale an L1 of the features is 1 / scale of that in raw units, and a squared error 1 / scale^2.
-    is_l1 = _LOSSES[config.architecture][1] and config.p_end == 1
+    is_l1 = architecture.is_l1 and config.p_end == 1
     lambda_sum = final * d_model * trained.scale if is_l1 else None
     return {
         "seed": config.seed,
         "optimizer": "Adam",
         "lr": config.lr,
-        "loss": _LOSSES[config.architecture][0] + ("" if config.revive != "auxk" else " + AuxK / 32"),
+        "loss": architecture.loss + ("" if config.revive != "auxk" else " + AuxK / 32"),
         "l1_coeff": config.l1_coeff,
         "reductions": REDUCTIONS,
         "lambda_sum": lambda_sum,

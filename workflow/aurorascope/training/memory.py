@@ -8,14 +8,13 @@ import torch
 from aurorascope.config.model import Sae
 from aurorascope.costs.words import size
 from aurorascope.errors import UserError
+from aurorascope.sae.architectures import ARCHITECTURES
 
 _LOG = logging.getLogger(__name__)
 _ROWS = {"cpu": 1024, "cuda": 32768}
 _LEAST_ROWS = 64
 # Parameters, gradient (W_dec's twice), two moments; what a step makes besides.
 _COPIES = 6
-# (rows, h) arrays of an architecture: latents, gradient, and what some keep besides.
-_LATENT_ARRAYS = {"relu": 2, "topk": 3, "batchtopk": 4, "matryoshka": 4, "jumprelu": 5, "gated": 7, "abstopk": 4}
 _SHARE = 0.9
 
 
@@ -23,7 +22,7 @@ def needed_bytes(config: Sae, d_model: int, rows: int, batch_rows: int) -> int:
     """Bytes that a training takes beside the stored activations: weights, moments, one micro-batch and one batch."""
     h = d_model * config.expansion
     weights = 4 * _COPIES * (2 * d_model * h + h + d_model)
-    micro = 4 * rows * (_LATENT_ARRAYS[config.architecture] * h + 3 * d_model)
+    micro = 4 * rows * (ARCHITECTURES[config.architecture].latent_arrays * h + 3 * d_model)
     return weights + micro + 2 * 4 * batch_rows * d_model
 
 

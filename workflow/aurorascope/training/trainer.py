@@ -11,11 +11,11 @@ from aurorascope.blocks import Block
 from aurorascope.config.model import Sae
 from aurorascope.errors import UserError
 from aurorascope.provenance import device_name
+from aurorascope.sae.architectures import ARCHITECTURES
 from aurorascope.sae.auxk import ALPHA, AuxK
 from aurorascope.sae.fold import fold
 from aurorascope.sae.initial import initial_weights
 from aurorascope.sae.objective import Settings
-from aurorascope.sae.registry import ARCHITECTURES
 from aurorascope.training import orthogonality
 from aurorascope.training.dead import Dead, window_steps
 from aurorascope.training.log import Log
@@ -97,7 +97,7 @@ class Trainer:
         self.n_steps, self.t = config.epochs * self.steps_per_epoch, 0
         self._check_target()
         rows = micro_batch(config, data.d_model, self.batch_rows, device) if rows is None else rows
-        kind = ARCHITECTURES[config.architecture]
+        kind = ARCHITECTURES[config.architecture].objective_class()
         d, h = data.d_model, data.d_model * config.expansion
         # Without the covariance, a checkpoint is about to replace them.
         is_blind = config.init == "active_subspace" and data.covariance_dd is None

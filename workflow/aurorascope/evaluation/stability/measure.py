@@ -22,6 +22,7 @@ from aurorascope.evaluation.stability.compare import MOST_MATCHED, Likeness, com
 from aurorascope.evaluation.stability.formulas import CHANCES, STABILITY_FORMULAS
 from aurorascope.evaluation.stability.seeds import alive, seeds_of, trained
 from aurorascope.files import check_file, read_record, sha256_file, write_bytes, write_json
+from aurorascope.sae.architectures import RELEASED
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.sae.digest import tensor_digest
 
@@ -133,7 +134,7 @@ def _compared(
     block: Block, seeds: list[int], saes: list[AuroraSAE], alive_h: list[np.ndarray], second_dd: np.ndarray
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """What the record says of the comparison, and the table of matches."""
-    signed = saes[0].architecture == "abstopk"
+    signed = RELEASED[saes[0].architecture].signed
     indices = [np.flatnonzero(of) for of in alive_h]
     rows = [unit_rows(sae.W_dec.detach().cpu().numpy()[of]) for sae, of in zip(saes, indices, strict=True)]
     n_alive, rng = [len(of) for of in indices], np.random.default_rng([_STREAM, block.depth_index])
