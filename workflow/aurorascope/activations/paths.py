@@ -23,6 +23,11 @@ class StorePaths:
         return cls(scratch / "activations" / block_id / split)
 
     @property
+    def scratch(self) -> Path:
+        """The scratch folder that the store lies in, beside states, checkpoint and statics."""
+        return self.folder.parents[2]
+
+    @property
     def manifest(self) -> Path:
         """What rules depend on; written last, by the dump job alone."""
         return self.folder / "manifest.json"
