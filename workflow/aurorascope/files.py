@@ -11,6 +11,7 @@ import contextlib
 import errno
 import glob
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -211,6 +212,18 @@ def write_text(path: Path | str, text: str) -> None:
 def write_json(path: Path | str, value: Any) -> None:
     """Write JSON atomically: sorted keys, two spaces, final newline; NaN and infinity are refused."""
     write_text(path, json.dumps(value, sort_keys=True, indent=2, allow_nan=False) + "\n")
+
+
+def write_table(path: Path | str, frame: Any) -> None:
+    """Write a pandas.DataFrame as Parquet atomically, without its index; the bytes depend on its content alone.
+
+    Raises:
+        DiskError: the disk is full or read-only.
+    """
+    # Through memory: pandas opens what it is given a path of under its final name.
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False)
+    write_bytes(path, buffer.getbuffer())
 
 
 def _refuse_constant(name: str) -> None:

@@ -15,8 +15,9 @@ from aurorascope.config.model import Config
 from aurorascope.errors import UserError
 from aurorascope.features.dataset import chosen_dataset, netcdf_bytes, strongest_dataset
 from aurorascope.features.strongest import strongest
-from aurorascope.files import check_file, read_record, write_bytes
+from aurorascope.files import read_record, write_bytes
 from aurorascope.sae.aurora_sae import AuroraSAE
+from aurorascope.sae.opening import open_sae
 from aurorascope.tokens import token_grid
 
 # Rows encoded at once: 4,096 x 16,384 float32 are 268 MB, and the sort takes three times that.
@@ -94,9 +95,7 @@ def features_of(config: Config, day: str, sae_record: Path, manifest_path: Path,
     Raises:
         UserError: SAE and store do not belong together, a file is altered, or the SAE has no such feature.
     """
-    record = read_record(sae_record, "sae")
-    weights = sae_record.with_suffix(".pt")
-    check_file(weights, record["sha256"], sae_record)
+    sae, record = open_sae(sae_record)
     reader = open_reader(manifest_path, config)
     _check_belongs(record, reader.manifest, sae_record)
     places = _on_day(reader.manifest, day, manifest_path)
@@ -104,7 +103,6 @@ def features_of(config: Config, day: str, sae_record: Path, manifest_path: Path,
     split = read_record(states, "states")
     grid = token_grid(BY_ID[record["block"]], split["latitude"], split["longitude"])
     times, attrs = [reader.manifest["snapshots"][place]["time"] for place in places], _attributes(record, reader.manifest)
-    sae = AuroraSAE.from_file(str(weights))
     with torch.inference_mode():
         if chosen:
             parts = [[h[:, chosen].numpy() for h in _encoded(sae, reader, place)] for place in places]
