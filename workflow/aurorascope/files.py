@@ -237,16 +237,15 @@ def read_record(path: Path | str, kind: str) -> dict[str, Any]:
         UserError: the file is missing, is not JSON, or is a record of another kind.
     """
     path = Path(path)
-    rebuild = f"rm -f {path} && snakemake {path} --cores 1"
     try:
         value = json.loads(path.read_text(), parse_constant=_refuse_constant)
     except FileNotFoundError:
-        raise UserError(path, f"a record of kind {kind}", "no such file", rebuild) from None
+        raise UserError.stale(path, f"a record of kind {kind}", "no such file") from None
     except ValueError as error:  # not UTF-8, not JSON, or not a number
-        raise UserError(path, f"a JSON record of kind {kind}", f"unreadable JSON ({error})", rebuild) from None
+        raise UserError.stale(path, f"a JSON record of kind {kind}", f"unreadable JSON ({error})") from None
     found = value.get("kind") if isinstance(value, dict) else type(value).__name__
     if found != kind:
-        raise UserError(path, f"a record of kind {kind}", f"kind {found}", rebuild)
+        raise UserError.stale(path, f"a record of kind {kind}", f"kind {found}")
     return value
 
 
@@ -256,9 +255,8 @@ def check_file(path: Path | str, sha256: str, record: Path | str) -> None:
     Raises:
         UserError: the file is missing or its bytes differ; the message ends with the command that rebuilds it.
     """
-    rebuild = f"rm -f {record} && snakemake {record} --cores 1"
     if not Path(path).is_file():
-        raise UserError(path, f"the file that {record} stands for", "no such file", rebuild)
+        raise UserError.stale(path, f"the file that {record} stands for", "no such file", record)
     found = sha256_file(path)
     if found != sha256:
-        raise UserError(path, f"sha256 {sha256}", f"sha256 {found}", rebuild)
+        raise UserError.stale(path, f"sha256 {sha256}", f"sha256 {found}", record)

@@ -4,6 +4,7 @@ import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from aurorascope.errors import remake
 from aurorascope.locks import folder_lock
 
 
@@ -82,7 +83,7 @@ class StorePaths:
 
     def rebuild_command(self) -> str:
         """The command that makes this store again."""
-        return f"rm -f {self.manifest} && snakemake {self.manifest} --cores 1"
+        return remake(self.manifest)
 
     def locked(self) -> contextlib.AbstractContextManager[None]:
         """Hold the store's lock (`locks.folder_lock`)."""

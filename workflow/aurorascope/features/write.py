@@ -29,10 +29,7 @@ def _check_belongs(record: dict[str, Any], manifest: dict[str, Any], where: Path
     keys = {"block": "block", "checkpoint_sha256": "checkpoint_sha256", "dump_config_sha256": "config_sha256"}
     for of_sae, of_store in keys.items():
         if record[of_sae] != manifest[of_store]:
-            raise UserError(
-                where, f"an SAE of the activations' {of_store} {manifest[of_store]}", record[of_sae],
-                f"rm -f {where} && snakemake {where} --cores 1",
-            )  # fmt: skip
+            raise UserError.stale(where, f"an SAE of the activations' {of_store} {manifest[of_store]}", record[of_sae])
 
 
 def _on_day(manifest: dict[str, Any], day: str, path: Path) -> list[int]:
@@ -40,10 +37,7 @@ def _on_day(manifest: dict[str, Any], day: str, path: Path) -> list[int]:
     times = [snapshot["time"] for snapshot in manifest["snapshots"]]
     found = [place for place, time in enumerate(times) if time[:10] == day]
     if not found:
-        raise UserError(
-            path, f"a snapshot on {day}", f"{len(times)} from {times[0]} to {times[-1]}",
-            f"rm -f {path} && snakemake {path} --cores 1",
-        )  # fmt: skip
+        raise UserError.stale(path, f"a snapshot on {day}", f"{len(times)} from {times[0]} to {times[-1]}")
     return found
 
 

@@ -91,8 +91,7 @@ def make_claim(config: Config, block: Block, results: Path) -> dict[str, Any]:
         (manifest_path, "activations with the static fields", static["content_sha256"], manifest["static_sha256"]),
     ):
         if found != expected:
-            fix = f"rm -f {path} && snakemake {path} --cores 1"
-            raise UserError(path, f"{what} {expected[:12]}", f"one of {found[:12]}", fix)
+            raise UserError.stale(path, f"{what} {expected[:12]}", f"one of {found[:12]}")
     return {
         "kind": KIND,
         "format": 1,

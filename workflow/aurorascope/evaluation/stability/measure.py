@@ -53,10 +53,8 @@ def metrics(pairs: list[Likeness], by_chance: dict[str, Likeness], n_alive: list
 def _check_config(record: dict[str, Any], where: Path, config: Config) -> None:
     expected, found = stage_digest(config, "train_sae"), record["train_config_sha256"]
     if found != expected:
-        raise UserError(
-            where, f"an SAE of the present configuration {expected[:12]}, since other seeds are trained with it",
-            f"one of {found[:12]}", f"rm -f {where} && snakemake {where} --cores 1",
-        )  # fmt: skip
+        words = f"an SAE of the present configuration {expected[:12]}, since other seeds are trained with it"
+        raise UserError.stale(where, words, f"one of {found[:12]}")
 
 
 def _matches(seeds: list[tuple[int, int]], rows: list[list[np.ndarray]], pairs: list[Likeness]) -> pd.DataFrame:
