@@ -23,7 +23,12 @@ from aurorascope.config.model import Sae  # noqa: E402
 from aurorascope.config.recipes import RECIPES, filled  # noqa: E402
 from aurorascope.sae.architectures import ARCHITECTURES  # noqa: E402
 from aurorascope.sae.aurora_sae import AuroraSAE  # noqa: E402
-from aurorascope.training.engine import train  # noqa: E402
+from aurorascope.training.engine import (  # noqa: E402
+    Saver,
+    conclude,
+    prepare,
+    run,
+)
 
 CPU = torch.device("cpu")
 BLOCKS = [f"{component}_s{stage}_b3" for component in ("encoder", "decoder") for stage in range(3)]
@@ -49,7 +54,9 @@ class Held:
     def row(self, name: str, config: Sae) -> str:
         """Train, measure, and put it in a row."""
         start = time.perf_counter()
-        result = train(self.feed, self.block, config)
+        trainer = prepare(self.feed.reader, self.block, config, CPU)
+        run(trainer, self.feed, Saver(None, 0))
+        result = conclude(trainer)
         seconds = time.perf_counter() - start
         with torch.inference_mode():
             x_hat, h = AuroraSAE.from_tensors(result.weights)(self.x)

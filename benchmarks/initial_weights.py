@@ -21,7 +21,7 @@ from aurorascope.sae.aurora_sae import AuroraSAE  # noqa: E402
 from aurorascope.sae.initial import initial_weights  # noqa: E402
 from aurorascope.sae.objective import Parameters  # noqa: E402
 from aurorascope.training import trainer  # noqa: E402
-from aurorascope.training.engine import train  # noqa: E402
+from aurorascope.training.engine import Saver, conclude, prepare, run  # noqa: E402
 
 _CPU = torch.device("cpu")
 
@@ -51,7 +51,9 @@ def main() -> None:
         for name, choice in choices.items():
             # The trainer says of which kind and of which covariance besides; here the choice says it.
             trainer.initial_weights = lambda *key, make=choice: make(*key[:4])
-            result = train(open_feed(reader, _CPU), BY_ID[block_id], config)
+            training = prepare(reader, BY_ID[block_id], config, _CPU)
+            run(training, open_feed(reader, _CPU), Saver(None, 0))
+            result = conclude(training)
             with torch.inference_mode():
                 x_hat, h = AuroraSAE.from_tensors(result.weights)(x)
             sse = (x - x_hat).square().sum()

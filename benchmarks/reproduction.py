@@ -39,7 +39,9 @@ def main() -> None:
     make_repeatable(Compute(args.threads, False))
     reader, cpu = StoreReader(args.manifest), torch.device("cpu")
     sae = from_mapping(resolve({"cams": _DATES, "sae": {"recipe": args.recipe, "epochs": args.epochs}})[0]).sae
-    mine = engine.train(open_feed(reader, cpu, sae.shuffle == "rows"), BY_ID[reader.manifest["block"]], sae).weights
+    trainer = engine.prepare(reader, BY_ID[reader.manifest["block"]], sae, cpu)
+    engine.run(trainer, open_feed(reader, cpu, sae.shuffle == "rows"), engine.Saver(None, 0))
+    mine = engine.conclude(trainer).weights
     if not args.weights.is_file():
         write_weights(args.weights, mine)
         return

@@ -1,8 +1,10 @@
+import io
 import json
 import os
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 from aurorascope.errors import UserError
 from aurorascope.files import (
@@ -16,6 +18,7 @@ from aurorascope.files import (
     sweep,
     write_bytes,
     write_json,
+    write_table,
     write_text,
 )
 from hypothesis import given
@@ -210,6 +213,18 @@ def test_check_file_accepts_only_the_bytes_of_the_record(tmp_path):
     path.unlink()
     with pytest.raises(UserError, match="no such file"):
         check_file(path, sha256_bytes(b"abc"), record)
+
+
+def test_a_table_has_the_bytes_of_its_columns_alone(tmp_path):
+    """Neither its own name nor the frame's index is in them, and nothing else is left in the folder."""
+    frame = pd.DataFrame({"name": ["a", "b"], "value": [0.5, None]}, index=[7, 3])
+    write_table(tmp_path / "one.parquet", frame)
+    write_table(tmp_path / "two.parquet", frame.reset_index(drop=True))
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False)
+    assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "two.parquet").read_bytes() == buffer.getvalue()
+    assert pd.read_parquet(tmp_path / "one.parquet").equals(frame.reset_index(drop=True))
+    assert names(tmp_path) == ["one.parquet", "two.parquet"]
 
 
 @pytest.mark.parametrize("with_old", [False, True])

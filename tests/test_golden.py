@@ -99,8 +99,8 @@ class _Feed:
 
 def _training():
     from aurorascope.blocks import BY_ID
-    from aurorascope.training.engine import train
 
+    from tests.trained import train
     from tests.training.settings import of, sae
 
     options = {"shuffle": "rows", "batch_rows": 16, "init": "tied", "project": True, "warm_up": 0.05, "decay": 0.2}

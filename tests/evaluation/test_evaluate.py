@@ -15,11 +15,11 @@ from aurorascope.evaluation.evaluate import evaluate
 from aurorascope.evaluation.formulas import BASELINES, FORMULAS
 from aurorascope.files import sha256_file, write_json
 from aurorascope.sae.aurora_sae import AuroraSAE
-from aurorascope.training.engine import train
 from aurorascope.training.export import export
 from tiny import BLOCK, D_MODEL, LAT, LON, claim, make_store
 
 from tests.config.raw import typed
+from tests.trained import train
 
 CPU = torch.device("cpu")
 RAW = {"cams": {"train": {"start": "2022-06-03", "end": "2022-06-06"}, "held_out": {"dates": ["2022-06-20", "2022-06-21"]}}}

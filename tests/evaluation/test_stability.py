@@ -17,11 +17,12 @@ from aurorascope.evaluation.stability.measure import measure
 from aurorascope.files import sha256_file
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.sae.digest import tensor_digest
-from aurorascope.training import engine
 from aurorascope.training.export import export
+from aurorascope.training.trainer import Trainer
 from tiny import BLOCK, claim, make_store
 
 from tests.config.raw import typed
+from tests.trained import train
 
 CPU = torch.device("cpu")
 RAW = {"cams": {"train": {"start": "2022-06-03", "end": "2022-06-06"}, "held_out": {"dates": ["2022-06-20", "2022-06-21"]}}}
@@ -33,7 +34,7 @@ SAES = {
 
 def trained_with(config, feed, seed):
     sae = dataclasses.replace(config.sae, seed=seed)
-    return engine.train(feed, BY_ID[BLOCK], sae).weights
+    return train(feed, BY_ID[BLOCK], sae).weights
 
 
 class Project:
@@ -46,7 +47,7 @@ class Project:
         self.train = make_store(stores / "train", claim(range(3, 7)))
         self.held_out = make_store(stores / "held_out", claim((20, 21), split="held_out"))
         self.feed = ResidentFeed(StoreReader(self.train), CPU)
-        trained = engine.train(self.feed, BY_ID[BLOCK], self.config.sae)
+        trained = train(self.feed, BY_ID[BLOCK], self.config.sae)
         export(self.config, BY_ID[BLOCK], trained, self.feed.reader, folder)
         self.sae = folder / "saes" / f"sae_{BLOCK}.json"
 
@@ -101,7 +102,7 @@ def test_a_stopped_measurement_goes_on(tmp_path, monkeypatch):
     """Stopped in the second of two trainings: the first is not trained again, and the bytes are those of one go."""
     project = Project(tmp_path, SAES["card"])
     expected = project.measure("whole")[1].read_bytes()
-    steps, step = [], engine.Trainer.step
+    steps, step = [], Trainer.step
 
     def stop_at(n):
         def stepping(self, *args):
@@ -112,7 +113,7 @@ def test_a_stopped_measurement_goes_on(tmp_path, monkeypatch):
 
         return stepping
 
-    monkeypatch.setattr(engine.Trainer, "step", stop_at(100))
+    monkeypatch.setattr(Trainer, "step", stop_at(100))
     with pytest.raises(SystemExit, match="143"):
         project.measure()
     assert not (tmp_path / "stability" / "summary.json").exists()

@@ -18,12 +18,12 @@ from aurorascope.release.index import SCHEMA_PATH, _entry
 from aurorascope.sae.architectures import ARCHITECTURES
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.sae.digest import tensor_digest
-from aurorascope.training.engine import train
 from aurorascope.training.export import SaeFiles, export
 from safetensors.torch import load_file
 from tiny import BLOCK, D_MODEL, LAT, LON, claim, grid, make_store
 
 from tests.config.raw import typed
+from tests.trained import train
 
 DATES = {"train": {"dates": ["2022-06-01"]}, "held_out": {"dates": ["2022-07-01"]}}
 CASES = {

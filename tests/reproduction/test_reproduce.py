@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from aurorascope.activations.feed import ResidentFeed
 from aurorascope.activations.reader import StoreReader
 from aurorascope.blocks import BY_ID
 from aurorascope.config.stages import RECIPES
@@ -22,11 +23,12 @@ from aurorascope.reproduction import reproduce as module
 from aurorascope.reproduction.compare import compare_weights, explained
 from aurorascope.reproduction.published import Published
 from aurorascope.reproduction.reproduce import reproduce
-from aurorascope.training import engine
+from aurorascope.training.checkpoint import Checkpoint
 from aurorascope.training.export import export, write_weights
 from tiny import BLOCK, claim, digest, make_store
 
 from tests.config.raw import put, typed
+from tests.trained import train
 
 CPU = torch.device("cpu")
 RAW = {"cams": {"train": {"start": "2022-06-03", "end": "2022-06-06"}, "held_out": {"dates": ["2022-06-20"]}}}
@@ -50,7 +52,7 @@ class Results:
     def make(self):
         make_store(self.manifest.parent, claim(range(3, 7)))
         reader = StoreReader(self.manifest)
-        trained = engine.train(module.open_feed(reader, CPU), BY_ID[BLOCK], self.config.sae)
+        trained = train(ResidentFeed(reader, CPU), BY_ID[BLOCK], self.config.sae)
         export(self.config, BY_ID[BLOCK], trained, reader, self.folder)
         return self
 
@@ -127,7 +129,7 @@ def test_a_file_and_a_record_that_agree_on_other_weights_are_refused(results):
     """Another seed's SAE under the same settings: the training is named, and the versions that differ."""
     other = config_of(seed=5)
     reader = StoreReader(results.manifest)
-    trained = engine.train(module.open_feed(reader, CPU), BY_ID[BLOCK], other.sae)
+    trained = train(ResidentFeed(reader, CPU), BY_ID[BLOCK], other.sae)
     export(results.config, BY_ID[BLOCK], trained, reader, results.folder)
     results.made_on(None)
     line = results.refuse()
@@ -259,7 +261,7 @@ def test_a_copied_release_is_compared_with(results, tmp_path):
 def test_a_stopped_reproduction_goes_on(results, monkeypatch):
     """SIGTERM leaves a checkpoint of its own and status 143; the verdict is then that of an undisturbed one."""
     config = dataclasses.replace(results.config, sae=dataclasses.replace(results.config.sae, checkpoint_minutes=0.0))
-    steps, save = [], engine.Checkpoint.save
+    steps, save = [], Checkpoint.save
 
     def save_and_be_stopped(self, tensors, step, notes):
         save(self, tensors, step, notes)
@@ -267,7 +269,7 @@ def test_a_stopped_reproduction_goes_on(results, monkeypatch):
         if step == 7:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(engine.Checkpoint, "save", save_and_be_stopped)
+    monkeypatch.setattr(Checkpoint, "save", save_and_be_stopped)
     with pytest.raises(SystemExit, match="143"):
         results.reproduce(config)
     assert (results.left / "training" / "checkpoint.safetensors").is_file() and not results.verdict.exists()

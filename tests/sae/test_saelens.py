@@ -16,13 +16,13 @@ from aurorascope.sae.architectures import RELEASED
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.sae.fold import fold
 from aurorascope.sae.saelens import saelens_files
-from aurorascope.training.engine import train
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from tiny import BLOCK, claim, make_store
 
 from tests.architectures import ARCHITECTURES, of
+from tests.trained import train
 from tests.training.settings import sae
 
 _PEERS = Path(__file__).parents[2] / ".venv-peers" / "bin" / "python"

@@ -4,19 +4,19 @@ FOLDER gets the checkpoint, a journal (a line for each start of training, each r
 result.json with digests of weights and log.
 """
 
+import dataclasses
 import sys
 from pathlib import Path
 
 import torch
-from aurorascope.activations.feed import ResidentFeed
 from aurorascope.activations.reader import StoreReader
 from aurorascope.blocks import BY_ID
 from aurorascope.files import sha256_bytes, write_json
 from aurorascope.sae.digest import tensor_digest
-from aurorascope.training.checkpoint import Checkpoint
-from aurorascope.training.engine import train
+from aurorascope.training.job import TrainingJob
 from aurorascope.training.trainer import Trainer
 
+from tests.config.raw import typed
 from tests.training.settings import of
 
 # 3 epochs of 40 steps, each followed by a checkpoint of about 1 MB; latents die early and are revived.
@@ -24,6 +24,7 @@ CONFIG = of(
     "batchtopk", epochs=3, target_l0=8.0, shuffle="rows", batch_rows=36, normalise=True, init="tied", project=True,
     warm_up=0.1, decay=0.2, revive="auxk", dead_snapshots=1, checkpoint_minutes=1e-9,
 )  # fmt: skip
+RAW = {"cams": {"train": {"start": "2022-06-03", "end": "2022-06-07"}, "held_out": {"dates": ["2022-06-20"]}}}
 
 
 def noted(journal: Path) -> None:
@@ -52,10 +53,9 @@ def main(manifest: str, folder: str) -> None:
     place = Path(folder)
     reader = StoreReader(Path(manifest))
     block = BY_ID[reader.manifest["block"]]
-    feed = ResidentFeed(reader, torch.device("cpu"))
     noted(place / "journal")
-    checkpoint = Checkpoint(place / "training", block.id, "c" * 64, reader.manifest["sha256"])
-    trained = train(feed, block, CONFIG, checkpoint)
+    config = dataclasses.replace(typed(RAW), sae=CONFIG)
+    trained, _ = TrainingJob(config, block, reader, place / "training", torch.device("cpu")).run()
     log = trained.log.to_csv(float_format="%.9g").encode()
     write_json(place / "result.json", {"weights": tensor_digest(trained.weights), "log": sha256_bytes(log)})
 

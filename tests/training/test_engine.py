@@ -11,9 +11,9 @@ from aurorascope.sae.digest import tensor_digest
 from aurorascope.sae.initial import initial_weights
 from aurorascope.sae.relu import Relu
 from aurorascope.training import trainer
-from aurorascope.training.engine import train
 from tiny import BLOCK, D_MODEL, grid
 
+from tests.trained import train
 from tests.training.settings import of, sae
 
 CPU = torch.device("cpu")

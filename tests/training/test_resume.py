@@ -13,9 +13,10 @@ from aurorascope.sae.digest import tensor_digest
 from aurorascope.sae.initial import initial_weights
 from aurorascope.training import finished, trainer
 from aurorascope.training.checkpoint import Checkpoint
-from aurorascope.training.engine import SIGTERM_STATUS, train
+from aurorascope.training.engine import SIGTERM_STATUS
 from tiny import BLOCK, D_MODEL, grid
 
+from tests.trained import train
 from tests.training.settings import of, sae
 
 CPU = torch.device("cpu")

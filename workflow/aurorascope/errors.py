@@ -6,6 +6,11 @@ reader needs: where, what was expected, what was found, and the next command. Th
 """
 
 
+def remake(path: object) -> str:
+    """The command that makes a file of the workflow again."""
+    return f"rm -f {path} && snakemake {path} --cores 1"
+
+
 class UserError(Exception):
     """A failure with its place, expectation, finding and next step.
 
@@ -24,6 +29,11 @@ class UserError(Exception):
     def __init__(self, where: object, expected: str, found: str, fix: str) -> None:
         self.where, self.expected, self.found, self.fix = str(where), expected, found, fix
         super().__init__(f"{where}: expected {expected}, found {found}. Next: {fix}")
+
+    @classmethod
+    def stale(cls, path: object, expected: str, found: str, record: object | None = None) -> "UserError":
+        """One whose next step is to make `path` again, or the record that it comes with."""
+        return cls(path, expected, found, remake(path if record is None else record))
 
     def one_line(self) -> str:
         """The message without line breaks, so that it can be the last line that a user reads."""

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import glob
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -213,6 +214,18 @@ def write_json(path: Path | str, value: Any) -> None:
     write_text(path, json.dumps(value, sort_keys=True, indent=2, allow_nan=False) + "\n")
 
 
+def write_table(path: Path | str, frame: Any) -> None:
+    """Write a pandas.DataFrame as Parquet atomically, without its index; the bytes depend on its content alone.
+
+    Raises:
+        DiskError: the disk is full or read-only.
+    """
+    # Through memory: pandas opens what it is given a path of under its final name.
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False)
+    write_bytes(path, buffer.getbuffer())
+
+
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a number")
 
@@ -224,16 +237,15 @@ def read_record(path: Path | str, kind: str) -> dict[str, Any]:
         UserError: the file is missing, is not JSON, or is a record of another kind.
     """
     path = Path(path)
-    rebuild = f"rm -f {path} && snakemake {path} --cores 1"
     try:
         value = json.loads(path.read_text(), parse_constant=_refuse_constant)
     except FileNotFoundError:
-        raise UserError(path, f"a record of kind {kind}", "no such file", rebuild) from None
+        raise UserError.stale(path, f"a record of kind {kind}", "no such file") from None
     except ValueError as error:  # not UTF-8, not JSON, or not a number
-        raise UserError(path, f"a JSON record of kind {kind}", f"unreadable JSON ({error})", rebuild) from None
+        raise UserError.stale(path, f"a JSON record of kind {kind}", f"unreadable JSON ({error})") from None
     found = value.get("kind") if isinstance(value, dict) else type(value).__name__
     if found != kind:
-        raise UserError(path, f"a record of kind {kind}", f"kind {found}", rebuild)
+        raise UserError.stale(path, f"a record of kind {kind}", f"kind {found}")
     return value
 
 
@@ -243,9 +255,8 @@ def check_file(path: Path | str, sha256: str, record: Path | str) -> None:
     Raises:
         UserError: the file is missing or its bytes differ; the message ends with the command that rebuilds it.
     """
-    rebuild = f"rm -f {record} && snakemake {record} --cores 1"
     if not Path(path).is_file():
-        raise UserError(path, f"the file that {record} stands for", "no such file", rebuild)
+        raise UserError.stale(path, f"the file that {record} stands for", "no such file", record)
     found = sha256_file(path)
     if found != sha256:
-        raise UserError(path, f"sha256 {sha256}", f"sha256 {found}", rebuild)
+        raise UserError.stale(path, f"sha256 {sha256}", f"sha256 {found}", record)

@@ -5,7 +5,7 @@ from aurorascope.activations.verify import is_complete, read_manifest
 from aurorascope.config.stages import stage_digest
 from aurorascope.evaluation.fidelity.claim import FidelityFiles, is_measured
 from aurorascope.evaluation.fidelity.claim import make_claim as make_fidelity_claim
-from aurorascope.training.finished import CHECKPOINT, is_finished
+from aurorascope.training.finished import CHECKPOINT, is_finished, training_folder
 from aurorascope.training.finished import make_claim as make_training_claim
 
 # GPUs that a computing job asks for.
@@ -115,7 +115,7 @@ def is_trained(wildcards):
     claim = make_training_claim(
         wildcards.block, stage_digest(CONFIG, "train_sae"), manifest
     )
-    return is_finished(SCRATCH / "training" / wildcards.block / CHECKPOINT, claim)
+    return is_finished(training_folder(SCRATCH, wildcards.block) / CHECKPOINT, claim)
 
 
 def train_gpu(wildcards):

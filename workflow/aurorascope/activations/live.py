@@ -104,7 +104,7 @@ class LiveReader(StoreReader):
     ) -> None:
         super().__init__(manifest_path)
         self._block = BY_ID[self.manifest["block"]]
-        self._forwards = forwards or Forwards(config, manifest_path.parents[3], [self._block], device)
+        self._forwards = forwards or Forwards(config, self.paths.scratch, [self._block], device)
         found, expected = stage_digest(config, "dump_activations"), self.manifest["config_sha256"]
         if found != expected:
             raise UserError(

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from aurorascope.activations.claim import make_claim
+from aurorascope.activations.paths import StorePaths
 from aurorascope.activations.reader import StoreReader
 from aurorascope.blocks import BY_ID
 from aurorascope.config.model import Config
@@ -35,7 +36,7 @@ def open_reader(manifest_path: Path, config: Config, device: torch.device | None
 def _claimed(manifest_path: Path, config: Config) -> dict[str, Any] | None:
     """What the store must hold, where the records that say so lie beside it; a store alone is taken at its word."""
     block_id, split = manifest_path.parent.parts[-2:]
-    scratch = manifest_path.parents[3]
+    scratch = StorePaths(manifest_path.parent).scratch
     records = (f"states/{split}.json", "checkpoint/checkpoint.json", "static/static.json")
     if not all((scratch / name).is_file() for name in records):
         return None

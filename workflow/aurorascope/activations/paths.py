@@ -4,6 +4,7 @@ import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from aurorascope.errors import remake
 from aurorascope.locks import folder_lock
 
 
@@ -21,6 +22,11 @@ class StorePaths:
     def of(cls, scratch: Path, block_id: str, split: str) -> "StorePaths":
         """Paths of one block and split under `results/scratch`."""
         return cls(scratch / "activations" / block_id / split)
+
+    @property
+    def scratch(self) -> Path:
+        """The scratch folder that the store lies in, beside states, checkpoint and statics."""
+        return self.folder.parents[2]
 
     @property
     def manifest(self) -> Path:
@@ -77,7 +83,7 @@ class StorePaths:
 
     def rebuild_command(self) -> str:
         """The command that makes this store again."""
-        return f"rm -f {self.manifest} && snakemake {self.manifest} --cores 1"
+        return remake(self.manifest)
 
     def locked(self) -> contextlib.AbstractContextManager[None]:
         """Hold the store's lock (`locks.folder_lock`)."""

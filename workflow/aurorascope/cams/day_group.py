@@ -15,7 +15,7 @@ import zarr
 
 from aurorascope.cams.chunk import read_chunk
 from aurorascope.cams.variables import ATMOS, SURFACE
-from aurorascope.errors import UserError
+from aurorascope.errors import UserError, remake
 
 NAMES = tuple(v.netcdf for v in SURFACE + ATMOS)
 AXES = ("level", "latitude", "longitude")
@@ -48,8 +48,7 @@ def iso_time(time: np.datetime64) -> str:
 
 def rebuild(path: Path) -> str:
     """The command that makes a day's group again."""
-    record = path.with_suffix(".json")
-    return f"rm -f {record} && snakemake {record} --cores 1"
+    return remake(path.with_suffix(".json"))
 
 
 @contextlib.contextmanager

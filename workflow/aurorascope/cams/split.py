@@ -5,7 +5,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from aurorascope.errors import UserError
+from aurorascope.errors import UserError, remake
 from aurorascope.files import read_record, write_json
 
 
@@ -31,14 +31,13 @@ def write_split(record: Path, day_folder: Path, snapshots: Sequence[dict[str, st
             if day[key] != days[first][key]:
                 raise UserError(
                     day_folder / f"{date}.json", f"the same {key} as {first}.json, {days[first][key]}", str(day[key]),
-                    f"remake the older of the two: rm -f <record> && snakemake <record> --cores 1, in {day_folder}",
+                    f"remake the older of the two: {remake('<record>')}, in {day_folder}",
                 )
     states = {}
     for time in times:
         path, found = day_folder / f"{time[:10]}.json", days[time[:10]]["states"]
         if time not in found:
-            fix = f"rm -f {path} && snakemake {path} --cores 1"
-            raise UserError(path, f"the state {time}", ", ".join(sorted(found)), fix)
+            raise UserError.stale(path, f"the state {time}", ", ".join(sorted(found)))
         states[time] = {"day": time[:10], "sha256": found[time]}
     latitude, longitude = _full_axes(day_folder, first)
     write_json(
@@ -59,7 +58,6 @@ def write_split(record: Path, day_folder: Path, snapshots: Sequence[dict[str, st
 def _full_axes(day_folder: Path, date: str) -> tuple[list[float], list[float]]:
     path, record = day_folder / f"{date}.zarr", day_folder / f"{date}.json"
     if not path.is_dir():
-        fix = f"rm -f {record} && snakemake {record} --cores 1"
-        raise UserError(path, f"the states that {record} stands for", "no such folder", fix)
+        raise UserError.stale(path, f"the states that {record} stands for", "no such folder", record)
     with xr.open_zarr(path, chunks=None) as store:
         return store["latitude"].values.tolist(), store["longitude"].values.tolist()

@@ -146,8 +146,7 @@ def _compared(kind: str, path: Path) -> tuple[Vouched, list[UserError]]:
                 check_file(file, digest, path)
     except KeyError as error:
         # A flipped bit in the name of an entry.
-        fix = f"rm -f {path} && snakemake {path} --cores 1"
-        return Vouched(path, files, False), [UserError(path, f"a record of kind {kind}", f"no entry {error}", fix)]
+        return Vouched(path, files, False), [UserError.stale(path, f"a record of kind {kind}", f"no entry {error}")]
     except UserError as error:
         return Vouched(path, files, False), [error]
     return Vouched(path, files, True), []

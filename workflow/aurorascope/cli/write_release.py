@@ -10,7 +10,7 @@ _PARTS = {
     "card": bundle.write_card,
     "module": bundle.copy_module,
     "schema": bundle.copy_schema,
-    "table": bundle.write_table,
+    "table": bundle.write_suite_table,
     "digests": bundle.write_digests,
 }
 

@@ -29,7 +29,7 @@ def _recorded(path: Path) -> dict[str, Any]:
     try:
         return read_record(path, "run")
     except UserError as error:
-        raise UserError(path, "this folder's run", error.found, f"rm {path}; the next run writes it again") from None
+        raise UserError(path, "this folder's run", error.found, f"rm -f {path}; the next run writes it again") from None
 
 
 def is_of_run(config: Config, path: Path) -> bool:

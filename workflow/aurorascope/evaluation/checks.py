@@ -52,10 +52,7 @@ def _check_trained_on(record: dict[str, Any], where: Path, train: StoreReader) -
     }
     for key, value in expected.items():
         if record[key] != value:
-            raise UserError(
-                where, f"an SAE with {key} {value}, as {train.paths.manifest} has it", str(record[key]),
-                f"rm -f {where} && snakemake {where} --cores 1",
-            )  # fmt: skip
+            raise UserError.stale(where, f"an SAE with {key} {value}, as {train.paths.manifest} has it", str(record[key]))
 
 
 def _states(reader: StoreReader) -> list[datetime.datetime]:

@@ -1,6 +1,5 @@
 """Evaluate one SAE on its block's held-out activations: refuse what does not belong together, measure, write."""
 
-import io
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +21,10 @@ from aurorascope.evaluation.formulas import FORMULAS
 from aurorascope.evaluation.metrics import density_histogram, headline
 from aurorascope.evaluation.sums import Means, Sums
 from aurorascope.evaluation.table import table, token_groups
-from aurorascope.files import check_file, read_record, sha256_file, write_bytes, write_json
+from aurorascope.files import read_record, sha256_file, write_json, write_table
 from aurorascope.sae.architectures import RELEASED
 from aurorascope.sae.aurora_sae import AuroraSAE
+from aurorascope.sae.opening import open_sae
 from aurorascope.tokens import token_grid
 
 _LOG = logging.getLogger(__name__)
@@ -108,9 +108,7 @@ def evaluate(
     Raises:
         UserError: the SAE, the stores or their files do not belong together or are altered.
     """
-    record = read_record(record_path, "sae")
-    weights = record_path.with_suffix(".pt")
-    check_file(weights, record["sha256"], record_path)
+    sae, record = open_sae(record_path)
     train, held_out = (open_reader(path, config, device) for path in (train_manifest, held_out_manifest))
     flags = check_belongs(record, record_path, train, held_out, config.cams.gap_hours)
     for flag in flags:
@@ -120,11 +118,9 @@ def evaluate(
     training = Training.of(train, device)
     # A reader that computes its snapshots again holds an Aurora; one is enough.
     del train
-    sae = AuroraSAE.from_file(str(weights)).to(device)
-    metrics, beside, sums = measure(sae, training, held_out, token_groups(grid, bands), grid.area.reshape(-1))
-    buffer, parquet = io.BytesIO(), out.with_suffix(".parquet")
-    table(metrics, sums, bands).to_parquet(buffer, index=False)
-    write_bytes(parquet, buffer.getbuffer())
+    metrics, beside, sums = measure(sae.to(device), training, held_out, token_groups(grid, bands), grid.area.reshape(-1))
+    parquet = out.with_suffix(".parquet")
+    write_table(parquet, table(metrics, sums, bands))
     write_json(
         out,
         {

@@ -15,8 +15,9 @@ from aurorascope.config.model import Config
 from aurorascope.errors import UserError
 from aurorascope.features.dataset import chosen_dataset, netcdf_bytes, strongest_dataset
 from aurorascope.features.strongest import strongest
-from aurorascope.files import check_file, read_record, write_bytes
+from aurorascope.files import read_record, write_bytes
 from aurorascope.sae.aurora_sae import AuroraSAE
+from aurorascope.sae.opening import open_sae
 from aurorascope.tokens import token_grid
 
 # Rows encoded at once: 4,096 x 16,384 float32 are 268 MB, and the sort takes three times that.
@@ -28,10 +29,7 @@ def _check_belongs(record: dict[str, Any], manifest: dict[str, Any], where: Path
     keys = {"block": "block", "checkpoint_sha256": "checkpoint_sha256", "dump_config_sha256": "config_sha256"}
     for of_sae, of_store in keys.items():
         if record[of_sae] != manifest[of_store]:
-            raise UserError(
-                where, f"an SAE of the activations' {of_store} {manifest[of_store]}", record[of_sae],
-                f"rm -f {where} && snakemake {where} --cores 1",
-            )  # fmt: skip
+            raise UserError.stale(where, f"an SAE of the activations' {of_store} {manifest[of_store]}", record[of_sae])
 
 
 def _on_day(manifest: dict[str, Any], day: str, path: Path) -> list[int]:
@@ -39,10 +37,7 @@ def _on_day(manifest: dict[str, Any], day: str, path: Path) -> list[int]:
     times = [snapshot["time"] for snapshot in manifest["snapshots"]]
     found = [place for place, time in enumerate(times) if time[:10] == day]
     if not found:
-        raise UserError(
-            path, f"a snapshot on {day}", f"{len(times)} from {times[0]} to {times[-1]}",
-            f"rm -f {path} && snakemake {path} --cores 1",
-        )  # fmt: skip
+        raise UserError.stale(path, f"a snapshot on {day}", f"{len(times)} from {times[0]} to {times[-1]}")
     return found
 
 
@@ -94,9 +89,7 @@ def features_of(config: Config, day: str, sae_record: Path, manifest_path: Path,
     Raises:
         UserError: SAE and store do not belong together, a file is altered, or the SAE has no such feature.
     """
-    record = read_record(sae_record, "sae")
-    weights = sae_record.with_suffix(".pt")
-    check_file(weights, record["sha256"], sae_record)
+    sae, record = open_sae(sae_record)
     reader = open_reader(manifest_path, config)
     _check_belongs(record, reader.manifest, sae_record)
     places = _on_day(reader.manifest, day, manifest_path)
@@ -104,7 +97,6 @@ def features_of(config: Config, day: str, sae_record: Path, manifest_path: Path,
     split = read_record(states, "states")
     grid = token_grid(BY_ID[record["block"]], split["latitude"], split["longitude"])
     times, attrs = [reader.manifest["snapshots"][place]["time"] for place in places], _attributes(record, reader.manifest)
-    sae = AuroraSAE.from_file(str(weights))
     with torch.inference_mode():
         if chosen:
             parts = [[h[:, chosen].numpy() for h in _encoded(sae, reader, place)] for place in places]

@@ -13,8 +13,9 @@ from aurorascope.backbone.static import load_static, static_path
 from aurorascope.blocks import BY_ID, LATENT_LEVELS
 from aurorascope.config.model import Config
 from aurorascope.figures import style
-from aurorascope.files import check_file, read_record
+from aurorascope.files import read_record
 from aurorascope.sae.aurora_sae import AuroraSAE
+from aurorascope.sae.opening import open_sae
 from aurorascope.tokens import TokenGrid, token_grid
 
 _DENSITY = (0.01, 0.5)
@@ -55,14 +56,11 @@ def draw_feature(
     Raises:
         UserError: a file is missing or altered.
     """
-    record = read_record(sae_record, "sae")
-    weights = sae_record.with_suffix(".pt")
-    check_file(weights, record["sha256"], sae_record)
+    sae, record = open_sae(sae_record)
     split = read_record(states, "states")
     grid = token_grid(BY_ID[record["block"]], split["latitude"], split["longitude"])
     reader = open_reader(manifest, config)
     feed = open_feed(reader, torch.device("cpu"))
-    sae = AuroraSAE.from_file(str(weights))
     with torch.inference_mode():
         feature = _pick_feature(sae, feed)
         h = sae.encode(next(feed.snapshots(np.array([0]))))[:, feature].numpy().reshape(grid.shape)

@@ -1,10 +1,9 @@
 """The files around the weights: model card, stand-alone module, schema, table, and the digests of everything uploaded."""
 
-import io
 import json
 from pathlib import Path
 
-from aurorascope.files import check_file, read_record, sha256_file, write_bytes, write_text
+from aurorascope.files import check_file, read_record, sha256_file, write_bytes, write_table, write_text
 from aurorascope.release.card import model_card
 from aurorascope.release.index import SCHEMA_PATH
 from aurorascope.release.suite import Suite
@@ -46,11 +45,9 @@ def copy_schema(results: Path) -> None:
     write_bytes(results / "sae_index.schema.json", SCHEMA_PATH.read_bytes())
 
 
-def write_table(results: Path) -> None:
+def write_suite_table(results: Path) -> None:
     """Write the metrics of all SAEs as one table, a row an SAE (`Suite.table`), for those who read no JSON."""
-    buffer = io.BytesIO()
-    Suite.open(results).table().reset_index().to_parquet(buffer, index=False)
-    write_bytes(results / "evaluation" / "suite.parquet", buffer.getbuffer())
+    write_table(results / "evaluation" / "suite.parquet", Suite.open(results).table().reset_index())
 
 
 def write_digests(results: Path) -> None:

@@ -44,10 +44,7 @@ def _record(results: Path, sae: dict[str, Any]) -> dict[str, Any]:
         ("checkpoint_sha256", sae["checkpoint_sha256"]),
     ):
         if record[key] != expected:
-            raise UserError(
-                path, f"forecasts with {key} {expected[:12]}", f"with {record[key][:12]}",
-                f"rm {path} && snakemake {path} --cores 1",
-            )
+            raise UserError.stale(path, f"forecasts with {key} {expected[:12]}", f"with {record[key][:12]}")
     return record
 
 
@@ -65,5 +62,5 @@ def _refuse_mixture(results: Path, records: list[dict[str, Any]]) -> None:
             files = " ".join(str(FidelityFiles(results, block_id).record) for block_id in few[:3])
             raise UserError(
                 f"the suite's {key} of fidelity", "one value in all blocks", f"{len(groups)}, with another in {', '.join(few)}",
-                f"rm {files} …, then snakemake --cores N makes them again with the present configuration",
+                f"rm -f {files} …, then snakemake --cores N makes them again with the present configuration",
             )

@@ -40,10 +40,8 @@ def _records(results: Path, block_ids: tuple[str, ...]) -> list[tuple[Block, dic
         evaluation_path = results / "evaluation" / f"{block_id}.json"
         evaluation = read_record(evaluation_path, "evaluation")
         if evaluation["sae_sha256"] != sae["sha256"]:
-            raise UserError(
-                evaluation_path, f"the evaluation of SAE {sae['sha256'][:12]}", f"one of {evaluation['sae_sha256'][:12]}",
-                f"rm {evaluation_path} && snakemake {evaluation_path} --cores 1",
-            )
+            expected, other = f"the evaluation of SAE {sae['sha256'][:12]}", f"one of {evaluation['sae_sha256'][:12]}"
+            raise UserError.stale(evaluation_path, expected, other)
         found.append((BY_ID[block_id], sae, evaluation))
     return found
 
@@ -60,7 +58,7 @@ def _refuse_mixture(records: list[tuple[Block, dict[str, Any], dict[str, Any]]],
             files = " ".join(f"{results}/{where}{block_id}.json" for block_id in few[:3])
             raise UserError(
                 f"the suite's {key}", "one value in all blocks", f"{len(values)}, with another in {', '.join(few)}",
-                f"rm {files} …, then snakemake --cores N makes them again with the present configuration",
+                f"rm -f {files} …, then snakemake --cores N makes them again with the present configuration",
             )
 
 
@@ -73,10 +71,8 @@ def _check_store(
     }[split]  # fmt: skip
     target = f"results/saes/sae_{block}.json" if split == "train" else f"results/evaluation/{block}.json"
     if manifest["sha256"] != used:
-        raise UserError(
-            target, f"a result of the present {split} store {manifest['sha256'][:12]}", f"one of {used[:12]}",
-            f"rm {target} && snakemake {target} --cores 1",
-        )
+        expected = f"a result of the present {split} store {manifest['sha256'][:12]}"
+        raise UserError.stale(target, expected, f"one of {used[:12]}")
     if [snapshot["time"] for snapshot in manifest["snapshots"]] != times:
         raise UserError(
             f"the {split} store of {block}", f"the {len(times)} snapshots of the configured {split} split",

@@ -40,6 +40,6 @@ def stability_entries(results: Path, saes: list[dict[str, Any]], chosen: Sequenc
             ),
         ):
             if found != expected:
-                raise UserError(path, f"{what} {expected}", str(found), f"rm {path} && snakemake {path} --cores 1")
+                raise UserError.stale(path, f"{what} {expected}", str(found))
         entries.append({"metrics": record["metrics"], "stability_file": f"stability/{sae['block']}/matches.parquet"})
     return entries

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 
 from aurorascope.blocks import BLOCK_IDS
-from aurorascope.errors import UserError
+from aurorascope.errors import UserError, remake
 from aurorascope.files import sha256_file
 from aurorascope.release.index import SCHEMA_PATH
 
@@ -210,4 +210,4 @@ def _again(root: Path, name: str, record: str) -> str:
         return f"get {name} again from where this release came from, or give the folder that holds sae_index.json"
     folder = root.resolve().parent
     where = "" if folder == Path.cwd() else f"in {folder}: "
-    return f"{where}rm -f results/{record} && snakemake results/{record} --cores 1"
+    return f"{where}{remake(f'results/{record}')}"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from aurorascope.errors import UserError
+from aurorascope.errors import UserError, remake
 from aurorascope.files import sha256_file
 
 _LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
@@ -38,19 +38,18 @@ def check_sums(sums: Path, vouched: Iterable[Vouched], step: Callable[[], None] 
         An error for each line that is none and each file that is missing or altered; one for all files that their own
         records name otherwise, which were made anew since. Their commands also write `SHA256SUMS` anew.
     """
-    again = f"snakemake {sums} --cores 1"
-    wanted, faults = _read(sums, f"rm -f {sums} && {again}")
+    wanted, faults = _read(sums, remake(sums))
     known, newer = _known(wanted, vouched)
     if newer:
         found = f"older digests of {len(newer)} files, such as {newer[0]}"
-        faults.append(UserError(sums, "what the records of the release name", found, f"rm -f {sums} && {again}"))
+        faults.append(UserError.stale(sums, "what the records of the release name", found))
     for path, digest in wanted.items():
         if path not in known:
             if not path.is_file():
-                faults.append(UserError(path, f"the file that {sums} names", "no such file", f"rm -f {sums} && {again}"))
+                faults.append(UserError.stale(path, f"the file that {sums} names", "no such file", sums))
             elif (found := sha256_file(path)) != digest:
                 # Three steps: whether file or digest is wrong, nobody knows, and the digests alone may need far less anew.
-                fix = f"rm -f {path} {sums} && snakemake {path} --cores 1 && {again}"
+                fix = f"rm -f {path} {sums} && snakemake {path} --cores 1 && snakemake {sums} --cores 1"
                 faults.append(UserError(path, f"sha256 {digest}, as {sums} says", f"sha256 {found}", fix))
         step()
     return faults

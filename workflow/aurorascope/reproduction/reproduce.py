@@ -13,12 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from aurorascope.activations.feed import open_feed
 from aurorascope.activations.opening import open_reader
 from aurorascope.activations.reader import StoreReader
 from aurorascope.blocks import BY_ID
 from aurorascope.config.model import Config
-from aurorascope.config.stages import stage_digest
 from aurorascope.errors import UserError
 from aurorascope.files import write_json
 from aurorascope.locks import folder_lock
@@ -26,10 +24,8 @@ from aurorascope.provenance import provenance, read_provenance
 from aurorascope.reproduction.compare import Comparison, as_record, compare_weights, explained
 from aurorascope.reproduction.published import Published
 from aurorascope.sae.digest import tensor_digest
-from aurorascope.training import engine
-from aurorascope.training.areas import cell_areas
-from aurorascope.training.checkpoint import Checkpoint
 from aurorascope.training.export import write_weights
+from aurorascope.training.job import TrainingJob
 
 _LOG = logging.getLogger(__name__)
 KIND = "reproduced"
@@ -66,7 +62,9 @@ def reproduce(config: Config, published: Published, manifest: Path, results: Pat
         _LOG.warning("%s does not hold the tensors of its record.", published.weights)
     folder = results / "reproduced" / published.block_id
     with folder_lock(folder):
-        mine = _trained(config, published.block_id, reader, results, folder, device)
+        job = TrainingJob(config, BY_ID[published.block_id], reader, folder / "training", device)
+        mine = job.run()[0].weights
+        job.checkpoint.remove()
         found = compare_weights(theirs, mine)
         content = _verdict(published, reader, theirs, mine, found, elsewhere)
         if content is None:
@@ -118,19 +116,6 @@ def _load(path: Path) -> dict[str, torch.Tensor]:
     if not isinstance(tensors, dict) or not all(isinstance(value, torch.Tensor) for value in tensors.values()):
         raise UserError(path, "a dictionary of tensors", "something else", "get the file again")
     return tensors
-
-
-def _trained(
-    config: Config, block_id: str, reader: StoreReader, results: Path, folder: Path, device: torch.device
-) -> dict[str, torch.Tensor]:
-    """Weights trained anew, or from this reproduction's own checkpoint."""
-    digest = stage_digest(config, "train_sae")
-    checkpoint = Checkpoint(folder / "training", block_id, digest, reader.manifest["sha256"])
-    feed = open_feed(reader, device, config.sae.shuffle == "rows")
-    area_n = cell_areas(config.sae, BY_ID[block_id], results / "scratch")
-    trained = engine.train(feed, BY_ID[block_id], config.sae, checkpoint, area_n)
-    checkpoint.remove()
-    return trained.weights
 
 
 def _verdict(

@@ -131,7 +131,19 @@ def prepare(
     reader: StoreReader, block: Block, config: Sae, device: torch.device, checkpoint: Checkpoint | None = None,
     area_n: np.ndarray | None = None,
 ) -> Trainer:  # fmt: skip
-    """The trainer of one SAE, where its checkpoint left it; see `train`."""
+    """The trainer of one SAE, where its checkpoint left it.
+
+    Args:
+        reader: the block's training activations.
+        block: the block.
+        config: the SAE's configuration.
+        device: where it is trained.
+        checkpoint: where to resume from; None for nowhere.
+        area_n: (n_tokens,) area of each token's cell, 1 on average; used with `area_weights`.
+
+    Raises:
+        UserError: a target is out of reach, there is too little memory, or the disk cannot be read or written.
+    """
     found = None if checkpoint is None else checkpoint.load()
     data = describe(reader, config, area_n, found is None)
     if found is None:
@@ -151,36 +163,15 @@ def prepare(
     return trainer
 
 
-def train(
-    feed: Feed, block: Block, config: Sae, checkpoint: Checkpoint | None = None, area_n: np.ndarray | None = None
-) -> Trained:
-    """Train one SAE.
-
-    Args:
-        feed: the block's training activations.
-        block: the block.
-        config: the SAE's configuration.
-        checkpoint: where to resume from and to save to; None for nowhere.
-        area_n: (n_tokens,) area of each token's cell, 1 on average; used with `area_weights`.
-
-    Returns:
-        Weights, log and counts: a function of the activations, the block and the configuration alone, whatever
-        interruptions there were.
-
-    Raises:
-        UserError: training diverged, no feature fires, a target is out of reach, or there is too little memory.
-        SystemExit: status 143, after a checkpoint, when SIGTERM or Ctrl-C asked to stop.
-    """
-    trainer = prepare(feed.reader, block, config, feed.device, checkpoint, area_n)
-    run(trainer, feed, Saver(checkpoint, config.checkpoint_minutes))
-    return conclude(trainer)
-
-
 def run(trainer: Trainer, feed: Feed, saver: Saver) -> dict[str, int]:
     """All steps that are left, from one feed.
 
     Returns:
         `steps` of this run and `rows_per_s`, for whoever notes what a result was made with.
+
+    Raises:
+        UserError: training diverged, told from a checkpoint that is due.
+        SystemExit: status 143, after a checkpoint, when SIGTERM or Ctrl-C asked to stop.
     """
     started, first = time.monotonic(), trainer.t
     progress = Progress(f"Training {trainer.block.id}", trainer.n_steps - trainer.t, "step")

@@ -4,7 +4,6 @@ import io
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 from safetensors.torch import save
 
@@ -13,7 +12,7 @@ from aurorascope.activations.verify import states_digest
 from aurorascope.blocks import Block
 from aurorascope.config.model import Config, Sae
 from aurorascope.config.stages import stage_digest, stage_params
-from aurorascope.files import sha256_file, sweep, write_bytes, write_json
+from aurorascope.files import sha256_file, sweep, write_bytes, write_json, write_table
 from aurorascope.sae.architectures import ARCHITECTURES
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.sae.digest import tensor_digest
@@ -86,12 +85,6 @@ def _write_saelens(
     write_json(files.saelens_config, config)
 
 
-def _write_log(path: Path, log: pd.DataFrame) -> None:
-    buffer = io.BytesIO()
-    log.to_parquet(buffer, index=False)
-    write_bytes(path, buffer.getbuffer())
-
-
 def _training(config: Sae, trained: Trained, d_model: int) -> dict[str, Any]:
     """How it was trained; `lambda_sum` is the final weight where both terms are sums over a token's entries."""
     architecture = ARCHITECTURES[config.architecture]
@@ -131,7 +124,7 @@ def export(
     write_weights(files.weights, trained.weights)
     write_bytes(files.golden, save(golden_vectors(sae, reader)))
     _write_saelens(files, trained.weights, block, digest, config.sae.architecture)
-    _write_log(files.log, trained.log)
+    write_table(files.log, trained.log)
     manifest = reader.manifest
     record = {
         "kind": "sae",

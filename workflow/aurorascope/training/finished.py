@@ -11,6 +11,11 @@ CHECKPOINT = "checkpoint.safetensors"
 _LONGEST_HEADER = 1 << 20
 
 
+def training_folder(scratch: Path, name: str) -> Path:
+    """Where the checkpoint of a training lies under `results/scratch`; `name` is the block, or block and seed."""
+    return scratch / "training" / name
+
+
 def make_claim(block_id: str, config_sha256: str, manifest_sha256: str) -> dict[str, str]:
     """What a checkpoint belongs to.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from aurorascope.activations.feed import StreamFeed, epoch_order, open_feed
+from aurorascope.activations.feed import StreamFeed, epoch_order
 from aurorascope.activations.opening import open_reader
 from aurorascope.activations.paths import StorePaths
 from aurorascope.activations.reader import StoreReader
@@ -22,12 +22,12 @@ from aurorascope.config.model import Config
 from aurorascope.config.stages import stage_digest
 from aurorascope.errors import UserError
 from aurorascope.files import read_record
-from aurorascope.locks import folder_lock
 from aurorascope.progress import Progress
 from aurorascope.training import engine
-from aurorascope.training.areas import cell_areas
-from aurorascope.training.checkpoint import Checkpoint
 from aurorascope.training.engine import Saver
+from aurorascope.training.export import SaeFiles
+from aurorascope.training.finished import training_folder
+from aurorascope.training.job import TrainingJob
 from aurorascope.training.memory import usual_rows
 from aurorascope.training.trainer import Trainer
 
@@ -60,20 +60,20 @@ class Together:
         live, failed = [], {}
         for block in blocks:
             paths = StorePaths.of(self.scratch, block.id, "train")
-            reader = open_reader(paths.manifest, self.config, self.device)
-            if self._is_made(block, reader):
+            job = self._job(block, open_reader(paths.manifest, self.config, self.device))
+            if self._is_made(job):
                 _LOG.info("%s has its SAE already.", block.id)
             # Rows across the year need the year in memory, wherever its snapshots come from.
             elif paths.absent.is_file() and self.config.sae.shuffle == "snapshots":
-                live.append(block)
+                live.append(job)
             else:
-                with self._locked(block):
-                    self._unless(failed, block, lambda block=block, reader=reader: self._from_store(block, reader))
+                with job.locked():
+                    self._unless(failed, block, lambda job=job: job.run(keep=True))
         if live:
             with contextlib.ExitStack() as stack:
-                for block in live:
-                    stack.enter_context(self._locked(block))
-                self._live(live, failed)
+                for job in live:
+                    stack.enter_context(job.locked())
+                self._live([job.block for job in live], failed)
         if failed:
             first = next(iter(failed.values()))
             raise UserError(
@@ -82,7 +82,7 @@ class Together:
             )  # fmt: skip
 
     @staticmethod
-    def _unless(failed: dict[str, UserError], block: Block, work: Callable[[], None]) -> None:
+    def _unless(failed: dict[str, UserError], block: Block, work: Callable[[], object]) -> None:
         """Do it; an error of one block must not keep the others from their end."""
         try:
             work()
@@ -90,29 +90,19 @@ class Together:
             _LOG.error("%s", error.one_line())
             failed[block.id] = error
 
-    def _is_made(self, block: Block, reader: StoreReader) -> bool:
-        path = self.results / "saes" / f"sae_{block.id}.json"
+    def _is_made(self, job: TrainingJob) -> bool:
+        path = SaeFiles(self.results, job.block.id).record
         if not path.is_file() or not path.with_suffix(".pt").is_file():
             return False
         try:
             record = read_record(path, "sae")
         except UserError:
             return False
-        wanted = stage_digest(self.config, "train_sae"), reader.manifest["sha256"]
+        wanted = stage_digest(self.config, "train_sae"), job.reader.manifest["sha256"]
         return (record.get("train_config_sha256"), record.get("activations_manifest_sha256")) == wanted
 
-    def _folder(self, block: Block) -> Path:
-        return self.scratch / "training" / block.id
-
-    def _locked(self, block: Block) -> contextlib.AbstractContextManager[None]:
-        return folder_lock(self._folder(block))
-
-    def _prepared(self, block: Block, reader: StoreReader) -> tuple[Trainer, Saver]:
-        sae = self.config.sae
-        digest = stage_digest(self.config, "train_sae")
-        checkpoint = Checkpoint(self._folder(block), block.id, digest, reader.manifest["sha256"])
-        trainer = engine.prepare(reader, block, sae, self.device, checkpoint, cell_areas(sae, block, self.scratch))
-        return trainer, Saver(checkpoint, sae.checkpoint_minutes)
+    def _job(self, block: Block, reader: StoreReader) -> TrainingJob:
+        return TrainingJob(self.config, block, reader, training_folder(self.scratch, block.id), self.device)
 
     def _prepared_at_once(
         self, blocks: list[Block], readers: list[StoreReader], forwards: "Forwards"
@@ -122,7 +112,8 @@ class Together:
         held = None
         if self.device.type == "cuda":
             held = torch.empty(forwards.peak_bytes(readers[0].manifest["snapshots"][0]), dtype=torch.uint8, device=self.device)
-        pairs = [self._prepared(block, reader) for block, reader in zip(blocks, readers, strict=True)]
+        jobs = [self._job(block, reader) for block, reader in zip(blocks, readers, strict=True)]
+        pairs = [(job.trainer(), job.saver()) for job in jobs]
         del held
         for trainer, _ in pairs:
             rows, usual = trainer.objective.rows, usual_rows(trainer.batch_rows, self.device)
@@ -133,13 +124,6 @@ class Together:
                     f"room for {rows} rows of {trainer.block.id}", "name fewer `blocks`, or train one block at a time",
                 )  # fmt: skip
         return pairs
-
-    def _from_store(self, block: Block, reader: StoreReader) -> None:
-        trainer, saver = self._prepared(block, reader)
-        if not trainer.is_done:
-            engine.run(trainer, open_feed(reader, self.device, self.config.sae.shuffle == "rows"), saver)
-            saver.save(trainer)
-        engine.conclude(trainer)
 
     def _live(self, blocks: list[Block], failed: dict[str, UserError]) -> None:
         """All of them step by step: whoever is behind catches up first."""

@@ -8,7 +8,7 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aurorascope.activations.paths import StorePaths
 from aurorascope.activations.verify import read_manifest
@@ -17,7 +17,10 @@ from aurorascope.config.calendar import STEP, iso, parse
 from aurorascope.config.model import Config
 from aurorascope.config.stages import stage_digest
 from aurorascope.errors import UserError
-from aurorascope.files import read_record, sha256_file, sha256_json, write_bytes, write_json
+from aurorascope.files import read_record, sha256_file, sha256_json, write_bytes, write_json, write_table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 KIND = "fidelity"
 
@@ -88,8 +91,7 @@ def make_claim(config: Config, block: Block, results: Path) -> dict[str, Any]:
         (manifest_path, "activations with the static fields", static["content_sha256"], manifest["static_sha256"]),
     ):
         if found != expected:
-            fix = f"rm -f {path} && snakemake {path} --cores 1"
-            raise UserError(path, f"{what} {expected[:12]}", f"one of {found[:12]}", fix)
+            raise UserError.stale(path, f"{what} {expected[:12]}", f"one of {found[:12]}")
     return {
         "kind": KIND,
         "format": 1,
@@ -143,13 +145,13 @@ def is_measured(files: FidelityFiles, claim: dict[str, Any]) -> bool:
     return _is_in_place(files, claim) or _waiting(files, claim) is not None
 
 
-def leave(files: FidelityFiles, record: dict[str, Any], table: bytes | memoryview) -> None:
+def leave(files: FidelityFiles, record: dict[str, Any], table: "pd.DataFrame") -> None:
     """Leave a record, its table's digest added, and the table to be adopted; the record last.
 
     Raises:
         UserError: the disk is full or read-only.
     """
-    write_bytes(files.waiting_table, table)
+    write_table(files.waiting_table, table)
     content = {**record, "table_sha256": sha256_file(files.waiting_table)}
     write_json(files.complete, {"record_sha256": sha256_json(content), "record": content})
 

@@ -5,7 +5,6 @@ block are the same bits whichever blocks are measured with it.
 """
 
 import contextlib
-import io
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,10 +31,10 @@ from aurorascope.evaluation.fidelity.claim import FidelityFiles, is_measured, le
 from aurorascope.evaluation.fidelity.formulas import ALL_FORMULAS, CONDITIONS, VERIFIED
 from aurorascope.evaluation.fidelity.metrics import by_field, by_variable, headline
 from aurorascope.evaluation.fidelity.sums import ForecastSums, row_areas
-from aurorascope.files import check_file, read_record
+from aurorascope.files import read_record
 from aurorascope.locks import folder_lock
 from aurorascope.progress import Progress
-from aurorascope.sae.aurora_sae import AuroraSAE
+from aurorascope.sae.opening import open_sae
 
 _LOG = logging.getLogger(__name__)
 _NEWEST = -1
@@ -85,13 +84,11 @@ class _Snapshot:
 
 def _replacements(results: Path, block: Block, device: torch.device) -> dict[str, Replacement]:
     """What takes the place of the block's output, by condition; weights and means are checked against their records."""
-    record = results / "saes" / f"sae_{block.id}.json"
-    weights = record.with_suffix(".pt")
-    check_file(weights, read_record(record, "sae")["sha256"], record)
+    sae, _ = open_sae(results / "saes" / f"sae_{block.id}.json")
     reader = StoreReader(StorePaths.of(results / "scratch", block.id, "train").manifest)
     mean_d = torch.from_numpy(reader.moments()["mean"]).float()
     return {
-        "sae": reconstruction(AuroraSAE.from_file(str(weights)).to(device)),
+        "sae": reconstruction(sae.to(device)),
         "zero": ablation(torch.zeros(1, device=device)),
         "mean": ablation(mean_d.to(device)),
         "position_mean": ablation(torch.from_numpy(reader.position_mean()).to(device)),
@@ -167,9 +164,7 @@ def _write(
         for (variable, units, level), value in zip(names, values, strict=True)
     ]
     columns = ["metric", "formula_id", "variable", "level", "units", "value", "n"]
-    buffer = io.BytesIO()
     frame = pd.DataFrame(rows, columns=columns).astype({"level": "Int64", "value": "float64", "n": "int64"})
-    frame.to_parquet(buffer, index=False)
     metrics = headline(sums)
     content = {
         **claim,
@@ -179,4 +174,4 @@ def _write(
         "by_variable": by_variable(sums, [variable for variable, _, _ in names]),
         "n_verified": sums.n_verified,
     }
-    leave(files, content, buffer.getbuffer())
+    leave(files, content, frame)

@@ -1,6 +1,5 @@
 """Train a block's SAE with other seeds, compare what they found with what is released, and write how alike they are."""
 
-import io
 import itertools
 import logging
 from pathlib import Path
@@ -21,10 +20,11 @@ from aurorascope.evaluation.checks import check_belongs
 from aurorascope.evaluation.stability.compare import MOST_MATCHED, Likeness, compare, random_rows, unit_rows
 from aurorascope.evaluation.stability.formulas import CHANCES, STABILITY_FORMULAS
 from aurorascope.evaluation.stability.seeds import alive, seeds_of, trained
-from aurorascope.files import check_file, read_record, sha256_file, write_bytes, write_json
+from aurorascope.files import sha256_file, write_json, write_table
 from aurorascope.sae.architectures import RELEASED
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.sae.digest import tensor_digest
+from aurorascope.sae.opening import open_sae
 
 _LOG = logging.getLogger(__name__)
 KIND = "stability"
@@ -54,10 +54,8 @@ def metrics(pairs: list[Likeness], by_chance: dict[str, Likeness], n_alive: list
 def _check_config(record: dict[str, Any], where: Path, config: Config) -> None:
     expected, found = stage_digest(config, "train_sae"), record["train_config_sha256"]
     if found != expected:
-        raise UserError(
-            where, f"an SAE of the present configuration {expected[:12]}, since other seeds are trained with it",
-            f"one of {found[:12]}", f"rm -f {where} && snakemake {where} --cores 1",
-        )  # fmt: skip
+        words = f"an SAE of the present configuration {expected[:12]}, since other seeds are trained with it"
+        raise UserError.stale(where, words, f"one of {found[:12]}")
 
 
 def _matches(seeds: list[tuple[int, int]], rows: list[list[np.ndarray]], pairs: list[Likeness]) -> pd.DataFrame:
@@ -93,9 +91,7 @@ def measure(
         UserError: the SAE, the stores or the configuration do not belong together, or a training fails.
         SystemExit: status 143, after a checkpoint, when SIGTERM or Ctrl-C asked to stop.
     """
-    record = read_record(record_path, "sae")
-    weights = record_path.with_suffix(".pt")
-    check_file(weights, record["sha256"], record_path)
+    released, record = open_sae(record_path)
     _check_config(record, record_path, config)
     train, held_out = (open_reader(path, config, device) for path in (train_manifest, held_out_manifest))
     flags = check_belongs(record, record_path, train, held_out, config.cams.gap_hours)
@@ -104,12 +100,11 @@ def measure(
     feed = open_feed(train, device, config.sae.shuffle == "rows")
     second_dd = second_moments(feed, train.moments()["mean"])
     with trained(config, block, feed, scratch) as others:
-        saes = [AuroraSAE.from_file(str(weights)), *map(AuroraSAE.from_tensors, others)]
+        saes = [released, *map(AuroraSAE.from_tensors, others)]
         alive_h = alive([sae.to(device) for sae in saes], open_feed(held_out, device))
         content, table = _compared(block, seeds_of(config), saes, alive_h, second_dd)
-        buffer, parquet = io.BytesIO(), out.with_name("matches.parquet")
-        table.to_parquet(buffer, index=False)
-        write_bytes(parquet, buffer.getbuffer())
+        parquet = out.with_name("matches.parquet")
+        write_table(parquet, table)
         write_json(
             out,
             {

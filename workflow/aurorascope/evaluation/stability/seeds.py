@@ -16,14 +16,10 @@ import torch
 from aurorascope.activations.feed import Feed
 from aurorascope.blocks import Block
 from aurorascope.config.model import Config
-from aurorascope.config.stages import stage_digest
 from aurorascope.evaluation.baselines import row_chunks
-from aurorascope.locks import folder_lock
 from aurorascope.sae.aurora_sae import AuroraSAE
-from aurorascope.training import engine
-from aurorascope.training.areas import cell_areas
-from aurorascope.training.checkpoint import Checkpoint
-from aurorascope.training.engine import Saver
+from aurorascope.training.finished import training_folder
+from aurorascope.training.job import TrainingJob
 
 _LOG = logging.getLogger(__name__)
 
@@ -51,31 +47,20 @@ def trained(
         SystemExit: status 143, after a checkpoint, when SIGTERM or Ctrl-C asked to stop.
     """
     with contextlib.ExitStack() as locks:
-        checkpoints, configs = [], []
+        jobs = []
         for seed in seeds_of(config)[1:]:
-            folder = scratch / "training" / f"{block.id}-seed{seed}"
-            locks.enter_context(folder_lock(folder))
-            configs.append(dataclasses.replace(config, sae=dataclasses.replace(config.sae, seed=seed)))
-            digest = stage_digest(configs[-1], "train_sae")
-            checkpoints.append(Checkpoint(folder, block.id, digest, feed.reader.manifest["sha256"]))
-        yield _weights(configs, checkpoints, block, feed, cell_areas(config.sae, block, scratch))
-        for checkpoint in checkpoints:
-            checkpoint.remove()
+            seeded = dataclasses.replace(config, sae=dataclasses.replace(config.sae, seed=seed))
+            folder = training_folder(scratch, f"{block.id}-seed{seed}")
+            jobs.append(TrainingJob(seeded, block, feed.reader, folder, feed.device))
+            locks.enter_context(jobs[-1].locked())
+        yield [_weights(job, feed) for job in jobs]
+        for job in jobs:
+            job.checkpoint.remove()
 
 
-def _weights(
-    configs: list[Config], checkpoints: list[Checkpoint], block: Block, feed: Feed, area_n: np.ndarray | None
-) -> list[dict[str, torch.Tensor]]:
-    found = []
-    for config, checkpoint in zip(configs, checkpoints, strict=True):
-        _LOG.info("%s: seed %d.", block.id, config.sae.seed)
-        trainer = engine.prepare(feed.reader, block, config.sae, feed.device, checkpoint, area_n)
-        if not trainer.is_done:
-            saver = Saver(checkpoint, config.sae.checkpoint_minutes)
-            engine.run(trainer, feed, saver)
-            saver.save(trainer)
-        found.append(engine.conclude(trainer).weights)
-    return found
+def _weights(job: TrainingJob, feed: Feed) -> dict[str, torch.Tensor]:
+    _LOG.info("%s: seed %d.", job.block.id, job.config.sae.seed)
+    return job.run(feed, keep=True)[0].weights
 
 
 def alive(saes: list[AuroraSAE], feed: Feed) -> list[np.ndarray]:
