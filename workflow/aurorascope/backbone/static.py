@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from aurorascope.backbone.hub import OFFICIAL_STATIC, fetch_official
 from aurorascope.backbone.unpickle import load_pickled_arrays
 from aurorascope.cams.axes import exact_latitudes, exact_longitudes
 from aurorascope.cams.demo import demo_static
@@ -77,8 +78,6 @@ def make_static(static: Static, cams: Cams, revision: str, record: Path) -> None
         fields, where = demo_static(lat, lon), "demo static fields"
     else:
         if static.source == "official":
-            from aurorascope.backbone.checkpoint import OFFICIAL_STATIC, fetch_official
-
             path = fetch_official(OFFICIAL_STATIC, revision)
         else:
             path = Path(expanded(str(static.path), "static.path"))
