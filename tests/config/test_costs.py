@@ -14,9 +14,9 @@ from aurorascope.costs.hours import hours
 from aurorascope.costs.need import Free, Need
 from aurorascope.costs.report import report, space_lines
 from aurorascope.costs.stores import n_tokens, token_shape
-from aurorascope.costs.words import between, duration, figure, flop, size
 from aurorascope.evaluation.fidelity.formulas import CONDITIONS
 from aurorascope.tokens import token_grid
+from aurorascope.units import between, duration, figure, flop, size
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -6,8 +6,8 @@ import psutil
 import torch
 
 from aurorascope.config.model import Sae
-from aurorascope.costs.words import size
 from aurorascope.errors import UserError
+from aurorascope.units import size
 
 _LOG = logging.getLogger(__name__)
 _ROWS = {"cpu": 1024, "cuda": 32768}
