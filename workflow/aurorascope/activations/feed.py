@@ -17,8 +17,8 @@ from aurorascope.activations.reader import StoreReader
 from aurorascope.activations.stream import ahead
 from aurorascope.errors import UserError
 from aurorascope.memory import available_bytes
+from aurorascope.streams import Stream, generator
 
-_ORDER_STREAM = 1
 _MEMORY_SHARE = 0.4
 _JOB_SHARE = 0.75
 # Of memory that has nothing else to hold, where a stream will not do.
@@ -31,7 +31,7 @@ _BATCHES = 2
 
 def epoch_order(seed: int, epoch: int, n: int) -> np.ndarray:
     """Order of `n` items in one epoch, a permutation that depends on (seed, epoch) alone."""
-    return np.random.default_rng([_ORDER_STREAM, seed, epoch]).permutation(n)
+    return generator(Stream.ORDER, seed, epoch).permutation(n)
 
 
 class Feed(Protocol):
