@@ -9,14 +9,13 @@ from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
-import psutil
 import torch
 
 from aurorascope.activations.buffers import Buffers
 from aurorascope.activations.reader import StoreReader
 from aurorascope.activations.stream import ahead
 from aurorascope.errors import UserError
-from aurorascope.memory import available_bytes
+from aurorascope.memory import available_bytes, machine_bytes
 from aurorascope.streams import Stream, generator
 
 _MEMORY_SHARE = 0.4
@@ -173,4 +172,4 @@ def open_feed(
 def _fits(n_bytes: int, share: float) -> bool:
     # What a machine or a container has, other jobs ask for at the same moment; what SLURM gave is this job's alone.
     own = max(share, _JOB_SHARE) if "SLURM_JOB_ID" in os.environ else share
-    return n_bytes <= share * psutil.virtual_memory().available and n_bytes <= own * available_bytes()
+    return n_bytes <= share * machine_bytes() and n_bytes <= own * available_bytes()
