@@ -13,8 +13,9 @@ from aurorascope.activations.feed import StoreReader
 from aurorascope.activations.parts import read_part
 from aurorascope.activations.paths import StorePaths
 from aurorascope.activations.verify import read_manifest
-from aurorascope.blocks import BY_ID, LATENT_LEVELS
+from aurorascope.blocks import BY_ID
 from aurorascope.files import blake3_bytes
+from aurorascope.spec import LATENT_LEVELS
 from aurorascope.tokens import token_grid
 from hypothesis import given
 from hypothesis import strategies as st

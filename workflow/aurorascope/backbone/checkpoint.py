@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from aurorascope.backbone.hub import OFFICIAL_NAME, fetch_official
+from aurorascope import spec
+from aurorascope.backbone.hub import fetch_official
 from aurorascope.backbone.model import build_model, checkpoint_path, head_arguments, load_weights
 from aurorascope.config.model import Aurora
 from aurorascope.config.paths import expanded
@@ -52,8 +53,8 @@ def make_checkpoint(config: Aurora, record: Path) -> None:
         save_weights(model, target)
         content |= {"name": "demo", "seed": config.demo.seed, "forecast": forecast_error}
     elif config.checkpoint_kind == "official":
-        _copy(fetch_official(OFFICIAL_NAME, config.revision), target)
-        content |= {"name": OFFICIAL_NAME, "revision": config.revision}
+        _copy(fetch_official(spec.CHECKPOINT_FILE, config.revision), target)
+        content |= {"name": spec.CHECKPOINT_FILE, "revision": config.revision}
     else:
         source = Path(expanded(config.checkpoint, "aurora.checkpoint"))
         if not source.is_file():

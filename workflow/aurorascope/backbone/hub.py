@@ -3,10 +3,7 @@
 from pathlib import Path
 
 from aurorascope.errors import UserError
-
-REPOSITORY = "microsoft/aurora"
-OFFICIAL_NAME = "aurora-0.4-air-pollution.ckpt"
-OFFICIAL_STATIC = "aurora-0.4-air-pollution-static.pickle"
+from aurorascope.spec import REPOSITORY
 
 
 def fetch_official(name: str, revision: str) -> Path:
