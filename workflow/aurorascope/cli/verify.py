@@ -20,7 +20,7 @@ from aurorascope.config import Config
 from aurorascope.errors import UserError
 from aurorascope.files import check_file, read_record
 from aurorascope.progress import Progress, tell
-from aurorascope.release.sums import Vouched, check_sums, count
+from aurorascope.release.checksums import Vouched, check_sums, count
 from aurorascope.units import size
 
 _MOST_THREADS = 4
