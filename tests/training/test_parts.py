@@ -9,11 +9,11 @@ import torch
 from aurorascope.errors import UserError
 from aurorascope.sae.initial import initial_weights
 from aurorascope.sae.registry import ARCHITECTURES
-from aurorascope.training import memory, orthogonality
+from aurorascope.training import orthogonality
 from aurorascope.training.dead import Dead, window_steps
 from aurorascope.training.engine import Saver
 from aurorascope.training.log import Log
-from aurorascope.training.memory import micro_batch, needed_bytes
+from aurorascope.training.micro_batch import _LATENT_ARRAYS, micro_batch, needed_bytes
 from aurorascope.training.optimiser import Adam
 from aurorascope.training.precision import matmul_precision
 from aurorascope.training.schedule import factor
@@ -244,7 +244,7 @@ def types_free(n):
 
 def test_every_architecture_has_its_memory():
     """Each registered architecture is known to the estimate."""
-    assert set(memory._LATENT_ARRAYS) == set(ARCHITECTURES) == set(NAMES)
+    assert set(_LATENT_ARRAYS) == set(ARCHITECTURES) == set(NAMES)
 
 
 @pytest.mark.parametrize("before", [False, True])

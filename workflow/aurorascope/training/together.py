@@ -28,7 +28,7 @@ from aurorascope.training import engine
 from aurorascope.training.areas import cell_areas
 from aurorascope.training.checkpoint import Checkpoint
 from aurorascope.training.engine import Saver
-from aurorascope.training.memory import usual_rows
+from aurorascope.training.micro_batch import usual_rows
 from aurorascope.training.trainer import Trainer
 
 if TYPE_CHECKING:
