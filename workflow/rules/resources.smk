@@ -1,7 +1,7 @@
 # What jobs ask for: GPUs, in this machine's terms or a cluster's, and time that grows with each attempt.
 from aurorascope.activations.claim import make_claim
+from aurorascope.activations.manifest import is_complete, read_manifest
 from aurorascope.activations.paths import StorePaths
-from aurorascope.activations.verify import is_complete, read_manifest
 from aurorascope.config.stages import stage_digest
 from aurorascope.evaluation.fidelity.claim import FidelityFiles, is_measured
 from aurorascope.evaluation.fidelity.claim import make_claim as make_fidelity_claim

@@ -7,8 +7,8 @@ snapshots again instead of one that looks damaged. Nothing that Snakemake compar
 import logging
 from pathlib import Path
 
+from aurorascope.activations.manifest import is_chunk, read_manifest
 from aurorascope.activations.paths import StorePaths
-from aurorascope.activations.verify import is_chunk, read_manifest
 from aurorascope.config.calendar import SPLITS
 from aurorascope.files import write_json
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aurorascope.activations.claim import make_claim
+from aurorascope.activations.manifest import is_complete
 from aurorascope.activations.paths import StorePaths
-from aurorascope.activations.verify import is_complete
 from aurorascope.blocks import Block
 from aurorascope.config.model import Config
 from aurorascope.costs.need import Free, Need, total

@@ -5,9 +5,9 @@ import contextlib
 from pathlib import Path
 
 from aurorascope.activations.claim import make_claim
+from aurorascope.activations.manifest import is_complete
 from aurorascope.activations.paths import StorePaths
 from aurorascope.activations.space import free_space, options, there
-from aurorascope.activations.verify import is_complete
 from aurorascope.blocks import BY_ID
 from aurorascope.cams.local.listing import list_files
 from aurorascope.config import Config

@@ -6,9 +6,9 @@ from pathlib import Path
 import torch
 
 from aurorascope.activations.feed import open_feed
+from aurorascope.activations.manifest import absence, read_manifest
 from aurorascope.activations.opening import open_reader
 from aurorascope.activations.paths import StorePaths
-from aurorascope.activations.verify import absence, read_manifest
 from aurorascope.backbone.device import make_repeatable, pick_device
 from aurorascope.blocks import BLOCK_IDS, BY_ID
 from aurorascope.config import Config

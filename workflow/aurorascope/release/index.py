@@ -10,8 +10,8 @@ import jsonschema
 
 import aurorascope
 from aurorascope import spec
+from aurorascope.activations.manifest import read_manifest
 from aurorascope.activations.paths import StorePaths
-from aurorascope.activations.verify import read_manifest
 from aurorascope.blocks import BLOCK_IDS, BY_ID, Block
 from aurorascope.config.calendar import ENOUGH_HELD_OUT, SPLITS
 from aurorascope.config.chosen import stability_blocks
