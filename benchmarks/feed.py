@@ -26,10 +26,10 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from aurorascope.activations.encode import decode  # noqa: E402
 from aurorascope.activations.feed import ResidentFeed, StreamFeed, epoch_order  # noqa: E402
+from aurorascope.activations.manifest import FORMAT, publish  # noqa: E402
 from aurorascope.activations.paths import StorePaths  # noqa: E402
 from aurorascope.activations.reader import StoreReader  # noqa: E402
 from aurorascope.activations.stream import ahead, n_threads  # noqa: E402
-from aurorascope.activations.verify import FORMAT, publish  # noqa: E402
 from aurorascope.activations.writer import StoreWriter  # noqa: E402
 from aurorascope.blocks import BY_ID  # noqa: E402
 from aurorascope.cams.grid import regular_grid  # noqa: E402

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from aurorascope.blocks import BLOCK_IDS, BLOCKS, BY_ID, DEPTHS, LATENT_LEVELS
+from aurorascope.blocks import BLOCK_IDS, BLOCKS, BY_ID
+from aurorascope.spec import DEPTHS, LATENT_LEVELS
 from aurorascope.tokens import token_grid
 from hypothesis import given
 from hypothesis import strategies as st

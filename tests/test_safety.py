@@ -10,15 +10,8 @@ LIBRARY = ROOT / "workflow" / "aurorascope"
 MODULES = sorted(LIBRARY.rglob("*.py"))
 # Python outside the library and the tests, wherever it comes to lie (benchmarks, helpers beside rules).
 SCRIPTS = sorted({*(ROOT / "workflow").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")})
-# A module imports only from packages at or before its own place.
-ORDER = (
-    ("errors", "memory", "redact"), ("files", "notices"), ("locks",), ("blocks", "tokens"), ("config",),
-    ("progress", "git", "gpus"), ("portable",), ("provenance",), ("costs",), ("cams",), ("backbone",), ("activations",), ("sae",),
-    ("training",), ("evaluation",), ("reproduction",), ("features",), ("release",), ("figures",), ("cli",), ("__main__",),
-)  # fmt: skip
 # Members of a day's zip are unpacked into a temporary folder that is removed after reading.
 WORK_FILES = {("workflow/aurorascope/cams/source.py", "open(target, 'wb')")}
-PLACE = {name: place for place, names in enumerate(ORDER) for name in names}
 
 
 def name_of(path):
@@ -146,36 +139,8 @@ def test_modules_are_short_and_say_what_they_are(path):
     assert ast.get_docstring(ast.parse(path.read_text()))
 
 
-def package_of(path):
-    parts = path.relative_to(LIBRARY).with_suffix("").parts
-    return parts[0]
-
-
-def imported(path):
-    """First parts of all names imported from the library, also inside functions."""
-    for node in nodes(path, ast.Import, ast.ImportFrom):
-        if isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"line {node.lineno}: relative import"
-            module = node.module or ""
-            names = [f"{module}.{a.name}" for a in node.names] if module == "aurorascope" else [module]
-        else:
-            names = [alias.name for alias in node.names]
-        for name in names:
-            if name.startswith("aurorascope."):
-                yield node.lineno, name.split(".")[1]
-
-
-@each([path for path in MODULES if path != LIBRARY / "__init__.py"])
-def test_imports_run_one_way(path):
-    """Packages build on one another in one order, with no way back."""
-    mine = package_of(path)
-    assert mine in PLACE, "a new package needs its place in ORDER"
-    for line, other in imported(path):
-        assert PLACE[other] <= PLACE[mine], f"line {line}: {mine} imports {other}"
-
-
 LIGHT = (
-    "config", "errors", "files", "blocks", "gpus", "activations/claim", "activations/paths", "activations/verify",
+    "config", "errors", "files", "blocks", "spec", "gpus", "activations/claim", "activations/paths", "activations/manifest",
     "reproduction/published", "portable/switches", "portable/recorded",
 )  # fmt: skip
 

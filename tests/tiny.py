@@ -4,8 +4,8 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+from aurorascope.activations.manifest import FORMAT, publish
 from aurorascope.activations.paths import StorePaths
-from aurorascope.activations.verify import FORMAT, publish
 from aurorascope.activations.writer import StoreWriter
 from aurorascope.blocks import BY_ID
 from aurorascope.files import sha256_json

@@ -7,7 +7,8 @@ import xarray as xr
 from aurorascope.activations.encode import encode
 from aurorascope.activations.paths import StorePaths
 from aurorascope.activations.writer import StoreWriter
-from aurorascope.blocks import BY_ID, LATENT_LEVELS
+from aurorascope.blocks import BY_ID
+from aurorascope.spec import LATENT_LEVELS
 from aurorascope.tokens import token_grid
 from tiny import claim
 

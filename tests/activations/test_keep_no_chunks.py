@@ -6,8 +6,8 @@ import shutil
 import numpy as np
 import pytest
 from aurorascope.activations import accumulate
+from aurorascope.activations.manifest import is_complete
 from aurorascope.activations.paths import StorePaths
-from aurorascope.activations.verify import is_complete
 from aurorascope.activations.writer import StoreWriter
 from tiny import D_MODEL, claim, fill, grid, tokens
 

@@ -6,9 +6,9 @@ import time
 import numpy as np
 import pytest
 import torch
+from aurorascope.activations.manifest import publish
 from aurorascope.activations.paths import StorePaths
 from aurorascope.activations.pipeline import Pipeline, snapshot_bytes
-from aurorascope.activations.verify import publish
 from aurorascope.activations.writer import StoreWriter
 from aurorascope.blocks import BY_ID
 from aurorascope.errors import UserError

@@ -6,9 +6,9 @@ import shutil
 import numpy as np
 import pytest
 import xarray as xr
+from aurorascope.activations.manifest import check_files, read_manifest
 from aurorascope.activations.paths import StorePaths
 from aurorascope.activations.reader import StoreReader
-from aurorascope.activations.verify import check_files, read_manifest
 from aurorascope.errors import UserError
 from aurorascope.files import write_json
 from hypothesis import given

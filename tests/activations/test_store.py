@@ -10,11 +10,12 @@ import xarray as xr
 from aurorascope.activations import chunk, moments, rows, store
 from aurorascope.activations.encode import encode
 from aurorascope.activations.feed import StoreReader
+from aurorascope.activations.manifest import read_manifest
 from aurorascope.activations.parts import read_part
 from aurorascope.activations.paths import StorePaths
-from aurorascope.activations.verify import read_manifest
-from aurorascope.blocks import BY_ID, LATENT_LEVELS
+from aurorascope.blocks import BY_ID
 from aurorascope.files import blake3_bytes
+from aurorascope.spec import LATENT_LEVELS
 from aurorascope.tokens import token_grid
 from hypothesis import given
 from hypothesis import strategies as st

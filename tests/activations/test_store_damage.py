@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 from aurorascope.activations.feed import StoreReader
+from aurorascope.activations.manifest import check_files, is_complete, publish, read_manifest
 from aurorascope.activations.paths import StorePaths
-from aurorascope.activations.verify import check_files, is_complete, publish, read_manifest
 from aurorascope.errors import UserError
 from aurorascope.files import blake3_bytes, sha256_json, write_json
 from hypothesis import given

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from aurorascope.activations import resume
 from aurorascope.activations.feed import StoreReader
+from aurorascope.activations.manifest import is_complete, publish
 from aurorascope.activations.parts import read_part, write_part
 from aurorascope.activations.paths import StorePaths
-from aurorascope.activations.verify import is_complete, publish
 from tiny import claim, fill, make_store
 
 from tests.activations.stores import DAYS, add, content_of, writer_on

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from aurorascope.backbone.replay import Replay
-from aurorascope.backbone.splice import ablation, identity, reconstruction, splice
+from aurorascope.backbone.splice import ablation, reconstruction, splice
 from aurorascope.blocks import BLOCKS, BY_ID
 from aurorascope.sae.aurora_sae import AuroraSAE
 
@@ -17,7 +17,7 @@ def fields(forecast):
     return torch.cat([v[0, 0].reshape(-1) for v in (*forecast.surf_vars.values(), *forecast.atmos_vars.values())])
 
 
-def whole(model, batch, block=None, replace=identity):
+def whole(model, batch, block=None, replace=lambda x: x):
     """The forecast of a whole forward, spliced at a block if one is given."""
     with torch.inference_mode():
         if block is None:

@@ -5,18 +5,18 @@ import math
 import numpy as np
 import pytest
 from aurorascope.blocks import BLOCKS, BY_ID
-from aurorascope.cams import variables
 from aurorascope.config.calendar import SPLITS
-from aurorascope.costs.cams import ADS_GRID, N_ATMOS, N_SURFACE, cams_cost
+from aurorascope.costs.cams import N_ATMOS, N_SURFACE, cams_cost
 from aurorascope.costs.estimate import REPLACEMENTS, Done, estimate
 from aurorascope.costs.flops import aurora_parameters
 from aurorascope.costs.hours import hours
 from aurorascope.costs.need import Free, Need
 from aurorascope.costs.report import report, space_lines
 from aurorascope.costs.stores import n_tokens, token_shape
-from aurorascope.costs.words import between, duration, figure, flop, size
 from aurorascope.evaluation.fidelity.formulas import CONDITIONS
+from aurorascope.spec import GRID
 from aurorascope.tokens import token_grid
+from aurorascope.units import between, duration, figure, flop, size
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,7 +29,7 @@ def near(value):
 
 @pytest.fixture
 def year(year_raw):
-    return estimate(typed(year_raw), ADS_GRID)
+    return estimate(typed(year_raw), GRID)
 
 
 def cost_of(e, name):
@@ -45,7 +45,7 @@ def test_the_years_days(year, year_raw):
     assert days.download == near(87.8e9)
     assert days.zips.content == near(4 * 228e6) and not days.keeps_zips
     only_train = cams_cost(
-        typed(put(year_raw, "cams.keep_zips", True)).cams, ADS_GRID, [f"2023-06-{d:02d}" for d in range(7, 27)]
+        typed(put(year_raw, "cams.keep_zips", True)).cams, GRID, [f"2023-06-{d:02d}" for d in range(7, 27)]
     )
     assert only_train.n_days == 365
     assert only_train.zips.content == only_train.download == near(83.2e9)
@@ -95,7 +95,7 @@ def test_dump_jobs_cost_about_half_of_48_forwards(year):
 
 def test_float32_doubles_the_values(year, year_raw):
     """Twice the bytes, the same tokens and operations."""
-    other = estimate(typed(put(year_raw, "activations.dtype", "float32")), ADS_GRID)
+    other = estimate(typed(put(year_raw, "activations.dtype", "float32")), GRID)
     for one, two in zip(year.blocks, other.blocks, strict=True):
         assert two.snapshot_bytes == 2 * one.snapshot_bytes
         assert two.forward_flop == one.forward_flop
@@ -105,7 +105,7 @@ def test_float32_doubles_the_values(year, year_raw):
 def test_a_subset_of_blocks_costs_its_own(year, year_raw):
     """Only its blocks count, and the forward stops after the deepest."""
     names = ["encoder_s0_b3", "encoder_s1_b5"]
-    some = estimate(typed(put(year_raw, "blocks", names)), ADS_GRID)
+    some = estimate(typed(put(year_raw, "blocks", names)), GRID)
     assert [cost.block.id for cost in some.blocks] == names
     assert set(some.store_needs()) == {(name, split) for name in names for split in SPLITS}
     assert some.fill_flop() == 385 * cost_of(year, "encoder_s1_b5").forward_flop < year.fill_flop() / 3
@@ -114,7 +114,7 @@ def test_a_subset_of_blocks_costs_its_own(year, year_raw):
 
 def test_two_snapshots_a_day_double_them(year, year_raw):
     """Twice the snapshots, and one more day for each split's first midnight."""
-    twice = estimate(typed(put(year_raw, "cams.init_hours", [0, 12])), ADS_GRID)
+    twice = estimate(typed(put(year_raw, "cams.init_hours", [0, 12])), GRID)
     assert twice.n_snapshots == {"train": 730, "held_out": 40}
     assert twice.days.requests == 387
     assert twice.dumps_flop() == 2 * year.dumps_flop()
@@ -122,7 +122,7 @@ def test_two_snapshots_a_day_double_them(year, year_raw):
 
 def test_missing_dates_cost_nothing(year_raw):
     """A date that the archive lacks takes its snapshot and its request along."""
-    e = estimate(typed(put(year_raw, "cams.missing_dates", ["2022-07-01", "2022-07-02"])), ADS_GRID)
+    e = estimate(typed(put(year_raw, "cams.missing_dates", ["2022-07-01", "2022-07-02"])), GRID)
     assert (e.n_snapshots["train"], e.days.requests) == (363, 383)
 
 
@@ -137,8 +137,8 @@ def test_other_sources_ask_for_nothing(demo_raw, source, requests, keeps):
 
 
 def test_fields_are_those_of_the_variables():
-    """12 at the surface and 10 on levels, as the table of variables has them."""
-    assert (len(variables.SURFACE), len(variables.ATMOS)) == (N_SURFACE, N_ATMOS)
+    """12 at the surface and 10 on levels."""
+    assert (N_SURFACE, N_ATMOS) == (12, 10)
 
 
 @given(st.integers(3, 60), st.sampled_from([0, 1]), st.integers(3, 60), st.sampled_from(BLOCKS))
@@ -153,7 +153,7 @@ def test_token_shapes_are_those_of_the_token_grids(rows, extra, cols, block):
 def test_what_is_there_is_taken_off(year_raw):
     """Days, finished and begun stores, SAEs and the checkpoint no longer count, and hours follow."""
     config = typed(put(year_raw, "blocks", ["encoder_s0_b0", "encoder_s1_b5"]))
-    fresh = estimate(config, ADS_GRID)
+    fresh = estimate(config, GRID)
     begun = Need(60_000_000_000, 1000)
     done = Done(
         days=frozenset(["2022-06-01", "2022-06-02"]),
@@ -163,7 +163,7 @@ def test_what_is_there_is_taken_off(year_raw):
         saes=frozenset(["encoder_s1_b5"]),
         evaluations=frozenset(["encoder_s1_b5"]),
     )
-    e = estimate(config, ADS_GRID, done)
+    e = estimate(config, GRID, done)
     assert e.days_left.requests == fresh.days.requests - 2
     left = e.store_needs(left=True)
     assert set(left) == {("encoder_s0_b0", split) for split in SPLITS}
@@ -175,7 +175,7 @@ def test_what_is_there_is_taken_off(year_raw):
     assert after.download == pytest.approx(before.download * 383 / 385)
     assert after.train.compute == pytest.approx(before.train.compute / 2, rel=0.02)
     assert after.fill.disk < before.fill.disk
-    all_done = estimate(config, ADS_GRID, Done(finished=frozenset(whole_keys(config))))
+    all_done = estimate(config, GRID, Done(finished=frozenset(whole_keys(config))))
     assert all_done.fill_flop() == all_done.dumps_flop() == 0
 
 
@@ -183,18 +183,18 @@ def test_forecasts_are_counted(year, year_raw):
     """Four a block and snapshot and one shared clean one; spliced ones begin at their block; what is measured is off."""
     assert len(CONDITIONS) == REPLACEMENTS
     assert (year.n_fidelity, year.clean_forecasts(), year.spliced_forecasts()) == (4, 4, 4 * 4 * 48)
-    last = estimate(typed(put(year_raw, "blocks", ["decoder_s2_b5"])), ADS_GRID)
+    last = estimate(typed(put(year_raw, "blocks", ["decoder_s2_b5"])), GRID)
     # After the last block nothing of the backbone is left: one forward a snapshot, and the SAE.
     assert last.fidelity_flop() == 4 * (last.last_flop + cost_of(last, "decoder_s2_b5").evaluation_flop)
     put(year_raw, "blocks", ["encoder_s0_b0", "decoder_s2_b5"])
     put(year_raw, "evaluation.fidelity.snapshots", None)
     config = typed(year_raw)
-    e = estimate(config, ADS_GRID, Done(fidelities=frozenset(["decoder_s2_b5"])))
+    e = estimate(config, GRID, Done(fidelities=frozenset(["decoder_s2_b5"])))
     assert (e.clean_forecasts(), e.spliced_forecasts()) == (20, 80)
     text = "\n".join(report(config, e, []))
     assert "100 forecasts" in text and "1 records already there" in text
     off = typed(put(year_raw, "evaluation.fidelity.enabled", False))
-    e = estimate(off, ADS_GRID)
+    e = estimate(off, GRID)
     assert e.clean_forecasts() == e.spliced_forecasts() == e.fidelity_flop() == 0
     assert "forecasts" not in "\n".join(report(off, e, []))
 
@@ -205,18 +205,18 @@ def test_other_seeds_are_counted(year, year_raw):
     assert [(c.block.component, c.block.stage) for c in chosen] == [(c, s) for c in ("encoder", "decoder") for s in range(3)]
     assert year.stability_flop() == 2 * 3 * 365 * sum(cost.engine_flop for cost in chosen)
     ids = sorted(year.stable)
-    e = estimate(typed(year_raw), ADS_GRID, Done(stabilities=frozenset(ids[:4])))
+    e = estimate(typed(year_raw), GRID, Done(stabilities=frozenset(ids[:4])))
     assert {cost.block.id for cost in e.unrepeated()} == set(ids[4:])
     text = "\n".join(report(typed(year_raw), e, []))
     assert "4 more SAEs" in text and "4 comparisons already there" in text
     put(year_raw, "evaluation.stability", {"blocks": ["encoder_s1_b5"], "seeds": 2})
     one, rates = typed(year_raw), typed(year_raw).plan
-    block = cost_of(estimate(one, ADS_GRID), "encoder_s1_b5")
-    found = hours(estimate(one, ADS_GRID), rates).stability
+    block = cost_of(estimate(one, GRID), "encoder_s1_b5")
+    found = hours(estimate(one, GRID), rates).stability
     assert found.compute == pytest.approx(block.engine_flop * 365 * 3 / rates.tflops / 1e12 / 3600)
     assert found.disk == pytest.approx(block.snapshot_bytes * 365 / rates.disk_mb_s / 1e6 / 3600)
     none = typed(put(year_raw, "evaluation.stability.blocks", []))
-    assert "other seeds" not in "\n".join(report(none, estimate(none, ADS_GRID), []))
+    assert "other seeds" not in "\n".join(report(none, estimate(none, GRID), []))
 
 
 def whole_keys(config):
@@ -265,7 +265,7 @@ def test_the_text_names_options_only_where_it_does_not_fit(year, year_raw):
 def test_every_block_has_its_own_line_of_a_stage(year_raw):
     """A single block's plan has one stage and ends its forwards there."""
     config = typed(put(year_raw, "blocks", ["encoder_s1_b5"]))
-    lines = report(config, estimate(config, ADS_GRID), [])
+    lines = report(config, estimate(config, GRID), [])
     assert [line.split()[0] for line in lines if line.startswith("  encoder_s") or line.startswith("  decoder_s")] == [
         "encoder_s1"
     ]
@@ -310,7 +310,7 @@ def test_evaluation_reads_the_training_store_once(year, year_raw):
     assert year.evaluation_flop(year.blocks) == moments + products
     put(year_raw, "activations.mode", "live")
     live = typed(year_raw)
-    again = hours(estimate(live, ADS_GRID), live.plan).evaluate
+    again = hours(estimate(live, GRID), live.plan).evaluate
     forwards = 385 * sum(cost.forward_flop for cost in year.blocks)
     assert again.disk == 0
     assert again.compute == near((moments + products + forwards) / live.plan.tflops / 1e12 / 3600)

@@ -3,8 +3,8 @@
 import json
 
 import pytest
+from aurorascope.activations.manifest import seal
 from aurorascope.activations.reader import StoreReader
-from aurorascope.activations.verify import seal
 from aurorascope.errors import UserError
 from aurorascope.evaluation.checks import check_belongs
 from aurorascope.files import write_json

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from aurorascope.activations.manifest import publish
 from aurorascope.activations.paths import StorePaths
-from aurorascope.activations.verify import publish
 from aurorascope.cli import write_features as verb
 from aurorascope.errors import UserError
 from aurorascope.features.write import write_features

@@ -6,13 +6,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from aurorascope.blocks import BLOCK_IDS, LATENT_LEVELS
+from aurorascope.blocks import BLOCK_IDS
 from aurorascope.errors import UserError
 from aurorascope.figures.groups import percent_norm
 from aurorascope.figures.levels import draw_levels
 from aurorascope.figures.page import draw_pages
 from aurorascope.figures.suite import PANELS, draw_suite, suite_table
 from aurorascope.figures.unet import Panel, draw_panel, text_of
+from aurorascope.spec import LATENT_LEVELS
 from matplotlib.colors import LogNorm, to_hex
 from matplotlib.patches import Rectangle
 

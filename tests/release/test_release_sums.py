@@ -2,8 +2,8 @@
 
 import pytest
 from aurorascope.files import sha256_bytes, sha256_file
-from aurorascope.release import sums as module
-from aurorascope.release.sums import Vouched, check_sums, count
+from aurorascope.release import checksums as module
+from aurorascope.release.checksums import Vouched, check_sums, count
 
 FILES = {name: name.encode() * 50 for name in ("README.md", "figures/suite.png", "saes/a.json", "saes/a.pt", "saes/b.json", "saes/b.pt")}
 

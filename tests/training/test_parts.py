@@ -1,18 +1,20 @@
 import dataclasses
 import math
+from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from aurorascope.errors import UserError
 from aurorascope.sae.architectures import ARCHITECTURES
 from aurorascope.sae.gated import Gated
 from aurorascope.sae.initial import initial_weights
-from aurorascope.training import memory, orthogonality
+from aurorascope.training import orthogonality
 from aurorascope.training.dead import Dead, window_steps
 from aurorascope.training.engine import Saver
 from aurorascope.training.log import Log
-from aurorascope.training.memory import micro_batch, needed_bytes
+from aurorascope.training.micro_batch import micro_batch, needed_bytes
 from aurorascope.training.optimiser import Adam
 from aurorascope.training.precision import matmul_precision
 from aurorascope.training.schedule import factor
@@ -216,8 +218,24 @@ def test_the_micro_batch_is_halved_until_it_fits(caplog, batch):
 def test_memory_is_that_of_the_machine(monkeypatch):
     """Without a number, the operating system is asked."""
     free = types_free(needed_bytes(sae(), 64, 256, 4096) / 0.9 + 1)
-    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: free)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
     assert micro_batch(sae(), 64, 4096, CPU) == 256
+
+
+def test_the_limit_of_a_job_bounds_the_micro_batch(monkeypatch, caplog):
+    """A job that was given less than the node has free, and holds a GiB of it: the node's room is not its own."""
+    free = needed_bytes(sae(), 2048, 512, 4096) / 0.9
+    assert needed_bytes(sae(), 2048, 1024, 4096) > 0.9 * free + (1 << 20)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: types_free(1 << 40))
+    monkeypatch.setattr(psutil.Process, "memory_info", lambda _self: SimpleNamespace(rss=1 << 30))
+    monkeypatch.delenv("SLURM_MEM_PER_NODE", raising=False)
+    assert micro_batch(sae(), 2048, 4096, CPU) == 1024
+    monkeypatch.setenv("SLURM_MEM_PER_NODE", str(math.ceil(free / (1 << 20)) + 1024))
+    assert micro_batch(sae(), 2048, 4096, CPU) == 512
+    assert "was halved from 1024 to 512 rows" in caplog.text
+    monkeypatch.setenv("SLURM_MEM_PER_NODE", "1024")
+    with pytest.raises(UserError, match=r"memory of cpu.*found 0 bytes free.*a job, by mem_mb"):
+        micro_batch(sae(), 2048, 4096, CPU)
 
 
 def types_free(n):

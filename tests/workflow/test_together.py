@@ -11,7 +11,7 @@ from aurorascope.blocks import BY_ID
 from aurorascope.config import from_mapping
 from aurorascope.config.resolve import resolve
 from aurorascope.errors import UserError
-from aurorascope.training.memory import needed_bytes
+from aurorascope.training.micro_batch import needed_bytes
 from aurorascope.training.together import Together
 
 from tests.workflow.project import BLOCKS, tiny_config

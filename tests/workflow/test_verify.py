@@ -9,7 +9,7 @@ import pytest
 from aurorascope.backbone.model import checkpoint_path
 from aurorascope.backbone.static import static_path
 from aurorascope.cli.verify import BESIDE
-from aurorascope.costs.words import size
+from aurorascope.units import size
 
 from tests.workflow.project import BLOCKS, SNAKEMAKE
 

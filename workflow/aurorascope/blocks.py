@@ -6,9 +6,7 @@ Imported whenever Snakemake parses, so it needs nothing heavy; where a block's t
 from dataclasses import dataclass
 from typing import Any
 
-DEPTHS = {"encoder": (6, 10, 8), "decoder": (8, 10, 6)}
-LATENT_LEVELS = ("surface", "atmos_1", "atmos_2", "atmos_3")
-PATCH = 3
+from aurorascope.spec import DEPTHS
 
 
 @dataclass(frozen=True)

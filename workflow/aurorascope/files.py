@@ -36,12 +36,9 @@ def sha256_bytes(data: bytes | memoryview) -> str:
 
 
 def sha256_file(path: Path | str) -> str:
-    """Hex sha256 of a file's bytes, read in pieces of 1 MiB."""
-    digest = hashlib.sha256()
+    """Hex sha256 of a file's bytes, never whole in memory."""
     with open(path, "rb") as file:
-        while piece := file.read(_BLOCK):
-            digest.update(piece)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def blake3_bytes(*pieces: bytes | memoryview) -> str:

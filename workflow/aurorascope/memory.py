@@ -15,6 +15,11 @@ _V2 = ("", "memory.max", "memory.current")
 _V1 = ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes")
 
 
+def machine_bytes() -> int:
+    """Bytes that the machine has free, for whoever takes them first."""
+    return psutil.virtual_memory().available
+
+
 def available_bytes(environ: Mapping[str, str] = os.environ, root: Path = Path("/")) -> int:
     """The least of what the machine has free, what control groups leave, and what is left of what SLURM gave.
 
@@ -25,7 +30,7 @@ def available_bytes(environ: Mapping[str, str] = os.environ, root: Path = Path("
     Returns:
         Bytes; 0 where more is taken than given.
     """
-    found = [psutil.virtual_memory().available, *_left_by_groups(root)]
+    found = [machine_bytes(), *_left_by_groups(root)]
     given = environ.get("SLURM_MEM_PER_NODE", "")
     # `--mem=0` asks for all that the node has.
     if given.isdecimal() and int(given):

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aurorascope.blocks import LATENT_LEVELS, PATCH, Block
+from aurorascope.blocks import Block
+from aurorascope.spec import LATENT_LEVELS, PATCH
 
 
 @dataclass(frozen=True)

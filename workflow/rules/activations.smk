@@ -23,7 +23,7 @@ rule dump_activations:
     threads: CONFIG.compute.threads
     resources:
         **on_gpus(dump_gpu),
-        mem_mb=64000 if CONFIG.aurora.embed_dim == 512 else 4000,
+        mem_mb=memory(64000),
         runtime=dump_runtime,
     params:
         config=stage_params(CONFIG, "dump_activations"),
@@ -66,7 +66,7 @@ rule fill_activations:
     threads: CONFIG.compute.threads
     resources:
         **on_gpus(GPU),
-        mem_mb=64000 if CONFIG.aurora.embed_dim == 512 else 4000,
+        mem_mb=memory(64000),
         runtime=growing(24 * 60),
     params:
         config=stage_params(CONFIG, "dump_activations"),

@@ -43,7 +43,7 @@ rule make_checkpoint:
         "../../envs/aurorascope.yaml"
     threads: CONFIG.compute.threads
     resources:
-        mem_mb=16000 if CONFIG.aurora.embed_dim == 512 else 4000,
+        mem_mb=memory(16000),
         runtime=growing(120),
     params:
         config=stage_params(CONFIG, "make_checkpoint"),

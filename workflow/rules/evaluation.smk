@@ -28,7 +28,7 @@ rule evaluate_sae:
     threads: CONFIG.compute.threads
     resources:
         **on_gpus(GPU),
-        mem_mb=64000 if CONFIG.aurora.embed_dim == 512 else 4000,
+        mem_mb=memory(64000),
         runtime=growing(4 * 60),
     params:
         config=stage_params(CONFIG, "evaluate_sae"),
@@ -56,7 +56,7 @@ rule measure_fidelity:
     threads: CONFIG.compute.threads
     resources:
         **on_gpus(fidelity_gpu),
-        mem_mb=64000 if CONFIG.aurora.embed_dim == 512 else 4000,
+        mem_mb=memory(64000),
         runtime=growing(4 * 60),
     params:
         config=stage_params(CONFIG, "measure_fidelity"),
@@ -78,7 +78,7 @@ rule fidelity_together:
     threads: CONFIG.compute.threads
     resources:
         **on_gpus(GPU),
-        mem_mb=64000 if CONFIG.aurora.embed_dim == 512 else 4000,
+        mem_mb=memory(64000),
         runtime=growing(24 * 60),
     params:
         config=stage_params(CONFIG, "measure_fidelity"),
@@ -104,7 +104,7 @@ rule measure_stability:
     threads: CONFIG.compute.threads
     resources:
         **on_gpus(GPU),
-        mem_mb=96000 if CONFIG.aurora.embed_dim == 512 else 4000,
+        mem_mb=memory(96000),
         runtime=growing(24 * 60),
     params:
         config=stage_params(CONFIG, "measure_stability"),

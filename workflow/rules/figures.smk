@@ -168,7 +168,7 @@ rule draw_feature:
     threads: CONFIG.compute.threads
     resources:
         **on_gpus(reader_gpu),
-        mem_mb=32000 if CONFIG.aurora.embed_dim == 512 else 4000,
+        mem_mb=memory(32000),
         runtime=growing(4 * 60),
     params:
         config=stage_params(CONFIG, "draw_feature"),

@@ -1,11 +1,12 @@
 # What jobs ask for: GPUs, in this machine's terms or a cluster's, and time that grows with each attempt.
 from aurorascope.activations.claim import make_claim
+from aurorascope.activations.manifest import is_complete, read_manifest
 from aurorascope.activations.paths import StorePaths
-from aurorascope.activations.verify import is_complete, read_manifest
 from aurorascope.config.stages import stage_digest
 from aurorascope.evaluation.fidelity.claim import FidelityFiles, is_measured
 from aurorascope.evaluation.fidelity.claim import make_claim as make_fidelity_claim
 from aurorascope.training.finished import CHECKPOINT, is_finished, training_folder
+from aurorascope.spec import EMBED_DIM
 from aurorascope.training.finished import make_claim as make_training_claim
 
 # GPUs that a computing job asks for.
@@ -56,6 +57,11 @@ def on_gpus(count):
         return {**partition, "gpu": 0, "gres": where_any(gres)}
     model = {"gpu_model": where_any(GPU_TYPE)} if GPU_TYPE else {}
     return {**partition, **model, "gpu": number}
+
+
+def memory(megabytes):
+    """Megabytes of a job at the published model's width; a narrow model's needs little."""
+    return megabytes if CONFIG.aurora.embed_dim == EMBED_DIM else 4000
 
 
 def growing(minutes):

@@ -23,7 +23,7 @@ rule train_sae:
     threads: CONFIG.compute.threads
     resources:
         **on_gpus(train_gpu),
-        mem_mb=96000 if CONFIG.aurora.embed_dim == 512 else 4000,
+        mem_mb=memory(96000),
         runtime=growing(12 * 60),
     params:
         config=stage_params(CONFIG, "train_sae"),
@@ -48,7 +48,7 @@ rule reproduce_sae:
     threads: CONFIG.compute.threads
     resources:
         **on_gpus(GPU),
-        mem_mb=96000 if CONFIG.aurora.embed_dim == 512 else 4000,
+        mem_mb=memory(96000),
         runtime=growing(12 * 60),
     params:
         config=stage_params(CONFIG, "reproduce_sae"),
@@ -68,7 +68,7 @@ rule train_together:
     threads: CONFIG.compute.threads
     resources:
         **on_gpus(GPU),
-        mem_mb=96000 if CONFIG.aurora.embed_dim == 512 else 4000,
+        mem_mb=memory(96000),
         runtime=growing(24 * 60),
     params:
         config=stage_params(CONFIG, "train_sae"),

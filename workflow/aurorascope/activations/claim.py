@@ -7,7 +7,7 @@ of a store that `fill_activations` has already filled costs one pass of BLAKE3 a
 from pathlib import Path
 from typing import Any
 
-from aurorascope.activations.verify import FORMAT
+from aurorascope.activations.manifest import FORMAT
 from aurorascope.blocks import Block
 from aurorascope.config.model import Config
 from aurorascope.config.stages import stage_digest

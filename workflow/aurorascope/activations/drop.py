@@ -7,13 +7,12 @@ snapshots again instead of one that looks damaged. Nothing that Snakemake compar
 import logging
 from pathlib import Path
 
+from aurorascope.activations.manifest import is_chunk, read_manifest
 from aurorascope.activations.paths import StorePaths
-from aurorascope.activations.verify import read_manifest
 from aurorascope.config.calendar import SPLITS
 from aurorascope.files import write_json
 
 _LOG = logging.getLogger(__name__)
-_CHUNKS = "store.zarr/activation/c/"
 
 
 def drop_chunks(block_id: str, scratch: Path, record: Path) -> None:
@@ -29,7 +28,7 @@ def drop_chunks(block_id: str, scratch: Path, record: Path) -> None:
         paths = StorePaths.of(scratch, block_id, split)
         with paths.locked():
             manifest = read_manifest(paths.manifest)
-            chunks = {name: file["size"] for name, file in manifest["files"].items() if name.startswith(_CHUNKS)}
+            chunks = {name: file["size"] for name, file in manifest["files"].items() if is_chunk(name)}
             if not paths.absent.is_file():
                 write_json(paths.absent, {"kind": "absent", "why": "dropped"})
             for name in chunks:

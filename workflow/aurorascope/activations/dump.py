@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 
 from aurorascope.activations.claim import make_claim
+from aurorascope.activations.manifest import is_complete
 from aurorascope.activations.paths import StorePaths
 from aurorascope.activations.pipeline import Pipeline
 from aurorascope.activations.space import check_space
-from aurorascope.activations.verify import is_complete
 from aurorascope.activations.writer import NotFiniteError, StoreWriter
 from aurorascope.backbone.batch import snapshot_batch
 from aurorascope.backbone.device import make_repeatable, pick_device

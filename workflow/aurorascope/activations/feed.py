@@ -9,16 +9,15 @@ from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
-import psutil
 import torch
 
 from aurorascope.activations.buffers import Buffers
 from aurorascope.activations.reader import StoreReader
 from aurorascope.activations.stream import ahead
 from aurorascope.errors import UserError
-from aurorascope.memory import available_bytes
+from aurorascope.memory import available_bytes, machine_bytes
+from aurorascope.streams import Stream, generator
 
-_ORDER_STREAM = 1
 _MEMORY_SHARE = 0.4
 _JOB_SHARE = 0.75
 # Of memory that has nothing else to hold, where a stream will not do.
@@ -31,7 +30,7 @@ _BATCHES = 2
 
 def epoch_order(seed: int, epoch: int, n: int) -> np.ndarray:
     """Order of `n` items in one epoch, a permutation that depends on (seed, epoch) alone."""
-    return np.random.default_rng([_ORDER_STREAM, seed, epoch]).permutation(n)
+    return generator(Stream.ORDER, seed, epoch).permutation(n)
 
 
 class Feed(Protocol):
@@ -173,4 +172,4 @@ def open_feed(
 def _fits(n_bytes: int, share: float) -> bool:
     # What a machine or a container has, other jobs ask for at the same moment; what SLURM gave is this job's alone.
     own = max(share, _JOB_SHARE) if "SLURM_JOB_ID" in os.environ else share
-    return n_bytes <= share * psutil.virtual_memory().available and n_bytes <= own * available_bytes()
+    return n_bytes <= share * machine_bytes() and n_bytes <= own * available_bytes()

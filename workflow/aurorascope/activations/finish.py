@@ -8,12 +8,12 @@ from aurorascope.activations import moments, store
 from aurorascope.activations.accumulate import PositionSum
 from aurorascope.activations.chunk import CRC_BYTES
 from aurorascope.activations.encode import decoded_blocks
+from aurorascope.activations.manifest import seal
 from aurorascope.activations.parts import read_part, write_tensors
 from aurorascope.activations.paths import StorePaths
-from aurorascope.activations.verify import seal
-from aurorascope.blocks import LATENT_LEVELS
 from aurorascope.errors import UserError
 from aurorascope.files import blake3_file, disk_errors, sha256_json, write_json
+from aurorascope.spec import LATENT_LEVELS
 from aurorascope.tokens import TokenGrid
 
 _Arrays = dict[str, np.ndarray]

@@ -14,9 +14,7 @@ from safetensors.numpy import load_file
 from aurorascope.activations.buffers import Buffers
 from aurorascope.activations.chunk import CRC_BYTES
 from aurorascope.activations.encode import decode
-from aurorascope.activations.paths import StorePaths
-from aurorascope.activations.stream import ahead, in_flight
-from aurorascope.activations.verify import (
+from aurorascope.activations.manifest import (
     absence,
     check_claim,
     check_file,
@@ -26,6 +24,8 @@ from aurorascope.activations.verify import (
     read_manifest,
     unreadable,
 )
+from aurorascope.activations.paths import StorePaths
+from aurorascope.activations.stream import ahead, in_flight
 from aurorascope.errors import UserError
 
 # A piece is hashed while it is still in the cache of the core that read it.

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from aurorascope.activations import store
+from aurorascope.activations.manifest import read_complete
 from aurorascope.activations.parts import good_content
 from aurorascope.activations.paths import StorePaths
-from aurorascope.activations.verify import read_complete
 from aurorascope.errors import UserError
 from aurorascope.files import blake3_file, disk_errors, write_json
 from aurorascope.tokens import TokenGrid

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aurorascope.activations.manifest import absence, check_file, files_to_check, read_manifest
 from aurorascope.activations.paths import StorePaths
-from aurorascope.activations.verify import absence, check_file, files_to_check, read_manifest
 from aurorascope.blocks import BLOCK_IDS
 from aurorascope.config.calendar import SPLITS
 from aurorascope.errors import UserError

@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aurorascope.activations.claim import make_claim
+from aurorascope.activations.manifest import is_complete
 from aurorascope.activations.paths import StorePaths
-from aurorascope.activations.verify import is_complete
 from aurorascope.blocks import Block
 from aurorascope.config.model import Config
 from aurorascope.costs.need import Free, Need, total
 from aurorascope.costs.stores import n_tokens, store_need
-from aurorascope.costs.words import size
 from aurorascope.errors import UserError
 from aurorascope.files import read_record
+from aurorascope.units import size
 
 
 def options(config: Config) -> str:

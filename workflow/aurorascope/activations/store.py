@@ -11,8 +11,8 @@ from zarr.codecs import BytesCodec, Crc32cCodec
 
 from aurorascope.activations.chunk import CRC_BYTES
 from aurorascope.activations.paths import StorePaths
-from aurorascope.blocks import LATENT_LEVELS
 from aurorascope.config.calendar import parse
+from aurorascope.spec import LATENT_LEVELS
 from aurorascope.tokens import TokenGrid
 
 _TIME_ATTRS = {"units": "seconds since 1970-01-01 00:00:00", "calendar": "proleptic_gregorian", "standard_name": "time"}

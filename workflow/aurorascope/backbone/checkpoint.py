@@ -7,39 +7,13 @@ from typing import Any
 
 import torch
 
+from aurorascope import spec
+from aurorascope.backbone.hub import fetch_official
 from aurorascope.backbone.model import build_model, checkpoint_path, head_arguments, load_weights
 from aurorascope.config.model import Aurora
 from aurorascope.config.paths import expanded
 from aurorascope.errors import UserError
 from aurorascope.files import atomic_write, sha256_file, write_bytes, write_json
-
-REPOSITORY = "microsoft/aurora"
-OFFICIAL_NAME = "aurora-0.4-air-pollution.ckpt"
-OFFICIAL_STATIC = "aurora-0.4-air-pollution-static.pickle"
-
-
-def fetch_official(name: str, revision: str) -> Path:
-    """Download one file of the model repository at a pinned commit and return its cached path.
-
-    Raises:
-        UserError: the file cannot be fetched.
-    """
-    import os
-
-    # Set for everything else (see `model`); this is the one verb that is meant to reach the hub.
-    os.environ.pop("HF_HUB_OFFLINE", None)
-    from huggingface_hub import constants, hf_hub_download
-
-    constants.HF_HUB_OFFLINE = False
-    try:
-        return Path(hf_hub_download(REPOSITORY, name, revision=revision))
-    except Exception as error:  # the hub's own errors share no base class
-        raise UserError(
-            f"{REPOSITORY}/{name}@{revision[:12]}",
-            "a download from the model hub",
-            " ".join(str(error).split())[:300],
-            "run this target on a machine with network, or download the file there and name its path in the config",
-        ) from error
 
 
 def save_weights(model: torch.nn.Module, path: Path) -> None:
@@ -79,8 +53,8 @@ def make_checkpoint(config: Aurora, record: Path) -> None:
         save_weights(model, target)
         content |= {"name": "demo", "seed": config.demo.seed, "forecast": forecast_error}
     elif config.checkpoint_kind == "official":
-        _copy(fetch_official(OFFICIAL_NAME, config.revision), target)
-        content |= {"name": OFFICIAL_NAME, "revision": config.revision}
+        _copy(fetch_official(spec.CHECKPOINT_FILE, config.revision), target)
+        content |= {"name": spec.CHECKPOINT_FILE, "revision": config.revision}
     else:
         source = Path(expanded(config.checkpoint, "aurora.checkpoint"))
         if not source.is_file():

@@ -18,13 +18,12 @@ from aurorascope.backbone.model import build_model
 from aurorascope.cams.demo import demo_state, demo_static
 from aurorascope.cams.grid import regular_grid
 from aurorascope.cams.variables import LEVELS
-from aurorascope.config.calendar import iso
+from aurorascope.config.calendar import STEP, iso
 from aurorascope.config.model import DemoTraining
 from aurorascope.errors import UserError
 from aurorascope.progress import Progress
 
 _LOG = logging.getLogger(__name__)
-_STEP = datetime.timedelta(hours=12)
 _FIRST_DAY = datetime.datetime(2021, 1, 1, tzinfo=datetime.UTC)
 _N_TRAIN_DAYS = 300
 _UNSEEN = [datetime.datetime(2022, month, 9, 12, tzinfo=datetime.UTC) for month in (2, 5, 8, 11)]
@@ -42,7 +41,7 @@ class _Forecasts:
         self._state = functools.lru_cache(maxsize=2)(lambda t: demo_state(t, self.lat, self.lon, LEVELS))
 
     def batch(self, time: datetime.datetime) -> Batch:
-        states = [self._state(t) for t in (time - _STEP, time)]
+        states = [self._state(t) for t in (time - STEP, time)]
         return make_batch(*states, time=iso(time), static=self.static)
 
     def normalised(self, batch: Batch, index: int) -> dict[str, torch.Tensor]:
@@ -52,7 +51,7 @@ class _Forecasts:
 
     def error(self, time: datetime.datetime) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean squared error of the 12-hour forecast and of persistence, over all normalised variables."""
-        batch, later = self.batch(time), self.batch(time + _STEP)
+        batch, later = self.batch(time), self.batch(time + STEP)
         truth, now = self.normalised(later, 1), self.normalised(batch, 1)
         forecast = self.normalised(self.model(batch), 0)
         model_error = torch.stack([((forecast[k] - truth[k]) ** 2).mean() for k in truth]).mean()

@@ -10,10 +10,9 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import torch
 from aurora import AuroraAirPollution
 
+from aurorascope import spec
 from aurorascope.errors import UserError
 from aurorascope.files import check_file, read_record
-
-REAL_EMBED_DIM = 512
 
 
 def head_arguments(embed_dim: int) -> dict[str, Any]:
@@ -22,7 +21,7 @@ def head_arguments(embed_dim: int) -> dict[str, Any]:
     The 512-wide model is built with Aurora's own defaults. Narrower ones keep one head per 16 channels, so that a
     16-wide model still has a whole head in its first stage.
     """
-    if embed_dim == REAL_EMBED_DIM:
+    if embed_dim == spec.EMBED_DIM:
         return {}
     heads = embed_dim // 16
     return {
@@ -53,7 +52,7 @@ def load_weights(model: AuroraAirPollution, path: Path, embed_dim: int) -> None:
         reason = " ".join(str(error).split())
         raise UserError(
             path,
-            f"a checkpoint of AuroraAirPollution with embed_dim {embed_dim}",
+            f"a checkpoint of {spec.CLASS} with embed_dim {embed_dim}",
             reason[:300] + ("…" if len(reason) > 300 else ""),
             "set aurora.embed_dim to the checkpoint's width, or aurora.checkpoint to another file",
         ) from error

@@ -18,11 +18,6 @@ from aurorascope.blocks import Block
 Replacement = Callable[[torch.Tensor], torch.Tensor]
 
 
-def identity(x_nd: torch.Tensor) -> torch.Tensor:
-    """No change."""
-    return x_nd
-
-
 def reconstruction(sae: torch.nn.Module) -> Replacement:
     """What an SAE makes of each token, the first of the two tensors that it returns."""
     return lambda x_nd: sae(x_nd)[0]

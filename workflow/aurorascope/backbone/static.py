@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from aurorascope import spec
+from aurorascope.backbone.hub import fetch_official
 from aurorascope.backbone.unpickle import load_pickled_arrays
 from aurorascope.cams.axes import exact_latitudes, exact_longitudes
 from aurorascope.cams.demo import demo_static
@@ -77,9 +79,7 @@ def make_static(static: Static, cams: Cams, revision: str, record: Path) -> None
         fields, where = demo_static(lat, lon), "demo static fields"
     else:
         if static.source == "official":
-            from aurorascope.backbone.checkpoint import OFFICIAL_STATIC, fetch_official
-
-            path = fetch_official(OFFICIAL_STATIC, revision)
+            path = fetch_official(spec.STATIC_FILE, revision)
         else:
             path = Path(expanded(str(static.path), "static.path"))
         if not path.is_file():

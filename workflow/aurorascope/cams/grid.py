@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from aurorascope.blocks import PATCH
 from aurorascope.errors import UserError
+from aurorascope.spec import PATCH
 
 _FIX = (
     "use a global grid from 90 south to -90 and from 0 east to below 360, with columns a multiple of 3, rows a "

@@ -5,8 +5,8 @@ import logging
 from pathlib import Path
 
 from aurorascope.activations.claim import make_claim
+from aurorascope.activations.manifest import is_complete, publish
 from aurorascope.activations.paths import StorePaths
-from aurorascope.activations.verify import is_complete, publish
 from aurorascope.blocks import BLOCK_IDS, BY_ID
 from aurorascope.config import Config
 from aurorascope.config.calendar import SPLITS

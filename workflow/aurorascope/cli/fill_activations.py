@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 
 from aurorascope.activations.claim import make_claim
+from aurorascope.activations.manifest import is_complete
 from aurorascope.activations.paths import StorePaths
 from aurorascope.activations.space import check_space
-from aurorascope.activations.verify import is_complete
 from aurorascope.blocks import BY_ID
 from aurorascope.config import Config
 from aurorascope.config.calendar import SPLITS

@@ -5,20 +5,20 @@ import contextlib
 from pathlib import Path
 
 from aurorascope.activations.claim import make_claim
+from aurorascope.activations.manifest import is_complete
 from aurorascope.activations.paths import StorePaths
 from aurorascope.activations.space import free_space, options, there
-from aurorascope.activations.verify import is_complete
 from aurorascope.blocks import BY_ID
 from aurorascope.cams.local.listing import list_files
 from aurorascope.config import Config
 from aurorascope.config.calendar import SPLITS, day_hours, snapshots
 from aurorascope.config.identity import is_of_run, scratch_folder
-from aurorascope.costs.cams import ADS_GRID
 from aurorascope.costs.estimate import Done, estimate
 from aurorascope.costs.report import report, space_lines
 from aurorascope.errors import UserError
 from aurorascope.files import read_record
 from aurorascope.progress import tell
+from aurorascope.spec import GRID
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +55,7 @@ def _grid(config: Config, scratch: Path) -> tuple[tuple[int, int], str | None]:
     if cams.source == "demo":
         return cams.demo_grid, None
     if cams.source == "ads":
-        return ADS_GRID, None
+        return GRID, None
     for day in day_hours(cams):
         record = _record(scratch / "cams" / f"{day}.json", "cams_day")
         if record and record.get("source") == "local":
@@ -67,7 +67,7 @@ def _grid(config: Config, scratch: Path) -> tuple[tuple[int, int], str | None]:
     for file in files:
         if (grid := _read_grid(file.path)) is not None:
             return grid, None
-    return ADS_GRID, f"No day was found in cams.directory: a grid of {ADS_GRID[0]} x {ADS_GRID[1]} is assumed."
+    return GRID, f"No day was found in cams.directory: a grid of {GRID[0]} x {GRID[1]} is assumed."
 
 
 def _read_grid(path: Path) -> tuple[int, int] | None:

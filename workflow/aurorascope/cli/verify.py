@@ -17,11 +17,11 @@ from typing import Any
 from aurorascope.activations.scrub import STATES, Finding, Store, find_stores, scrub
 from aurorascope.cams.local.verify import verify_sources
 from aurorascope.config import Config
-from aurorascope.costs.words import size
 from aurorascope.errors import UserError
 from aurorascope.files import check_file, read_record
 from aurorascope.progress import Progress, tell
-from aurorascope.release.sums import Vouched, check_sums, count
+from aurorascope.release.checksums import Vouched, check_sums, count
+from aurorascope.units import size
 
 _MOST_THREADS = 4
 # What `backbone` calls the files of these records; importing it takes seconds.

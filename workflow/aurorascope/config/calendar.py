@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from aurorascope.config.model import Cams, Split
 from aurorascope.errors import UserError
+from aurorascope.spec import STEP_HOURS
 
-STEP = datetime.timedelta(hours=12)
+STEP = datetime.timedelta(hours=STEP_HOURS)
 SPLITS = ("train", "held_out")
 ENOUGH_HELD_OUT = 20
 

@@ -17,6 +17,7 @@ from typing import Any
 import jsonschema
 import yaml
 
+from aurorascope import spec
 from aurorascope.blocks import BLOCK_IDS
 from aurorascope.config import calendar
 from aurorascope.config.model import from_mapping
@@ -192,10 +193,10 @@ def _check_combinations(config: dict[str, Any]) -> None:
             "demo",
             "set static.source: file with static.path, or static.source: official",
         )
-    if aurora["checkpoint"] == "official" and aurora["embed_dim"] != 512:
+    if aurora["checkpoint"] == "official" and aurora["embed_dim"] != spec.EMBED_DIM:
         raise UserError(
-            "config key aurora.embed_dim", "512, the width of the official checkpoint", str(aurora["embed_dim"]),
-            "set aurora.embed_dim: 512",
+            "config key aurora.embed_dim", f"{spec.EMBED_DIM}, the width of the official checkpoint", str(aurora["embed_dim"]),
+            f"set aurora.embed_dim: {spec.EMBED_DIM}",
         )
     _check_sae(config["sae"], config["activations"]["mode"])
     bands = config["evaluation"]["lat_bands"]

@@ -8,12 +8,12 @@ whose fields are not packed: measured on its 46 x 90 grid.
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from aurorascope.cams.variables import ATMOS, SURFACE
 from aurorascope.config.calendar import day_hours
 from aurorascope.config.model import Cams
 from aurorascope.costs.need import Need
 
-N_SURFACE, N_ATMOS = 12, 10
-ADS_GRID = (451, 900)
+N_SURFACE, N_ATMOS = len(SURFACE), len(ATMOS)
 _ZIP_RATIO = {"demo": 1.4, "ads": 461.1 / 228, "local": 461.1 / 228}
 _STATES_RATIO = {"demo": 1.3, "ads": 2.0, "local": 2.0}
 # A day's group: itself, its zarr.json, four axes of 4 inodes and the variables' folders with zarr.json and `c`.

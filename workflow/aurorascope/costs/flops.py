@@ -7,15 +7,14 @@ stages. Not counted: norms, activation functions, embeddings of time, and the de
 forward of a dump ends at the deepest block asked for.
 """
 
-from aurorascope.blocks import BLOCKS, LATENT_LEVELS, PATCH, Block
+from aurorascope.blocks import BLOCKS, Block
+from aurorascope.cams.variables import STATIC
 from aurorascope.costs.cams import N_ATMOS, N_SURFACE
 from aurorascope.costs.stores import n_tokens, token_shape
+from aurorascope.spec import LATENT_LEVELS, LORA_RANK, N_STATES, PATCH, WINDOW
 
-_WINDOW = (2, 6, 12)
-_LORA_RANK = 8
-_HISTORY = 2
 # Static fields and the time's six sines and cosines join the surface fields and each pressure level.
-_STATIC = 11 + 6
+_STATIC = len(STATIC) + 6
 # Forward and backward of an SAE are six products of tokens x d_model x d_hidden; the engine's gradient needs five.
 PRODUCTS = 6
 PRODUCTS_OF_ENGINE = 5
@@ -41,7 +40,7 @@ def _encoder(grid: tuple[int, int], n_levels: int, w: int) -> int:
     """Multiply-adds of the perceiver encoder."""
     patches = grid[0] // PATCH * (grid[1] // PATCH)
     fields = N_SURFACE + _STATIC + n_levels * (N_ATMOS + _STATIC)
-    embed = patches * fields * PATCH**2 * _HISTORY * w
+    embed = patches * fields * PATCH**2 * N_STATES * w
     latents = (len(LATENT_LEVELS) - 1) * patches
     # Surface MLP, position and scale; keys and values of the levels; queries, output and MLP of the latents.
     linear = (8 + 2) * patches * w**2 + 2 * n_levels * patches * w**2 + (2 + 8) * latents * w**2
@@ -51,11 +50,11 @@ def _encoder(grid: tuple[int, int], n_levels: int, w: int) -> int:
 def _block(block: Block, grid: tuple[int, int], w: int) -> int:
     """Multiply-adds of one transformer block of width `w`."""
     padded, window = 1, 1
-    for size, wanted in zip(token_shape(block, grid), _WINDOW, strict=True):
+    for size, wanted in zip(token_shape(block, grid), WINDOW, strict=True):
         side = min(size, wanted)
         padded *= -(-size // side) * side
         window *= side
-    attention = padded * (4 * w**2 + 6 * _LORA_RANK * w + 2 * window * w)
+    attention = padded * (4 * w**2 + 6 * LORA_RANK * w + 2 * window * w)
     return attention + 8 * n_tokens(block, grid) * w**2
 
 

@@ -11,7 +11,7 @@ from aurorascope.config.model import Config
 from aurorascope.costs.estimate import BlockCost, Estimate
 from aurorascope.costs.hours import Stage, hours
 from aurorascope.costs.need import Free, Need, total
-from aurorascope.costs.words import between, duration, flop, size
+from aurorascope.units import between, duration, flop, size
 
 _Row = tuple[str, str, str]
 

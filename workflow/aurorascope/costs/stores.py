@@ -1,7 +1,8 @@
 """Activation stores: tokens of a block, bytes of a snapshot, files of a store, as `activations.writer` writes them."""
 
-from aurorascope.blocks import LATENT_LEVELS, PATCH, Block
+from aurorascope.blocks import Block
 from aurorascope.costs.need import Need
+from aurorascope.spec import LATENT_LEVELS, PATCH
 
 ITEM_BYTES = {"float16": 2, "float32": 4}
 _CRC_BYTES = 4

@@ -15,8 +15,8 @@ from aurorascope.activations.feed import Feed
 from aurorascope.evaluation.formulas import BASELINES
 from aurorascope.evaluation.metrics import explained
 from aurorascope.evaluation.sums import Sums
+from aurorascope.streams import Stream, generator
 
-_STREAM = 4
 # Entries of the largest matrix in flight, so that memory does not grow with the tokens of a snapshot.
 _ENTRIES = 1 << 25
 
@@ -77,7 +77,7 @@ class RandomDictionary:
     """
 
     def __init__(self, n_latents: int, k: int, depth_index: int, mean_d: np.ndarray, device: torch.device) -> None:
-        rng = np.random.default_rng([_STREAM, depth_index])
+        rng = generator(Stream.RANDOM_DIRECTIONS, depth_index)
         rows_hd = rng.standard_normal((n_latents, len(mean_d)), np.float32)
         rows_hd /= np.linalg.norm(rows_hd, axis=1, keepdims=True)
         self._rows_hd, self._mean = torch.from_numpy(rows_hd).to(device), torch.from_numpy(mean_d).to(device)

@@ -1,8 +1,7 @@
-"""Sums over held-out tokens from which every metric follows: float64, centred, one pass, mergeable.
+"""Sums over held-out tokens from which every metric follows: float64, centred, one pass.
 
 What is subtracted is known before the pass (the held-out mean and the training means come from the stores), so errors
-and variances are sums of squares of small numbers and no digit is lost to large means. Parts of the data may be summed
-apart, in any order, and added.
+and variances are sums of squares of small numbers and no digit is lost to large means. Snapshots may come in pieces and in any order.
 """
 
 from dataclasses import dataclass, field
@@ -66,22 +65,6 @@ class Sums:
         self.totals |= {name: np.zeros(d) for name in ("weighted_dev_d", "error_d")}
         self.totals["fired_h"] = np.zeros(self.n_latents, np.int64)
         self.totals["l0_counts"] = np.zeros(self.n_latents + 1, np.int64)
-
-    def __add__(self, other: "Sums") -> "Sums":
-        """The sums of two disjoint parts of the data together.
-
-        Raises:
-            ValueError: they are of other groups, weights, means or features.
-        """
-        mine, theirs = (
-            (s.groups, s.weights, s.means.held_out, s.means.train, s.means.position, s.means.decoder, s.n_latents)
-            for s in (self, other)
-        )
-        if not all(np.array_equal(a, b) for a, b in zip(mine, theirs, strict=True)):
-            raise ValueError("sums about other means, of other groups or of another autoencoder cannot be added")
-        both = Sums(self.groups, self.weights, self.means, self.n_latents)
-        both.totals = {name: total + other.totals[name] for name, total in self.totals.items()}
-        return both
 
     @property
     def scalars(self) -> dict[str, float]:

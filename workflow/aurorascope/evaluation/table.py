@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from aurorascope.blocks import LATENT_LEVELS
 from aurorascope.evaluation.formulas import FORMULAS
 from aurorascope.evaluation.metrics import by_group, density_histogram
 from aurorascope.evaluation.sums import Sums
+from aurorascope.spec import LATENT_LEVELS
 from aurorascope.tokens import TokenGrid
 
 _COLUMNS = ("metric", "formula_id", "scope", "level", "lat_band", "at", "value", "n")

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from aurorascope.blocks import LATENT_LEVELS
 from aurorascope.config.calendar import parse
 from aurorascope.features.strongest import NO_FEATURE
+from aurorascope.spec import LATENT_LEVELS
 from aurorascope.tokens import TokenGrid
 
 FORMAT = 1

@@ -10,12 +10,13 @@ import torch
 from aurorascope.activations.feed import ResidentFeed, StreamFeed, open_feed
 from aurorascope.activations.opening import open_reader
 from aurorascope.backbone.static import load_static, static_path
-from aurorascope.blocks import BY_ID, LATENT_LEVELS
+from aurorascope.blocks import BY_ID
 from aurorascope.config.model import Config
 from aurorascope.figures import style
 from aurorascope.files import read_record
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.sae.opening import open_sae
+from aurorascope.spec import LATENT_LEVELS
 from aurorascope.tokens import TokenGrid, token_grid
 
 _DENSITY = (0.01, 0.5)

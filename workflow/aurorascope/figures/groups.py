@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import Normalize
 
-from aurorascope.blocks import LATENT_LEVELS
 from aurorascope.figures.unet import ink_on, text_of
 from aurorascope.files import check_file, read_record
+from aurorascope.spec import LATENT_LEVELS
 
 CMAP = "viridis"
 

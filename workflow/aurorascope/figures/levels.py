@@ -6,9 +6,10 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from aurorascope.blocks import BY_ID, DEPTHS
+from aurorascope.blocks import BY_ID
 from aurorascope.figures import style
 from aurorascope.figures.groups import draw_groups, fve_by_group, percent_norm, read_evaluation
+from aurorascope.spec import DEPTHS
 
 _KEYS = ["component", "stage", "level", "lat_band"]
 

@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.colors import Colormap, LogNorm, Normalize
 from matplotlib.patches import Rectangle
 
-from aurorascope.blocks import BLOCKS, DEPTHS, Block
+from aurorascope.blocks import BLOCKS, Block
+from aurorascope.spec import DEPTHS
 
 _HALF = max(max(depths) for depths in DEPTHS.values())
 _GAP = 0.8

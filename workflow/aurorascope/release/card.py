@@ -4,7 +4,7 @@ import datetime
 import re
 from typing import Any
 
-from aurorascope.blocks import DEPTHS
+from aurorascope.spec import DEPTHS
 
 # The published card's ranges of FVE in percent, by (component, stage); what ours are read beside.
 PUBLISHED_FVE = {

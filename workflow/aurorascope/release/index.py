@@ -9,10 +9,11 @@ from typing import Any
 import jsonschema
 
 import aurorascope
+from aurorascope import spec
+from aurorascope.activations.manifest import read_manifest
 from aurorascope.activations.paths import StorePaths
-from aurorascope.activations.verify import read_manifest
-from aurorascope.blocks import BLOCK_IDS, BY_ID, LATENT_LEVELS, PATCH, Block
-from aurorascope.config.calendar import ENOUGH_HELD_OUT
+from aurorascope.blocks import BLOCK_IDS, BY_ID, Block
+from aurorascope.config.calendar import ENOUGH_HELD_OUT, SPLITS
 from aurorascope.config.chosen import stability_blocks
 from aurorascope.config.model import Config
 from aurorascope.config.stages import RECIPES
@@ -86,7 +87,7 @@ def _entry(
     states: dict[str, Any],
 ) -> dict[str, Any]:  # fmt: skip
     levels, rows, cols = evaluation["token_grid"]
-    n_rows, n_cols = len(states["latitude"]) // PATCH, len(states["longitude"]) // PATCH
+    n_rows, n_cols = len(states["latitude"]) // spec.PATCH, len(states["longitude"]) // spec.PATCH
     training = sae["training"]
     saelens = f"saelens/{block.id}/sae_weights.safetensors"
     return {
@@ -174,12 +175,12 @@ def build_index(config: Config, results: Path) -> dict[str, Any]:
     stabilities = stability_entries(results, saes, stability_blocks(config))
     checkpoint = read_record(scratch / "checkpoint" / "checkpoint.json", "checkpoint")
     static = read_record(scratch / "static" / "static.json", "static")
-    splits = {name: read_record(scratch / "states" / f"{name}.json", "states") for name in ("train", "held_out")}
+    splits = {name: read_record(scratch / "states" / f"{name}.json", "states") for name in SPLITS}
     times = {name: [s["time"] for s in split["snapshots"]] for name, split in splits.items()}
     manifests = [
         _check_store(read_manifest(StorePaths.of(scratch, block.id, split).manifest), split, times[split], sae, evaluation)
         for block, sae, evaluation in records
-        for split in ("train", "held_out")
+        for split in SPLITS
     ]
     made = _made_with(results, config.block_ids)
     index = {
@@ -199,19 +200,19 @@ def build_index(config: Config, results: Path) -> dict[str, Any]:
             + quality_flags([(sae, evaluation) for _, sae, evaluation in records], len(times["train"])),
         },
         "base_model": {
-            "class": "AuroraAirPollution",
-            "package": "microsoft-aurora",
-            "package_version": importlib.metadata.version("microsoft-aurora"),
+            "class": spec.CLASS,
+            "package": spec.PACKAGE,
+            "package_version": importlib.metadata.version(spec.PACKAGE),
             "checkpoint_name": checkpoint["name"],
             "checkpoint_revision": checkpoint["revision"],
             "checkpoint_sha256": checkpoint["sha256"],
             "static_sha256": static["content_sha256"],
             "random_weights_seed": checkpoint["seed"],
-            "use_lora": True,
+            "use_lora": spec.USE_LORA,
             "autocast": config.aurora.autocast,
-            "timestep_hours": 12,
-            "patch_size": PATCH,
-            "latent_levels": len(LATENT_LEVELS),
+            "timestep_hours": spec.STEP_HOURS,
+            "patch_size": spec.PATCH,
+            "latent_levels": len(spec.LATENT_LEVELS),
         },
         "activations": {
             "dataset": DATASET if config.cams.source == "ads" else f"{config.cams.source}, in the layout of {DATASET}",
@@ -219,7 +220,7 @@ def build_index(config: Config, results: Path) -> dict[str, Any]:
             "rollout_step": 0,
             "storage_dtype": config.activations.dtype,
             "token_order": "C,H,W (latent level outermost, longitude fastest)",
-            "latent_level_names": list(LATENT_LEVELS),
+            "latent_level_names": list(spec.LATENT_LEVELS),
             "manifest_sha256": hashlib.sha256("".join(manifests).encode()).hexdigest(),
             "timestamp_timezone": "UTC",
             "train_snapshots": times["train"],

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aurorascope.activations.manifest import KIND as ACTIVATIONS
+from aurorascope.activations.manifest import states_digest
 from aurorascope.activations.paths import StorePaths
-from aurorascope.activations.verify import KIND as ACTIVATIONS
-from aurorascope.activations.verify import states_digest
 from aurorascope.config.calendar import snapshots
 from aurorascope.config.model import Config
 from aurorascope.config.stages import ONLY_WHEN_ON, stage_params

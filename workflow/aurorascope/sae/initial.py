@@ -4,8 +4,8 @@ import numpy as np
 import torch
 
 from aurorascope.sae.objective import Parameters
+from aurorascope.streams import Stream, generator
 
-_STREAM = 2
 # Share of the variance that the active subspace holds.
 _ACTIVE = 0.95
 
@@ -32,7 +32,7 @@ def initial_weights(d_model: int, d_hidden: int, seed: int, depth_index: int, ki
     Returns:
         W_enc (d, h), b_enc (h,), W_dec (h, d), b_dec (d,), float32.
     """
-    rng = np.random.default_rng([_STREAM, seed, depth_index])
+    rng = generator(Stream.INITIAL_WEIGHTS, seed, depth_index)
     rows_hd = rng.standard_normal((d_hidden, d_model), np.float32)
     if kind == "active_subspace":
         rows_hd = rows_hd @ _projector(covariance_dd)

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from safetensors.torch import save
 
+from aurorascope.activations.manifest import states_digest
 from aurorascope.activations.reader import StoreReader
-from aurorascope.activations.verify import states_digest
 from aurorascope.blocks import Block
 from aurorascope.config.model import Config, Sae
 from aurorascope.config.stages import stage_digest, stage_params

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 
 from aurorascope.activations.feed import Feed, open_feed
+from aurorascope.activations.manifest import absence, read_manifest
 from aurorascope.activations.opening import open_reader
 from aurorascope.activations.paths import StorePaths
 from aurorascope.activations.reader import StoreReader
-from aurorascope.activations.verify import absence, read_manifest
 from aurorascope.backbone.device import pick_device
 from aurorascope.blocks import Block
 from aurorascope.config.model import Config

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from aurorascope.sae.objective import Objective
+from aurorascope.streams import Stream, generator
 from aurorascope.training.optimiser import Adam
 
 LAST_SHARE = 0.75
-_STREAM = 3
 _ENCODER_SHARE = 0.2
 
 
@@ -31,7 +31,7 @@ def resample(objective: Objective, optimiser: Adam, dead_i: torch.Tensor, x_nd: 
     dead_i = dead_i[: int(np.count_nonzero(losses_n))]
     if not len(dead_i) or not np.isfinite(losses_n.sum()):
         return
-    rng = np.random.default_rng([_STREAM, *seed])
+    rng = generator(Stream.RESAMPLING, *seed)
     drawn = rng.choice(len(losses_n), len(dead_i), replace=False, p=losses_n / losses_n.sum())
     xc_kd = objective.centred(x_nd[torch.from_numpy(drawn).to(x_nd.device)])
     unit_kd = xc_kd / torch.linalg.vector_norm(xc_kd, dim=1, keepdim=True).clamp_min(1e-8)

@@ -28,7 +28,7 @@ from aurorascope.training.engine import Saver
 from aurorascope.training.export import SaeFiles
 from aurorascope.training.finished import training_folder
 from aurorascope.training.job import TrainingJob
-from aurorascope.training.memory import usual_rows
+from aurorascope.training.micro_batch import usual_rows
 from aurorascope.training.trainer import Trainer
 
 if TYPE_CHECKING:

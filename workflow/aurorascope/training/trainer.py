@@ -19,7 +19,7 @@ from aurorascope.sae.objective import Settings
 from aurorascope.training import orthogonality
 from aurorascope.training.dead import Dead, window_steps
 from aurorascope.training.log import Log
-from aurorascope.training.memory import micro_batch
+from aurorascope.training.micro_batch import micro_batch
 from aurorascope.training.optimiser import Adam
 from aurorascope.training.precision import matmul_precision
 from aurorascope.training.revive import LAST_SHARE, resample

@@ -21,14 +21,15 @@ from aurorascope.cams.ads.job import JobState
 from aurorascope.cams.ads.session import Session, StepError
 from aurorascope.cams.request import DATASET, request_sha256
 from aurorascope.cams.source import check_zip
+from aurorascope.cams.variables import SURFACE
 from aurorascope.config.model import Ads
 from aurorascope.errors import FatalError, TryAgainError, UserError
 from aurorascope.files import sha256_file
+from aurorascope.spec import GRID
 
 _LOG = logging.getLogger(__name__)
 # Bytes a field and cell: as a zip, as states, and unpacked in between.
 _CELL_BYTES = 4
-_FULL_GRID = (451, 900)
 _MOST_BYTES = 4 << 30
 _MOST_FAILURES = 3
 
@@ -111,9 +112,9 @@ class AdsDay:
             raise self._too_long() from None
 
     def _raw_bytes(self) -> int:
-        surface = 12
+        surface = len(SURFACE)
         fields = surface + (len(self.request["variable"]) - surface) * len(self.request["pressure_level"])
-        return fields * len(self.request["time"]) * _FULL_GRID[0] * _FULL_GRID[1] * _CELL_BYTES
+        return fields * len(self.request["time"]) * GRID[0] * GRID[1] * _CELL_BYTES
 
     def _check_space(self, need: int) -> None:
         free = shutil.disk_usage(self.folder).free

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aurorascope.activations.manifest import read_manifest
 from aurorascope.activations.paths import StorePaths
-from aurorascope.activations.verify import read_manifest
 from aurorascope.blocks import Block
 from aurorascope.config.calendar import STEP, iso, parse
 from aurorascope.config.model import Config

@@ -1,11 +1,10 @@
-"""Sums over snapshots from which the forecast metrics follow: float64, one number a field, mergeable.
+"""Sums over snapshots from which the forecast metrics follow: float64, one number a field.
 
 A field is one surface variable, or one other variable at one pressure level.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Self
 
 import numpy as np
 import torch
@@ -92,13 +91,3 @@ class ForecastSums:
             self.n_verified += 1
             for name in FORECASTS:
                 self.error_v[name] += mean_square(forecasts[name], analysis_vyx, self.weights_y)
-
-    def merge(self, other: Self) -> None:
-        """Take in the sums over other snapshots."""
-        self.n += other.n
-        self.n_verified += other.n_verified
-        self.size_v += other.size_v
-        self.tendency_v += other.tendency_v
-        for mine, theirs in ((self.divergence_v, other.divergence_v), (self.error_v, other.error_v)):
-            for name, values_v in theirs.items():
-                mine[name] += values_v

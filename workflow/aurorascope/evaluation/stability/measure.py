@@ -25,10 +25,10 @@ from aurorascope.sae.architectures import RELEASED
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.sae.digest import tensor_digest
 from aurorascope.sae.opening import open_sae
+from aurorascope.streams import Stream, generator
 
 _LOG = logging.getLogger(__name__)
 KIND = "stability"
-_STREAM = 5
 
 
 def _mean(values: list[float | None]) -> float | None:
@@ -132,7 +132,7 @@ def _compared(
     signed = RELEASED[saes[0].architecture].signed
     indices = [np.flatnonzero(of) for of in alive_h]
     rows = [unit_rows(sae.W_dec.detach().cpu().numpy()[of]) for sae, of in zip(saes, indices, strict=True)]
-    n_alive, rng = [len(of) for of in indices], np.random.default_rng([_STREAM, block.depth_index])
+    n_alive, rng = [len(of) for of in indices], generator(Stream.RANDOM_DICTIONARIES, block.depth_index)
     if max(n_alive) > MOST_MATCHED:
         _LOG.warning("%s: %d features are alive, more than the %d that can be matched.", block.id, max(n_alive), MOST_MATCHED)
     places = list(itertools.combinations(range(len(seeds)), 2))

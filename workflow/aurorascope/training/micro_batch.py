@@ -2,13 +2,13 @@
 
 import logging
 
-import psutil
 import torch
 
 from aurorascope.config.model import Sae
-from aurorascope.costs.words import size
 from aurorascope.errors import UserError
+from aurorascope.memory import available_bytes
 from aurorascope.sae.architectures import ARCHITECTURES
+from aurorascope.units import size
 
 _LOG = logging.getLogger(__name__)
 _ROWS = {"cpu": 1024, "cuda": 32768}
@@ -39,7 +39,7 @@ def micro_batch(config: Sae, d_model: int, batch_rows: int, device: torch.device
         d_model: channels.
         batch_rows: rows of one step.
         device: where it is trained.
-        free: bytes that are free there; None asks the device.
+        free: bytes that are free there; None asks the GPU, or how much this process may still take (`aurorascope.memory`).
 
     Raises:
         UserError: not even the least micro-batch fits.
@@ -48,13 +48,13 @@ def micro_batch(config: Sae, d_model: int, batch_rows: int, device: torch.device
         # What an earlier training of this process gave back counts as free.
         torch.cuda.empty_cache()
     if free is None:
-        free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+        free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available_bytes()
     rows = usual = usual_rows(batch_rows, device)
     while needed_bytes(config, d_model, rows, batch_rows) > _SHARE * free:
         if rows <= _LEAST_ROWS:
             raise UserError(
                 f"memory of {device}", f"{size(needed_bytes(config, d_model, rows, batch_rows))} to train this SAE",
-                f"{size(free)} free", "lower sae.expansion, or use a machine with more memory",
+                f"{size(free)} free", "lower sae.expansion, or use a machine (on a cluster: a job, by mem_mb) with more memory",
             )
         rows = max(_LEAST_ROWS, rows // 2)
     _LOG.info(

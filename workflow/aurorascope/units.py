@@ -1,4 +1,4 @@
-"""Numbers in words, with no more digits than an estimate has."""
+"""Sizes, durations and operations in words, with no more digits than an estimate has."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Check a finished store against its claim and its own digests, with nothing but hashing.
+"""The manifest of a finished store: write it, read it, and check the store against it, with nothing but hashing.
 
 Imports neither NumPy nor torch: 96 dump jobs that find a complete store must not cost 96 times six seconds.
 """

@@ -1,0 +1,31 @@
+"""Random numbers: each use draws from a stream of its own, so that no two ever see the same numbers."""
+
+import enum
+
+import numpy as np
+
+
+@enum.unique
+class Stream(enum.IntEnum):
+    """What is drawn at random. A value is part of the seed, and so of results: never change one, and give none twice."""
+
+    ORDER = 1
+    """Order of snapshots or rows in an epoch; further seeds: configured seed, epoch."""
+    INITIAL_WEIGHTS = 2
+    """First weights of an SAE; further seeds: configured seed, place of the block."""
+    RESAMPLING = 3
+    """Inputs that dead latents take as new directions; further seeds: configured seed, place of the block, epoch."""
+    RANDOM_DIRECTIONS = 4
+    """Dictionary that an SAE is compared with on held-out tokens; further seed: place of the block."""
+    RANDOM_DICTIONARIES = 5
+    """Dictionaries whose likeness is that of chance, for stability; further seed: place of the block."""
+
+
+def generator(stream: Stream, *seeds: int) -> np.random.Generator:
+    """Random numbers of one stream, a function of the stream and the seeds alone.
+
+    Args:
+        stream: what is drawn.
+        seeds: 0 or more, as many in every call of a stream: NumPy does not tell [1] from [1, 0].
+    """
+    return np.random.default_rng([stream, *seeds])
