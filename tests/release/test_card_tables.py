@@ -2,7 +2,7 @@
 
 import pytest
 from aurorascope.evaluation.formulas import FORMULAS
-from aurorascope.release.card import _block_table, _stage_table
+from aurorascope.release.card import block_table, stage_table
 
 
 def sae(**metrics):
@@ -12,18 +12,18 @@ def sae(**metrics):
             "sha256": "0" * 64, "metrics": numbers}  # fmt: skip
 
 
-@pytest.mark.parametrize("table", [_stage_table, _block_table])
+@pytest.mark.parametrize("table", [stage_table, block_table])
 def test_rows_have_a_cell_for_every_heading(table):
     """A cell a column, also where a metric is undefined, which reads n/a."""
     undefined = dict.fromkeys(("fve", "fve_anom", "fve_area", "fve_pca", "fve_anom_pca", "fve_climatology"))
     for saes in ([sae()], [sae(**undefined)], [sae(), sae(**undefined)]):
         head, rule, *rows = table(saes).split("\n")
         assert {line.count("|") for line in (head, rule, *rows)} == {head.count("|")}
-        assert ("n/a" in rows[-1]) == (saes[-1]["metrics"]["fve"] is None and (table is _block_table or len(saes) == 1))
+        assert ("n/a" in rows[-1]) == (saes[-1]["metrics"]["fve"] is None and (table is block_table or len(saes) == 1))
 
 
 def test_baselines_stand_beside_the_score():
     """What a map of means and PCA explain is in the stage table, PCA in both."""
-    row = _stage_table([sae(fve=0.9, fve_climatology=0.81, fve_pca=0.72)]).split("\n")[2]
+    row = stage_table([sae(fve=0.9, fve_climatology=0.81, fve_pca=0.72)]).split("\n")[2]
     assert row.index("90.0") < row.index("81.0") < row.index("72.0")
-    assert "72.0, 61.0" in _block_table([sae(fve_pca=0.72, fve_anom_pca=0.61)])
+    assert "72.0, 61.0" in block_table([sae(fve_pca=0.72, fve_anom_pca=0.61)])

@@ -10,11 +10,11 @@ from aurorascope.activations.feed import ResidentFeed
 from aurorascope.activations.reader import StoreReader
 from aurorascope.blocks import BY_ID
 from aurorascope.config.recipes import RECIPES
-from aurorascope.evaluation.fidelity.formulas import FIDELITY_FORMULAS
-from aurorascope.evaluation.stability.formulas import STABILITY_FORMULAS
+from aurorascope.evaluation.measures import MEASURES
+from aurorascope.evaluation.record import HELD_OUT
 from aurorascope.files import sha256_file
-from aurorascope.release.card import _coefficient
-from aurorascope.release.index import SCHEMA_PATH, _entry
+from aurorascope.release.card import coefficient
+from aurorascope.release.index import SCHEMA_PATH, index_entry
 from aurorascope.sae.architectures import ARCHITECTURES
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.sae.digest import tensor_digest
@@ -69,10 +69,9 @@ def entry(record):
     metrics = {"fve": 0.5, "fve_anom": None, "fve_climatology": 0.4, "fve_pca": None, "mse": 0.1, "l0": 3.0, "frac_dead": 0.0,
                "n_eval_tokens": 24}  # fmt: skip
     cells = grid()
-    evaluation = {"token_grid": [1, 4, 6] if cells.n_tokens == 24 else None, "metrics": metrics}
-    fidelity = {"metrics": dict.fromkeys(FIDELITY_FORMULAS), "fidelity_file": None}
-    stability = {"metrics": dict.fromkeys(STABILITY_FORMULAS), "stability_file": None}
-    return _entry(BY_ID[BLOCK], record, evaluation, fidelity, stability, {"latitude": LAT, "longitude": LON})
+    evaluation = {"token_grid": [1, 4, 6] if cells.n_tokens == 24 else None, "metrics": metrics, "block": BLOCK}
+    measured = [measure.entry(evaluation if measure is HELD_OUT else None) for measure in MEASURES]
+    return index_entry(record, evaluation, measured, {"latitude": LAT, "longitude": LON})
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -90,7 +89,7 @@ def test_entry_of_every_architecture(feed, tmp_path, case):
     if is_l1:
         final = float(trained.log["sparsity_weight"].iloc[-1])
         assert found["training"]["lambda_sum"] == pytest.approx(final * D_MODEL * trained.scale)
-    text = _coefficient(found["training"], D_MODEL)
+    text = coefficient(found["training"], D_MODEL)
     assert ("both terms summed" in text) == is_l1
     assert (f"l1_coeff is {config.sae.l1_coeff:g}." in text) == (is_l1 or case in ("annealed", "jumprelu"))
 

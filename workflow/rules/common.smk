@@ -43,6 +43,7 @@ from aurorascope.gpus import gpu_bound
 from aurorascope.notices import collected
 from aurorascope.portable.recorded import check_interpreter
 from aurorascope.portable.switches import check_platform, told, with_switches
+from aurorascope.records import KINDS, released_kinds
 from aurorascope.reproduction.published import Published
 
 RESULTS = Path("results")
@@ -182,6 +183,11 @@ def for_blocks(pattern):
     return expand(pattern, block=CONFIG.block_ids)
 
 
+def records_of(kind):
+    """Records of a kind, of all blocks that have one."""
+    return [str(KINDS[kind].where(RESULTS, block=block)) for block in MADE[kind]]
+
+
 def stage_name(block_id):
     """Heading of a block's figures in the report."""
     block = BY_ID[block_id]
@@ -191,12 +197,11 @@ def stage_name(block_id):
 def consumers_of(wildcards):
     """Records of all that reads a block's stores: once they are there, the chunks may go."""
     block = wildcards.block
-    records = [f"results/saes/sae_{block}.json", f"results/evaluation/{block}.json"]
+    kinds = [kind for kind in ("sae", "evaluation", "stability") if block in MADE[kind]]
+    made = [str(KINDS[kind].where(RESULTS, block=block)) for kind in kinds]
     if block in REPRESENTATIVES:
-        records.append(f"results/figures/feature_{block}.png")
-    if block in STABLE:
-        records.append(f"results/stability/{block}/summary.json")
-    return records
+        made.append(f"results/figures/feature_{block}.png")
+    return made
 
 
 def dropped():

@@ -1,12 +1,12 @@
 # Evaluation: one job a block, on the held-out snapshots; what forecasts lose with the SAEs in place; other seeds.
-SUITE = {
-    "saes": for_blocks("results/saes/sae_{block}.json"),
-    "evaluations": for_blocks("results/evaluation/{block}.json"),
+# Blocks that have a record of each kind.
+MADE = {
+    "sae": CONFIG.block_ids,
+    "evaluation": CONFIG.block_ids,
+    "fidelity": CONFIG.block_ids if CONFIG.evaluation.fidelity.enabled else (),
+    "stability": STABLE,
 }
-FIDELITY = []
-if CONFIG.evaluation.fidelity.enabled:
-    FIDELITY = for_blocks("results/fidelity/{block}.json")
-STABILITY = expand("results/stability/{block}/summary.json", block=STABLE)
+SUITE = {f"{kind}s": records_of(kind) for kind in ("sae", "evaluation")}
 
 
 rule evaluate_sae:

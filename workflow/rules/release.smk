@@ -8,18 +8,12 @@ RELEASE = [
     "results/SHA256SUMS",
     "results/evaluation/suite.parquet",
     *expand("{figure}.{kind}", figure=FIGURES, kind=["png", "csv"]),
-    *SUITE["saes"],
-    *SUITE["evaluations"],
-    *for_blocks("results/saes/sae_{block}.pt"),
-    *for_blocks("results/saes/golden/{block}.safetensors"),
-    *for_blocks("results/saelens/{block}/cfg.json"),
-    *for_blocks("results/saelens/{block}/sae_weights.safetensors"),
-    *for_blocks("results/training/{block}.parquet"),
-    *for_blocks("results/evaluation/{block}.parquet"),
-    *FIDELITY,
-    *[name.replace(".json", ".parquet") for name in FIDELITY],
-    *STABILITY,
-    *[name.replace("summary.json", "matches.parquet") for name in STABILITY],
+    *[
+        f"results/{path.format(block=block)}"
+        for kind in released_kinds()
+        for path in (kind.path, *kind.files)
+        for block in MADE[kind.name]
+    ],
 ]
 
 
@@ -27,8 +21,8 @@ rule build_index:
     input:
         **SUITE,
         **ACTIVATION_INPUTS,
-        fidelities=FIDELITY,
-        stabilities=STABILITY,
+        fidelities=records_of("fidelity"),
+        stabilities=records_of("stability"),
         manifests=expand(
             "results/scratch/activations/{block}/{split}/manifest.json",
             block=CONFIG.block_ids,

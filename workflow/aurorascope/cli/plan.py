@@ -18,6 +18,7 @@ from aurorascope.costs.report import report, space_lines
 from aurorascope.errors import UserError
 from aurorascope.files import read_record
 from aurorascope.progress import tell
+from aurorascope.records import KINDS
 from aurorascope.spec import GRID
 
 
@@ -107,15 +108,19 @@ def _done(config: Config, results: Path) -> Done:
                 finished.add((name, split))
             else:
                 begun[name, split] = there(paths.folder)
+
+    def measured(kind: str) -> frozenset[str]:
+        return frozenset(block for block in config.block_ids if KINDS[kind].where(results, block=block).is_file())
+
     return Done(
         days=days,
         finished=frozenset(finished),
         begun=begun,
-        has_checkpoint=(scratch / "checkpoint" / "checkpoint.json").is_file(),
-        saes=frozenset(b for b in config.block_ids if (results / "saes" / f"sae_{b}.json").is_file()),
-        evaluations=frozenset(b for b in config.block_ids if (results / "evaluation" / f"{b}.json").is_file()),
-        stabilities=frozenset(b for b in config.block_ids if (results / "stability" / b / "summary.json").is_file()),
-        fidelities=frozenset(b for b in config.block_ids if (results / "fidelity" / f"{b}.json").is_file()),
+        has_checkpoint=KINDS["checkpoint"].where(results).is_file(),
+        saes=measured("sae"),
+        evaluations=measured("evaluation"),
+        stabilities=measured("stability"),
+        fidelities=measured("fidelity"),
     )
 
 

@@ -6,7 +6,6 @@ Only looks, at whichever run the folder holds. Prints a line for each thing that
 
 import argparse
 import os
-import re
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -20,13 +19,13 @@ from aurorascope.config import Config
 from aurorascope.errors import UserError
 from aurorascope.files import check_file, read_record
 from aurorascope.progress import Progress, tell
+from aurorascope.records import KINDS, Kind
 from aurorascope.release.checksums import Vouched, check_sums, count
 from aurorascope.units import size
 
 _MOST_THREADS = 4
-# What `backbone` calls the files of these records; importing it takes seconds.
-BESIDE = {"checkpoint": "aurora.ckpt", "static": "static.nc"}
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}\.json")
+# Stores are scrubbed, and a split stands for no files of its own.
+_KINDS = [kind for kind in KINDS.values() if kind.name not in ("activations", "states")]
 _SHOWN = 3
 
 
@@ -91,21 +90,13 @@ def _lines(finding: Finding) -> Iterator[str]:
         yield f"{finding.folder}: also holds {', '.join(finding.extra[:_SHOWN])}{more}, no part of the store."
 
 
-def _records(results: Path) -> Iterator[tuple[str, Path]]:
+def _records(results: Path) -> Iterator[tuple[Kind, Path]]:
     """Kind and path of the other records that are there."""
-    yield from (("sae", path) for path in sorted((results / "saes").glob("sae_*.json")))
-    yield from (("evaluation", path) for path in sorted((results / "evaluation").glob("*.json")))
-    yield from (("fidelity", path) for path in sorted((results / "fidelity").glob("*.json")))
-    yield from (("stability", path) for path in sorted((results / "stability").glob("*/summary.json")))
-    for kind in BESIDE:
-        path = results / "scratch" / kind / f"{kind}.json"
-        if path.is_file():
-            yield kind, path
-    days = (results / "scratch" / "cams").glob("*.json")
-    yield from (("cams_day", path) for path in sorted(days) if _DAY.fullmatch(path.name))
+    for kind in _KINDS:
+        yield from ((kind, path) for path in kind.found(results))
 
 
-def _verify_records(records: list[tuple[str, Path]], sums: Path) -> list[UserError]:
+def _verify_records(records: list[tuple[Kind, Path]], sums: Path) -> list[UserError]:
     """Check and report what each record stands for, and the release; returns one error for each thing that is damaged."""
     n_files = count(sums)
     progress, vouched, damage = Progress("Verifying records", len(records) + n_files, "record"), [], []
@@ -117,12 +108,8 @@ def _verify_records(records: list[tuple[str, Path]], sums: Path) -> list[UserErr
     if sums.is_file():
         damage += _told(check_sums(sums, vouched, progress.step))
     progress.close()
-    kinds = Counter(kind for kind, _ in records)
-    words = {
-        "sae": "SAEs", "evaluation": "evaluations", "fidelity": "measured forecasts", "stability": "comparisons of seeds",
-        "checkpoint": "checkpoint", "static": "static fields", "cams_day": "days of states",
-    }  # fmt: skip
-    counts = [*(f"{kinds[kind]} {word}" for kind, word in words.items()), f"{n_files} files of the release"]
+    n_of = Counter(kind.name for kind, _ in records)
+    counts = [*(f"{n_of[kind.name]} {kind.words}" for kind in _KINDS), f"{n_files} files of the release"]
     tell(f"{', '.join(counts)}: {len(damage)} damaged.")
     return damage
 
@@ -133,20 +120,19 @@ def _told(errors: list[UserError]) -> list[UserError]:
     return errors
 
 
-def _compared(kind: str, path: Path) -> tuple[Vouched, list[UserError]]:
+def _compared(kind: Kind, path: Path) -> tuple[Vouched, list[UserError]]:
     """A record after its files have been compared with it, and what is wrong."""
     files: dict[Path, str] = {}
     try:
-        record = read_record(path, kind)
-        if kind == "cams_day":
+        record = read_record(path, kind.name)
+        if kind.name == "cams_day":
             _verify_day(path, record)
-        else:
-            files = _files(kind, path, record)
-            for file, digest in files.items():
-                check_file(file, digest, path)
+        files = kind.digests(path, record)
+        for file, digest in files.items():
+            check_file(file, digest, path)
     except KeyError as error:
         # A flipped bit in the name of an entry.
-        return Vouched(path, files, False), [UserError.stale(path, f"a record of kind {kind}", f"no entry {error}")]
+        return Vouched(path, files, False), [UserError.stale(path, f"a record of kind {kind.name}", f"no entry {error}")]
     except UserError as error:
         return Vouched(path, files, False), [error]
     return Vouched(path, files, True), []
@@ -158,15 +144,3 @@ def _verify_day(path: Path, record: dict[str, Any]) -> None:
     from aurorascope.cams.states import verify_states
 
     verify_states(path.with_suffix(".zarr"), digests)
-
-
-def _files(kind: str, path: Path, record: dict[str, Any]) -> dict[Path, str]:
-    """The files that a record stands for, each with its sha256."""
-    if kind == "sae":
-        others = {path.parents[1] / name: digest for name, digest in record["files"].items()}
-        return {path.with_suffix(".pt"): record["sha256"], **others}
-    if kind in ("evaluation", "fidelity"):
-        return {path.with_suffix(".parquet"): record["table_sha256"]}
-    if kind == "stability":
-        return {path.with_name("matches.parquet"): record["table_sha256"]}
-    return {path.with_name(BESIDE[kind]): record["sha256"]}

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from aurorascope.files import check_file, read_record, sha256_file, write_bytes, write_table, write_text
+from aurorascope.records import KINDS, released_kinds
 from aurorascope.release.card import model_card
 from aurorascope.release.index import SCHEMA_PATH
 from aurorascope.release.suite import Suite
@@ -20,13 +21,9 @@ def release_files(results: Path) -> list[Path]:
     names = ["README.md", "aurora_sae.py", "sae_index.json", "sae_index.schema.json", "evaluation/suite.parquet"]
     names += [f"figures/{name}.{kind}" for name in ("suite", "levels") for kind in ("png", "csv")]
     for sae in index["saes"]:
-        saelens = Path(sae["alternates"][0]["filename"])
-        names += [sae["filename"], f"saes/sae_{sae['id']}.json", sae["golden_file"]]
-        names += [str(saelens), str(saelens.with_name("cfg.json")), sae["metrics_file"], f"evaluation/{sae['id']}.json"]
-        if sae["fidelity_file"] is not None:
-            names += [sae["fidelity_file"], f"fidelity/{sae['id']}.json"]
-        if sae["stability_file"] is not None:
-            names += [sae["stability_file"], f"stability/{sae['id']}/summary.json"]
+        for kind in released_kinds():
+            if sae[kind.index_key] is not None:
+                names += kind.released(block=sae["id"])
     return sorted(Path(name) for name in names)
 
 
@@ -58,9 +55,9 @@ def write_digests(results: Path) -> None:
     """
     index = json.loads((results / "sae_index.json").read_text())
     for sae in index["saes"]:
-        record = results / "saes" / f"sae_{sae['id']}.json"
+        record = KINDS["sae"].where(results, block=sae["id"])
         check_file(results / sae["filename"], sae["sha256"], record)
-        for name, digest in read_record(record, "sae")["files"].items():
-            check_file(results / name, digest, record)
+        for file, digest in KINDS["sae"].digests(record, read_record(record, "sae")).items():
+            check_file(file, digest, record)
     lines = [f"{sha256_file(results / path)}  {path}\n" for path in release_files(results)]
     write_text(results / "SHA256SUMS", "".join(lines))

@@ -4,7 +4,8 @@ import datetime
 import re
 from typing import Any
 
-from aurorascope.spec import DEPTHS
+from aurorascope.evaluation.cells import by_stage, percent, span
+from aurorascope.evaluation.measures import MEASURES
 
 # The published card's ranges of FVE in percent, by (component, stage); what ours are read beside.
 PUBLISHED_FVE = {
@@ -103,96 +104,29 @@ def _credit(index: dict[str, Any]) -> str:
     return _CREDIT.replace("CREDIT_OF_DATA", _NO_CAMS if is_demo else _CAMS.replace("YEARS", span))
 
 
-def _percent(value: float | None) -> str:
-    return "n/a" if value is None else f"{100 * value:.1f}"
-
-
-def _range(values: list[float | None]) -> str:
-    known = [v for v in values if v is not None]
-    return f"{_percent(min(known))} – {_percent(max(known))}" if known else "n/a"
-
-
-def _stage_table(saes: list[dict[str, Any]]) -> str:
+def stage_table(saes: list[dict[str, Any]]) -> str:
+    """Ranges over the blocks of each stage, beside the published card's."""
     lines = [
         "| stage | SAEs | d_model → d_hidden | tokens a snapshot | FVE % | anomaly FVE % | mean map's FVE % | PCA's FVE % "
         "| L0 | dead % | published FVE % |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for component, depths in DEPTHS.items():
-        for stage in range(len(depths)):
-            group = [s for s in saes if (s["component"], s["stage"]) == (component, stage)]
-            if not group:
-                continue
-            first, metrics = group[0], [s["metrics"] for s in group]
-            grid = first["token_grid"]
-            l0 = [m["l0"] for m in metrics]
-            lines.append(
-                f"| {component} {stage} | {len(group)} | {first['d_model']} → {first['d_hidden']} "
-                f"| {grid['latent_levels'] * grid['lat'] * grid['lon']:,} | {_range([m['fve'] for m in metrics])} "
-                f"| {_range([m['fve_anom'] for m in metrics])} | {_range([m['fve_climatology'] for m in metrics])} "
-                f"| {_range([m['fve_pca'] for m in metrics])} | {min(l0):.0f} – {max(l0):.0f} "
-                f"| {_range([m['frac_dead'] for m in metrics])} | {PUBLISHED_FVE[component, stage]} |"
-            )
+    for (component, stage), group in by_stage(saes).items():
+        first, metrics = group[0], [s["metrics"] for s in group]
+        grid = first["token_grid"]
+        l0 = [m["l0"] for m in metrics]
+        lines.append(
+            f"| {component} {stage} | {len(group)} | {first['d_model']} → {first['d_hidden']} "
+            f"| {grid['latent_levels'] * grid['lat'] * grid['lon']:,} | {span([m['fve'] for m in metrics])} "
+            f"| {span([m['fve_anom'] for m in metrics])} | {span([m['fve_climatology'] for m in metrics])} "
+            f"| {span([m['fve_pca'] for m in metrics])} | {min(l0):.0f} – {max(l0):.0f} "
+            f"| {span([m['frac_dead'] for m in metrics])} | {PUBLISHED_FVE[component, stage]} |"
+        )
     return "\n".join(lines)
 
 
-def _of_tendency(values: list[float | None]) -> str:
-    known = [100 * v for v in values if v is not None]
-    return f"{min(known):.3g} – {max(known):.3g}" if known else "n/a"
-
-
-def _forecast_table(saes: list[dict[str, Any]]) -> str:
-    """What forecasts lose, by stage; nothing where it was not measured."""
-    if saes[0]["fidelity_file"] is None:
-        return ""
-    lines = [
-        "## Forecast fidelity\n\nAurora run with each SAE's reconstruction in the place of its block's output, on "
-        f"{saes[0]['metrics']['n_fidelity_snapshots']} held-out snapshots. Divergences are in percent of the clean forecast's own "
-        "12-hour tendency. Fidelity is the share, in squares, of an ablation's divergence that the SAE avoids; n/a where the "
-        "ablation itself moves no variable by 1 % of its tendency. The demanding ablation is the training mean at each position.\n",
-        "| stage | divergence, SAE | … position mean | … mean | … zero | fidelity %, position mean | mean | zero | RMSE change % |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    stages: dict[tuple[str, int], list[dict[str, Any]]] = {}
-    for sae in saes:
-        stages.setdefault((sae["component"], sae["stage"]), []).append(sae["metrics"])
-    for (component, stage), metrics in stages.items():
-        divergences = [f"divergence{suffix}" for suffix in ("", "_position_mean", "_mean", "_zero")]
-        fidelities = [f"fidelity_{name}" for name in ("position_mean", "mean", "zero")]
-        cells = [_of_tendency([m[name] for m in metrics]) for name in divergences]
-        cells += [_range([m[name] for m in metrics]) for name in fidelities]
-        cells.append(_of_tendency([m["rmse_change"] for m in metrics]))
-        lines.append(f"| {component} {stage} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def _stability_table(saes: list[dict[str, Any]]) -> str:
-    """How alike SAEs of other seeds are, by block; nothing where none was trained."""
-    measured = [sae for sae in saes if sae["stability_file"] is not None]
-    if not measured:
-        return ""
-    lines = [
-        f"## Stability over seeds\n\nThe same training with {measured[0]['metrics']['n_stability_seeds']} seeds, every two of them "
-        "compared: features that are on for some held-out token, matched one to one by the cosine of their directions. In each cell: "
-        "the SAEs; random directions; random directions with the covariance of the activations.\n",
-        "| block | features | mean matched cosine | matched above 0.7, % | mean largest cosine |",
-        "|---|---|---|---|---|",
-    ]
-    for sae in measured:
-        m = sae["metrics"]
-        cells = [
-            "; ".join(form(m[name + suffix]) for suffix in ("", "_random", "_random_pca"))
-            for name, form in (("pw_mcc", _cosine), ("share_matched", _percent), ("mmcs", _cosine))
-        ]
-        lines.append(f"| `{sae['id']}` | {m['n_stability_features']:.0f} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def _cosine(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.3f}"
-
-
-def _block_table(saes: list[dict[str, Any]]) -> str:
+def block_table(saes: list[dict[str, Any]]) -> str:
+    """Every SAE with what an evaluation says of it."""
     lines = [
         "| block | d_model → d_hidden | FVE % | anomaly FVE % | area FVE % | PCA's FVE %, anomaly FVE % | L0 (median, p95) "
         "| dead % | > 10 % dense % | sha256 |",
@@ -201,10 +135,10 @@ def _block_table(saes: list[dict[str, Any]]) -> str:
     for s in saes:
         m = s["metrics"]
         lines.append(
-            f"| `{s['id']}` | {s['d_model']} → {s['d_hidden']} | {_percent(m['fve'])} | {_percent(m['fve_anom'])} "
-            f"| {_percent(m['fve_area'])} | {_percent(m['fve_pca'])}, {_percent(m['fve_anom_pca'])} "
+            f"| `{s['id']}` | {s['d_model']} → {s['d_hidden']} | {percent(m['fve'])} | {percent(m['fve_anom'])} "
+            f"| {percent(m['fve_area'])} | {percent(m['fve_pca'])}, {percent(m['fve_anom_pca'])} "
             f"| {m['l0']:.1f} ({m['l0_median']:.0f}, {m['l0_p95']:.0f}) "
-            f"| {_percent(m['frac_dead'])} | {_percent(m['frac_dense_10pct'])} | `{s['sha256'][:12]}` |"
+            f"| {percent(m['frac_dead'])} | {percent(m['frac_dense_10pct'])} | `{s['sha256'][:12]}` |"
         )
     return "\n".join(lines)
 
@@ -215,7 +149,7 @@ def _season(times: list[str]) -> str:
     return ", one season only" if days < _SEASON_DAYS else ""
 
 
-def _coefficient(training: dict[str, Any], d_model: int) -> str:
+def coefficient(training: dict[str, Any], d_model: int) -> str:
     """What the sparsity term is multiplied by, where the loss names it."""
     if "l1_coeff" not in training["loss"]:
         return ""
@@ -238,7 +172,7 @@ def _data(index: dict[str, Any]) -> str:
             f"{len(held_out)} held-out snapshots from {held_out[0]} to {held_out[-1]}{_season(held_out)}; "
             f"no state in common, at least {acts['gap_hours']} h between a training and a held-out state.",
             f"- Recipe `{t['recipe']}`: {t['optimizer']}, learning rate {t['lr']:g}, {t['loss']}; {t['reductions']}."
-            f"{_coefficient(t, first['d_model'])}",
+            f"{coefficient(t, first['d_model'])}",
             f"- {t['epochs']:g} epochs of {'one step a snapshot' if t['shuffle'] == 'snapshots' else 'shuffled rows'}: "
             f"{t['n_steps']:,} steps; decoder rows at unit norm after each.",
             f"- {index['suite']['total_parameters']:,} parameters in {index['suite']['n_saes']} SAEs.",
@@ -259,17 +193,16 @@ def model_card(index: dict[str, Any]) -> str:
         "![The SAEs of the suite](figures/suite.png)",
         "## Quality by stage\n\nOn held-out snapshots. The last column is the range that the published model card gives "
         "for its own SAEs, whose formula, dates and sparsity it does not state.",
-        _stage_table(index["saes"]),
+        stage_table(index["saes"]),
         "How to read it: FVE counts geography as variance to explain, which a mean map alone explains; anomaly FVE does "
         "not. An FVE without its L0 says little, since a denser SAE reconstructs more easily: PCA keeps as many components as "
         "the SAE has features on, and where L0 reaches d_model it explains everything.",
         "![Explained variance by latent level and latitude, a panel a stage](figures/levels.png)",
-        _forecast_table(index["saes"]),
-        _stability_table(index["saes"]),
+        *(measure.section(index["saes"]) for measure in MEASURES),
         _data(index),
         _use(index),
         "## All SAEs",
-        _block_table(index["saes"]),
+        block_table(index["saes"]),
         f"## Definitions\n\n{definitions}",
         "## Limits\n\nFeatures need not be monosemantic. The SAEs belong to this checkpoint and no other. Only encoder stage 0 feeds the decoder's skip connection; stages 1 and 2 of the encoder do not.",
         _credit(index),

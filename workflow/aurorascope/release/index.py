@@ -12,19 +12,17 @@ import aurorascope
 from aurorascope import spec
 from aurorascope.activations.manifest import read_manifest
 from aurorascope.activations.paths import StorePaths
-from aurorascope.blocks import BLOCK_IDS, BY_ID, Block
+from aurorascope.blocks import BLOCK_IDS, BY_ID
 from aurorascope.config.calendar import ENOUGH_HELD_OUT, SPLITS
-from aurorascope.config.chosen import stability_blocks
 from aurorascope.config.model import Config
 from aurorascope.config.stages import RECIPES
 from aurorascope.errors import UserError
-from aurorascope.evaluation.fidelity.formulas import FIDELITY_FORMULAS
-from aurorascope.evaluation.formulas import FORMULAS
-from aurorascope.evaluation.stability.formulas import STABILITY_FORMULAS
-from aurorascope.files import read_record, sha256_file, sha256_json
-from aurorascope.release.fidelity import fidelity_entries
+from aurorascope.evaluation.measure import refuse_mixture
+from aurorascope.evaluation.measures import MEASURES
+from aurorascope.evaluation.record import HELD_OUT
+from aurorascope.files import sha256_file, sha256_json
+from aurorascope.records import KINDS
 from aurorascope.release.quality import quality_flags
-from aurorascope.release.stability import stability_entries
 from aurorascope.sae.architectures import ARCHITECTURES
 
 _ROOT = Path(aurorascope.__file__).parents[2]
@@ -34,33 +32,11 @@ _KEEP_K = tuple(name for name, architecture in ARCHITECTURES.items() if architec
 DATASET = "cams-global-atmospheric-composition-forecasts"
 
 
-def _records(results: Path, block_ids: tuple[str, ...]) -> list[tuple[Block, dict[str, Any], dict[str, Any]]]:
-    found = []
-    for block_id in block_ids:
-        sae = read_record(results / "saes" / f"sae_{block_id}.json", "sae")
-        evaluation_path = results / "evaluation" / f"{block_id}.json"
-        evaluation = read_record(evaluation_path, "evaluation")
-        if evaluation["sae_sha256"] != sae["sha256"]:
-            expected, other = f"the evaluation of SAE {sae['sha256'][:12]}", f"one of {evaluation['sae_sha256'][:12]}"
-            raise UserError.stale(evaluation_path, expected, other)
-        found.append((BY_ID[block_id], sae, evaluation))
-    return found
-
-
-def _refuse_mixture(records: list[tuple[Block, dict[str, Any], dict[str, Any]]], results: Path) -> None:
-    """Refuse a suite made by two configurations, naming the blocks of the smaller part."""
-    for key in ("train_config_sha256", "dump_config_sha256", "checkpoint_sha256", "evaluate_config_sha256"):
-        values: dict[str, list[str]] = {}
-        for block, sae, evaluation in records:
-            values.setdefault({**sae, **evaluation}[key], []).append(block.id)
-        if len(values) > 1:
-            few = min(values.values(), key=len)
-            where = "evaluation/" if key.startswith("evaluate") else "saes/sae_"
-            files = " ".join(f"{results}/{where}{block_id}.json" for block_id in few[:3])
-            raise UserError(
-                f"the suite's {key}", "one value in all blocks", f"{len(values)}, with another in {', '.join(few)}",
-                f"rm -f {files} …, then snakemake --cores N makes them again with the present configuration",
-            )
+def _saes(results: Path, block_ids: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Records of the suite's SAEs, in forward order."""
+    saes = [KINDS["sae"].read(results, block=block_id) for block_id in block_ids]
+    refuse_mixture(saes, ("train_config_sha256", "dump_config_sha256", "checkpoint_sha256"), KINDS["sae"], results)
+    return saes
 
 
 def _check_store(
@@ -82,10 +58,18 @@ def _check_store(
     return manifest["sha256"]
 
 
-def _entry(
-    block: Block, sae: dict[str, Any], evaluation: dict[str, Any], fidelity: dict[str, Any], stability: dict[str, Any],
-    states: dict[str, Any],
-) -> dict[str, Any]:  # fmt: skip
+def index_entry(
+    sae: dict[str, Any], evaluation: dict[str, Any], measured: list[dict[str, Any]], states: dict[str, Any]
+) -> dict[str, Any]:
+    """What the index says of one SAE.
+
+    Args:
+        sae: its record.
+        evaluation: the record of its evaluation.
+        measured: for each measure its metrics and the name of its table, `Measure.entry`.
+        states: the record of the training split, which has the grid.
+    """
+    block = BY_ID[sae["block"]]
     levels, rows, cols = evaluation["token_grid"]
     n_rows, n_cols = len(states["latitude"]) // spec.PATCH, len(states["longitude"]) // spec.PATCH
     training = sae["training"]
@@ -132,10 +116,8 @@ def _entry(
             "train_config_sha256": sae["train_config_sha256"],
             "activations_manifest_sha256": sae["activations_manifest_sha256"],
         },
-        "metrics": {**evaluation["metrics"], **fidelity["metrics"], **stability["metrics"]},
-        "metrics_file": f"evaluation/{block.id}.parquet",
-        "fidelity_file": fidelity["fidelity_file"],
-        "stability_file": stability["stability_file"],
+        **{key: name for entry in measured for key, name in entry.items() if key != "metrics"},
+        "metrics": {name: value for entry in measured for name, value in entry["metrics"].items()},
         "golden_file": f"saes/golden/{block.id}.safetensors",
         "neuronpedia_id": None,
     }
@@ -168,18 +150,15 @@ def build_index(config: Config, results: Path) -> dict[str, Any]:
         UserError: a record is missing or the suite mixes configurations.
     """
     scratch = results / "scratch"
-    records = _records(results, config.block_ids)
-    _refuse_mixture(records, results)
-    saes = [sae for _, sae, _ in records]
-    fidelities = fidelity_entries(results, saes, config.evaluation.fidelity.enabled)
-    stabilities = stability_entries(results, saes, stability_blocks(config))
-    checkpoint = read_record(scratch / "checkpoint" / "checkpoint.json", "checkpoint")
-    static = read_record(scratch / "static" / "static.json", "static")
-    splits = {name: read_record(scratch / "states" / f"{name}.json", "states") for name in SPLITS}
+    saes = _saes(results, config.block_ids)
+    measured = {measure: measure.read(results, saes, config) for measure in MEASURES}
+    pairs = list(zip(saes, measured[HELD_OUT], strict=True))
+    checkpoint, static = KINDS["checkpoint"].read(results), KINDS["static"].read(results)
+    splits = {name: KINDS["states"].read(results, split=name) for name in SPLITS}
     times = {name: [s["time"] for s in split["snapshots"]] for name, split in splits.items()}
     manifests = [
-        _check_store(read_manifest(StorePaths.of(scratch, block.id, split).manifest), split, times[split], sae, evaluation)
-        for block, sae, evaluation in records
+        _check_store(read_manifest(StorePaths.of(scratch, sae["block"], split).manifest), split, times[split], sae, evaluation)
+        for sae, evaluation in pairs
         for split in SPLITS
     ]
     made = _made_with(results, config.block_ids)
@@ -189,15 +168,15 @@ def build_index(config: Config, results: Path) -> dict[str, Any]:
             "name": "aurorascope",
             "version": aurorascope.__version__,
             "license": "MIT",
-            "config_sha256": sha256_json([records[0][1]["dump_config_sha256"], records[0][1]["train_config_sha256"],
-                                          records[0][2]["evaluate_config_sha256"]]),
+            "config_sha256": sha256_json([saes[0]["dump_config_sha256"], saes[0]["train_config_sha256"],
+                                          pairs[0][1]["evaluate_config_sha256"]]),
             "code": {"package": "aurorascope", "version": aurorascope.__version__, "commit": made["commit"], "dirty": made["dirty"]},
-            "n_saes": len(records),
+            "n_saes": len(saes),
             "n_expected": len(BLOCK_IDS),
-            "total_parameters": sum(sae["n_parameters"] for _, sae, _ in records),
+            "total_parameters": sum(sae["n_parameters"] for sae in saes),
             "citation": None,
-            "flags": _flags(config, checkpoint["source"], len(records), len(times["held_out"]))
-            + quality_flags([(sae, evaluation) for _, sae, evaluation in records], len(times["train"])),
+            "flags": _flags(config, checkpoint["source"], len(saes), len(times["held_out"]))
+            + quality_flags(pairs, len(times["train"])),
         },
         "base_model": {
             "class": spec.CLASS,
@@ -230,7 +209,8 @@ def build_index(config: Config, results: Path) -> dict[str, Any]:
         },
         "metric_definitions": {
             name: f"{formula}: {text}"
-            for name, (formula, text) in {**FORMULAS, **FIDELITY_FORMULAS, **STABILITY_FORMULAS}.items()
+            for measure in MEASURES
+            for name, (formula, text) in measure.formulas.items()
         },
         "environment": {
             **{key: made[key] for key in ("python", "torch", "device")},
@@ -238,8 +218,8 @@ def build_index(config: Config, results: Path) -> dict[str, Any]:
         },
         "recipe_versions": dict(RECIPES),
         "saes": [
-            _entry(*record, fidelity, stability, splits["train"])
-            for record, fidelity, stability in zip(records, fidelities, stabilities, strict=True)
+            index_entry(sae, evaluation, [measure.entry(records[i]) for measure, records in measured.items()], splits["train"])
+            for i, (sae, evaluation) in enumerate(pairs)
         ],
     }
     jsonschema.validate(index, json.loads(SCHEMA_PATH.read_text()))

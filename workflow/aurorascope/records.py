@@ -1,0 +1,136 @@
+"""Every kind of record that stands for files: where it lies, which files, their digests, and what of them is released.
+
+Rules name the same paths in their outputs, since those are what a user reads; a test compares. From here come what `verify`
+looks at, what `plan` counts as there, which files a release has, and the table in docs/formats.md.
+
+Example:
+    >>> KINDS["evaluation"].where(Path("results"), block="encoder_s0_b0")
+    PosixPath('results/evaluation/encoder_s0_b0.json')
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aurorascope.files import read_record
+
+# Under this key a record names the sha256 of several files by their path under results.
+_SEVERAL = "files"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of record.
+
+    Attributes:
+        name: what the record's entry `kind` says.
+        path: the record's path under results, with {block}, {split} or {day}.
+        words: what several of them are called.
+        files: paths under results of the files that it stands for, and the record's key that holds each one's sha256.
+        index_key: entry of an SAE in the index that names its file of this kind, and is null where there is none; None for
+            records that are not released.
+        unreleased: those of its files that are not uploaded.
+
+    Raises:
+        ValueError: a name in a file's path that the record's path lacks.
+    """
+
+    name: str
+    path: str
+    words: str
+    files: Mapping[str, str] = field(default_factory=dict)
+    index_key: str | None = None
+    unreleased: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for path in (*self.files, *self.unreleased):
+            if _names(path) - _names(self.path):
+                raise ValueError(f"kind {self.name}: {path} has names that {self.path} lacks")
+        if set(self.unreleased) - set(self.files):
+            raise ValueError(f"kind {self.name}: {self.unreleased} are not among its files")
+
+    def where(self, results: Path, **names: str) -> Path:
+        """The record's path under the results folder."""
+        return results / self.path.format(**names)
+
+    def read(self, results: Path, **names: str) -> dict[str, Any]:
+        """The record.
+
+        Raises:
+            UserError: it is missing, no JSON, or of another kind.
+        """
+        return read_record(self.where(results, **names), self.name)
+
+    def found(self, results: Path) -> list[Path]:
+        """Paths of all records of this kind that are there, sorted."""
+        pattern = self.path.format_map(_Stars())
+        return sorted(path for path in results.glob(pattern) if path.is_file())
+
+    def names_in(self, path: Path) -> dict[str, str]:
+        """What stands for {block}, {split} or {day} in a record's path."""
+        form = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(self.path))
+        match = re.fullmatch(form, "/".join(path.parts[-1 - self.path.count("/") :]))
+        return match.groupdict() if match else {}
+
+    def digests(self, path: Path, record: Mapping[str, Any]) -> dict[Path, str]:
+        """The files that a record stands for, each with the sha256 that it names.
+
+        Args:
+            path: the record's path.
+            record: its content.
+
+        Raises:
+            KeyError: the record lacks an entry.
+        """
+        results, names, named = path.parents[self.path.count("/")], self.names_in(path), {}
+        for pattern, key in self.files.items():
+            file = pattern.format(**names)
+            named[results / file] = record[key][file] if key == _SEVERAL else record[key]
+        return named
+
+    def released(self, **names: str) -> list[str]:
+        """Paths under results of the record and those of its files that are uploaded."""
+        return [path.format(**names) for path in (self.path, *self.files) if path not in self.unreleased]
+
+
+class _Stars(dict):
+    def __missing__(self, name: str) -> str:
+        # A day, so that what lies beside days' records is none of them.
+        return "????-??-??" if name == "day" else "*"
+
+
+def _names(path: str) -> set[str]:
+    return {part.partition("}")[0] for part in path.split("{")[1:]}
+
+
+KINDS = {kind.name: kind for kind in (
+    Kind(
+        "sae", "saes/sae_{block}.json", "SAEs",
+        {
+            "saes/sae_{block}.pt": "sha256",
+            "saes/golden/{block}.safetensors": _SEVERAL,
+            "saelens/{block}/cfg.json": _SEVERAL,
+            "saelens/{block}/sae_weights.safetensors": _SEVERAL,
+            "training/{block}.parquet": _SEVERAL,
+        },
+        "filename", ("training/{block}.parquet",),
+    ),
+    Kind("evaluation", "evaluation/{block}.json", "evaluations", {"evaluation/{block}.parquet": "table_sha256"}, "metrics_file"),
+    Kind("fidelity", "fidelity/{block}.json", "measured forecasts", {"fidelity/{block}.parquet": "table_sha256"}, "fidelity_file"),
+    Kind(
+        "stability", "stability/{block}/summary.json", "comparisons of seeds",
+        {"stability/{block}/matches.parquet": "table_sha256"}, "stability_file",
+    ),
+    Kind("checkpoint", "scratch/checkpoint/checkpoint.json", "checkpoint", {"scratch/checkpoint/aurora.ckpt": "sha256"}),
+    Kind("static", "scratch/static/static.json", "static fields", {"scratch/static/static.nc": "sha256"}),
+    Kind("cams_day", "scratch/cams/{day}.json", "days of states"),
+    Kind("states", "scratch/states/{split}.json", "splits"),
+    Kind("activations", "scratch/activations/{block}/{split}/manifest.json", "stores"),
+)}  # fmt: skip
+
+
+def released_kinds() -> list[Kind]:
+    """The kinds that a release holds."""
+    return [kind for kind in KINDS.values() if kind.index_key is not None]
