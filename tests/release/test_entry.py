@@ -14,7 +14,8 @@ from aurorascope.evaluation.fidelity.formulas import FIDELITY_FORMULAS
 from aurorascope.evaluation.stability.formulas import STABILITY_FORMULAS
 from aurorascope.files import sha256_file
 from aurorascope.release.card import _coefficient
-from aurorascope.release.index import SCHEMA_PATH, _entry
+from aurorascope.release.index import _entry
+from aurorascope.release.schema import index_schema
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.sae.digest import tensor_digest
 from aurorascope.training.engine import train
@@ -80,7 +81,7 @@ def test_entry_of_every_architecture(feed, tmp_path, case):
     sae, form, k, is_l1 = CASES[case]
     config, trained, record = exported(feed, tmp_path, sae)
     found = entry(record)
-    schema = json.loads(SCHEMA_PATH.read_text())
+    schema = index_schema()
     jsonschema.validate(found, {"$ref": "#/$defs/sae", "$defs": schema["$defs"]})
     assert found["architecture"]["activation"] == config.sae.architecture
     assert (found["architecture"]["released_as"], found["architecture"]["k"]) == (form, k)
@@ -138,5 +139,5 @@ def test_exports_of_one_training_have_the_same_bytes(feed, tmp_path, case):
 
 def test_recipes_are_named_in_the_schema():
     """What the index calls a recipe is one."""
-    schema = json.loads(SCHEMA_PATH.read_text())
+    schema = index_schema()
     assert schema["$defs"]["sae"]["properties"]["training"]["properties"]["recipe"]["enum"] == [*RECIPES]

@@ -19,7 +19,7 @@ import jsonschema
 from aurorascope.blocks import BLOCK_IDS
 from aurorascope.errors import UserError
 from aurorascope.files import sha256_file
-from aurorascope.release.index import SCHEMA_PATH
+from aurorascope.release.schema import index_schema
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +39,7 @@ def _version(text: object) -> tuple[int, ...] | None:
 
 def _check_index(index: Any, path: Path, fix: str) -> None:
     """Refuse an index of a newer schema version, or one that its schema does not allow."""
-    schema = json.loads(SCHEMA_PATH.read_text())
+    schema = index_schema()
     known = schema["properties"]["schema_version"]["const"]
     found = index.get("schema_version") if isinstance(index, dict) else None
     version = _version(found)
