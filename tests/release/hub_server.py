@@ -14,7 +14,7 @@ class Hub:
     Attributes:
         commits: folder of each commit of `user/suite`.
         branches: commit of each branch.
-        asked: (method, revision, file) of each request, in order.
+        asked: (method, revision, file) of each request for a file, in order.
     """
 
     name = "user/suite"
@@ -57,11 +57,12 @@ class Hub:
         return [file for method, _, file in self.asked if method == "GET"]
 
     def _answer(self, request: BaseHTTPRequestHandler) -> None:
-        name, _, rest = unquote(request.path.split("?")[0]).strip("/").partition("/resolve/")
+        name, resolve, rest = unquote(request.path.split("?")[0]).strip("/").partition("/resolve/")
         revision, _, file = rest.partition("/")
-        self.asked.append((request.command, revision, file))
+        if resolve:
+            # The client asks for other pages, too, and does without an answer.
+            self.asked.append((request.command, revision, file))
         commit = self.branches.get(revision, revision)
-        headers = {}
         data = b""
         if name != self.name:
             status, headers = 404, {"X-Error-Code": "RepoNotFound"}

@@ -1,47 +1,20 @@
 """`Suite.from_hub`: the hub's own client against a server of this machine, its cache, and no network at all."""
 
-import json
-import os
 import re
 import shutil
 import subprocess
-import sys
 
 import pytest
+from aurorascope import Suite
+from aurorascope.errors import UserError
+from huggingface_hub import constants
 
 from tests.release.hub_server import Hub
-from tests.workflow.project import ROOT
 
 pytestmark = pytest.mark.slow
 ONE, OTHER = "encoder_s1_b5", "encoder_s0_b0"
 FIRST, SECOND = "a1" * 20, "b2" * 20
 WEIGHTS, GOLDEN = f"saes/sae_{ONE}.pt", f"saes/golden/{ONE}.safetensors"
-# Prints a line of JSON for each step: the revision, the printed suite, what a loaded SAE is, or an error's one line.
-CODE = """
-import json, logging, sys
-from aurorascope import Suite
-from aurorascope.errors import UserError
-logging.basicConfig(level="INFO")
-logging.getLogger("httpx2").setLevel("WARNING")
-name, revision, *blocks = json.loads(sys.argv[1])
-def say(what):
-    try:
-        found = what()
-    except UserError as error:
-        found = error.one_line()
-    print(json.dumps(found), flush=True)
-    return found
-suite = None
-def opened():
-    global suite
-    suite = Suite.from_hub(name, revision=revision)
-    return [suite.revision, str(suite)]
-say(opened)
-for block in blocks:
-    say(lambda: [suite[block].d_model, suite[block].architecture])
-"""
-
-
 @pytest.fixture
 def hub():
     with Hub().serving() as hub:
@@ -56,18 +29,29 @@ def served(hub, release):
 
 
 @pytest.fixture
-def ask(tmp_path):
-    """Run `CODE` in a process of its own with a cache of this test's own: what it printed, and its log."""
+def ask(tmp_path, monkeypatch, caplog):
+    """Open a suite with a cache of this test's own, and load SAEs: what each gave, or its error's one line; and the log."""
+    caplog.set_level("INFO", "aurorascope")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+    def found(what):
+        try:
+            return what()
+        except UserError as error:
+            return error.one_line()
 
     def run(address, name, revision, *blocks, offline=False):
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("HF_")} | {
-            "PYTHONPATH": str(ROOT / "workflow"), "HF_HOME": str(tmp_path / "cache"), "HF_ENDPOINT": address,
-            "HF_HUB_OFFLINE": str(int(offline)), "no_proxy": "127.0.0.1", "HF_HUB_DISABLE_TELEMETRY": "1",
-        }  # fmt: skip
-        words = [sys.executable, "-c", CODE, json.dumps([name, revision, *blocks])]
-        done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, done.stderr
-        return [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+        caplog.clear()
+        with monkeypatch.context() as patched:
+            patched.setattr(constants, "ENDPOINT", address)
+            patched.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")
+            patched.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+            patched.setattr(constants, "HF_HUB_OFFLINE", offline)
+            suite = found(lambda: Suite.from_hub(name, revision=revision))
+            if isinstance(suite, str):
+                return [suite], caplog.text
+            loaded = [found(lambda: [suite[block].d_model, suite[block].architecture]) for block in blocks]  # noqa: B023
+            return [(suite.revision, str(suite)), *loaded], caplog.text
 
     return run
 
@@ -114,16 +98,22 @@ def test_a_fixed_revision_stays_while_the_branch_goes_on(served, ask, release, t
 
 @pytest.mark.parametrize("is_told", [True, False], ids=["HF_HUB_OFFLINE", "no answer"])
 def test_without_the_hub_the_cache_serves(served, ask, is_told):
-    """None is the newest cached commit, which is said; what is cached loads, what is not is named."""
+    """None is the newest cached commit, which is said, and what is cached loads."""
     ask(served.address, served.name, None, ONE)
     n_asked = len(served.asked)
     nowhere = served.address if is_told else "http://127.0.0.1:1"
-    (opened, loaded, refused), log = ask(nowhere, served.name, None, ONE, OTHER, offline=is_told)
+    (opened, loaded), log = ask(nowhere, served.name, None, ONE, offline=is_told)
     assert (opened[0], loaded, len(served.asked)) == (FIRST, [32, "relu"], n_asked)
     assert f"{served.name}: the hub is not reached; this is commit {FIRST}, the newest in the cache." in log
+
+
+def test_what_the_cache_lacks_is_named_offline(served, ask):
+    """Another SAE, another revision."""
+    ask(served.address, served.name, None)
+    (_, refused), _ = ask(served.address, served.name, None, OTHER, offline=True)
     expected = f"{served.name}@{FIRST[:12]}: expected saes/sae_{OTHER}.pt from the hub or from its cache"
     assert refused.startswith(expected) and "Next: connect to the network" in refused
-    (unknown,), _ = ask(nowhere, served.name, SECOND, offline=is_told)
+    (unknown,), _ = ask(served.address, served.name, SECOND, offline=True)
     assert unknown.startswith(f"{served.name}@{SECOND[:12]}: expected sae_index.json from the hub or from its cache")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from huggingface_hub import (
     _CACHED_NO_EXIST,
+    constants,
     get_hf_file_metadata,
     hf_hub_download,
     hf_hub_url,
@@ -133,7 +134,7 @@ def _cached(name: str, branch: str) -> str | None:
 def _last_cached(name: str) -> str | None:
     """The commit whose index was cached last."""
     try:
-        repositories = scan_cache_dir().repos
+        repositories = scan_cache_dir(constants.HF_HUB_CACHE).repos
     except CacheNotFound:
         return None
     found = [
