@@ -24,8 +24,10 @@ lint: $(VENV)/.ready
 	$(VENV)/bin/snakefmt --check Snakefile workflow/rules
 	$(SNAKEMAKE) --lint
 
-# Exact versions; --no-deps, since the lock names everything that is needed.
-$(VENV)/.ready: requirements.lock
+# Exact versions; --no-deps, since the lock names everything that is needed, the build backend too. The library itself is
+# installed as this clone's folder: an environment that two clones share runs, in jobs and tests, each clone's own code.
+$(VENV)/.ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --no-deps --requirement requirements.lock
+	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@

@@ -65,8 +65,7 @@ def test_the_conda_environment_is_complete():
         for requirement in map(Requirement, importlib.metadata.requires(name) or []):
             if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
                 todo += [(canonicalize_name(requirement.name), each) for each in ("", *requirement.extras)]
-    # conda's pip brings it.
-    assert {name for name, _ in seen} - {"setuptools"} == set(pins)
+    assert {name for name, _ in seen} == set(pins)
     assert not {"snakemake", "pytest", "ruff"} & set(pins)
 
 

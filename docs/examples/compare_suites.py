@@ -1,6 +1,6 @@
 """Compare two suites, such as the card's recipe with the tuned one: FVE and anomaly FVE against L0, block by block.
 
-    PYTHONPATH=workflow python docs/examples/compare_suites.py card/results tuned/results recipes.png
+    .venv/bin/python docs/examples/compare_suites.py card/results tuned/results recipes.png
 
 Each block's two SAEs are joined by a line, the second marked by a filled circle; `recipes.csv` has the numbers. Both must be of
 the same checkpoint and the same held-out snapshots: otherwise they do not explain the same thing.

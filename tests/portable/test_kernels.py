@@ -74,8 +74,10 @@ def test_answers_see_each_switch(root, switch):
 
 def test_a_library_that_cannot_be_loaded_is_told(tmp_path, monkeypatch):
     """The last line of what it said stands in the error."""
+    (tmp_path / "aurorascope").mkdir()
+    (tmp_path / "aurorascope" / "__init__.py").touch()
     monkeypatch.setattr(recorded, "__file__", str(tmp_path / "a" / "b" / "recorded.py"))
-    with pytest.raises(UserError, match="libraries that can be loaded, found .*No module named 'aurorascope'"):
+    with pytest.raises(UserError, match="libraries that can be loaded, found .*No module named 'aurorascope.portable'"):
         recorded.check_interpreter()
 
 

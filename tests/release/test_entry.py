@@ -14,7 +14,8 @@ from aurorascope.evaluation.measures import MEASURES
 from aurorascope.evaluation.record import HELD_OUT
 from aurorascope.files import sha256_file
 from aurorascope.release.card import coefficient
-from aurorascope.release.index import SCHEMA_PATH, index_entry
+from aurorascope.release.index import index_entry
+from aurorascope.release.schema import index_schema
 from aurorascope.sae.architectures import ARCHITECTURES
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.sae.digest import tensor_digest
@@ -80,7 +81,7 @@ def test_entry_of_every_architecture(feed, tmp_path, case):
     sae, form, k, is_l1 = CASES[case]
     config, trained, record = exported(feed, tmp_path, sae)
     found = entry(record)
-    schema = json.loads(SCHEMA_PATH.read_text())
+    schema = index_schema()
     jsonschema.validate(found, {"$ref": "#/$defs/sae", "$defs": schema["$defs"]})
     assert found["architecture"]["activation"] == config.sae.architecture
     assert (found["architecture"]["released_as"], found["architecture"]["k"]) == (form, k)
@@ -100,7 +101,7 @@ def test_record_and_entry_are_those_declared(feed, tmp_path, architecture):
     declared = ARCHITECTURES[architecture]
     _, _, record = exported(feed, tmp_path, {"architecture": architecture, "target_l0": 3.0})
     found = entry(record)
-    jsonschema.validate(found, {"$ref": "#/$defs/sae", "$defs": json.loads(SCHEMA_PATH.read_text())["$defs"]})
+    jsonschema.validate(found, {"$ref": "#/$defs/sae", "$defs": index_schema()["$defs"]})
     assert (record["architecture"], record["released_as"]) == (architecture, declared.released_as)
     assert record["training"]["loss"] == declared.loss
     assert found["architecture"]["k"] == (3 if declared.keeps_k else None)
@@ -155,5 +156,5 @@ def test_exports_of_one_training_have_the_same_bytes(feed, tmp_path, case):
 
 def test_recipes_are_named_in_the_schema():
     """What the index calls a recipe is one."""
-    schema = json.loads(SCHEMA_PATH.read_text())
+    schema = index_schema()
     assert schema["$defs"]["sae"]["properties"]["training"]["properties"]["recipe"]["enum"] == [*RECIPES]

@@ -11,7 +11,7 @@ import pytest
 import torch
 from aurorascope import Suite
 from aurorascope.errors import UserError
-from aurorascope.release.index import SCHEMA_PATH
+from aurorascope.release.schema import index_schema
 from safetensors.torch import load_file
 
 from tests.workflow.project import BLOCKS, ROOT
@@ -172,7 +172,7 @@ def test_an_index_that_cannot_be_read_is_said_so(release, tmp_path):
     """No folder, no index, no JSON, a newer version, and one that its schema does not allow."""
     refused(lambda: Suite.open(tmp_path / "nowhere"), "nowhere/sae_index.json", "no such file")
     refused(lambda: Suite.open(release / "README.md"), "no such file")
-    known = json.loads(SCHEMA_PATH.read_text())["properties"]["schema_version"]["const"]
+    known = index_schema()["properties"]["schema_version"]["const"]
     change_index(release, lambda index: index.update(schema_version="10.0", novelty=1))
     refused(lambda: Suite.open(release), f"schema_version {known} or older", "found 10.0", "a newer one")
     change_index(release, lambda index: index.update(schema_version=known))

@@ -16,7 +16,7 @@ import torch
 from aurorascope.config.recipes import RECIPES
 from aurorascope.config.resolve import resolve
 from aurorascope.errors import UserError
-from aurorascope.release.index import SCHEMA_PATH
+from aurorascope.release.schema import index_schema
 from aurorascope.sae import architectures
 from aurorascope.sae.architectures import ARCHITECTURES, RELEASED, Architecture, ReleasedForm, by_name
 from aurorascope.sae.aurora_sae import AuroraSAE
@@ -110,7 +110,7 @@ def test_nothing_heavy_is_imported(root):
 
 def test_the_index_schema_names_what_is_declared():
     """All names, all forms, and those that keep k, for which it asks a number."""
-    node = json.loads(SCHEMA_PATH.read_text())["$defs"]["sae"]["properties"]["architecture"]
+    node = index_schema()["$defs"]["sae"]["properties"]["architecture"]
     assert set(node["properties"]["activation"]["enum"]) == set(ARCHITECTURES)
     assert set(node["properties"]["released_as"]["enum"]) == set(RELEASED)
     (rule,) = node["allOf"]
@@ -298,7 +298,7 @@ _DECLARED = '''    Architecture(
 _TOUCHED = {
     "workflow/aurorascope/sae/toy.py": lambda _: _TOY,
     "workflow/aurorascope/sae/architectures.py": lambda text: text.removesuffix(")\n") + _DECLARED,
-    "workflow/schemas/sae_index.schema.json": lambda text: re.sub(
+    "workflow/aurorascope/schemas/sae_index.schema.json": lambda text: re.sub(
         r'("activation": \{\s*"enum": \[)', r'\1"toy", ', text, count=1
     ),
     "tests/sae/losses.py": lambda text: text.replace("SETTINGS = {", 'SETTINGS = {\n    "toy": {"sparsity": 0.3},')

@@ -199,7 +199,7 @@ def test_a_trained_sae_is_worth_something(measured):
 
 def test_the_index_has_the_numbers_and_the_release_the_files(measured, suite):
     """Metrics and definitions are there; without fidelity they are null, and no file is named."""
-    schema = json.loads((ROOT / "workflow/schemas/sae_index.schema.json").read_text())
+    schema = json.loads((ROOT / "workflow/aurorascope/schemas/sae_index.schema.json").read_text())
     sums = measured.result("SHA256SUMS").read_text()
     for project, is_measured in ((measured, True), (suite, False)):
         index = project.record("sae_index.json")

@@ -1,12 +1,11 @@
 """Other seeds of one block, through Snakemake: measured once, in index, card and digests, and kept from losing its store."""
 
-import json
 from fnmatch import fnmatchcase
 
 import jsonschema
 import pytest
 from aurorascope.evaluation.stability.formulas import STABILITY_FORMULAS
-from aurorascope.release.index import SCHEMA_PATH
+from aurorascope.release.schema import index_schema
 
 from tests.release.test_allow_list import allowed
 from tests.workflow.project import BLOCKS, tiny_config
@@ -41,7 +40,7 @@ def test_a_plain_run_measures_the_chosen_block_and_nothing_else(measured):
 def test_index_card_and_digests_have_it(measured):
     """Numbers in the block's entry, null in the others; a table in the card; files that the README allows to be uploaded."""
     index = measured.record("sae_index.json")
-    jsonschema.validate(index, json.loads(SCHEMA_PATH.read_text()))
+    jsonschema.validate(index, index_schema())
     record = measured.record(f"stability/{BLOCK}/summary.json")
     for sae in index["saes"]:
         found = {name: sae["metrics"][name] for name in STABILITY_FORMULAS}

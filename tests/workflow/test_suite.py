@@ -19,7 +19,7 @@ ONE_PT = f"results/saes/sae_{ONE}.pt"
 def test_a_plain_run_makes_every_file_of_the_release(suite):
     """Index, weights, card, figures and digests are there, and the digests are right."""
     index = suite.record("sae_index.json")
-    jsonschema.validate(index, json.loads((ROOT / "workflow/schemas/sae_index.schema.json").read_text()))
+    jsonschema.validate(index, json.loads((ROOT / "workflow/aurorascope/schemas/sae_index.schema.json").read_text()))
     assert [sae["id"] for sae in index["saes"]] == list(BLOCKS)
     assert "partial suite: 4 of 48 SAEs" in index["suite"]["flags"]
     assert index["suite"]["total_parameters"] == sum(sae["n_parameters"] for sae in index["saes"])

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from aurorascope.backbone.model import checkpoint_path
 from aurorascope.backbone.static import static_path
-from aurorascope.cli.verify import BESIDE
+from aurorascope.records import KINDS
 from aurorascope.units import size
 
 from tests.workflow.project import BLOCKS, SNAKEMAKE
@@ -158,5 +158,6 @@ def test_another_runs_folder_is_verified_and_stays_its_own(finished, tmp_path, m
 
 def test_files_beside_records_are_where_they_are_made(tmp_path):
     """The names that verify looks for are those that the checkpoint and the statics are written under."""
-    assert checkpoint_path(tmp_path / "checkpoint.json").name == BESIDE["checkpoint"]
-    assert static_path(tmp_path / "static.json").name == BESIDE["static"]
+    for kind, path_of in (("checkpoint", checkpoint_path), ("static", static_path)):
+        record = KINDS[kind].where(tmp_path)
+        assert KINDS[kind].digests(record, {"sha256": "0"}) == {path_of(record): "0"}

@@ -1,10 +1,12 @@
-"""`python -m aurorascope VERB …`: parse, set up the log, run one verb, end with one clear line if it fails.
+"""`aurorascope VERB …`, or `python -m aurorascope VERB …`: parse, set up the log, run one verb, end with one clear line if it fails.
 
 Verbs are the modules of `aurorascope.cli`; each has `add_arguments(parser)` and `run(args, config)`. Only the verb that
-is called is imported. `AURORASCOPE_LOG_LEVEL=DEBUG` makes the log say more.
+is called is imported; what `--help` says of the others is read from their text. `AURORASCOPE_LOG_LEVEL=DEBUG` makes the
+log say more.
 """
 
 import argparse
+import ast
 import atexit
 import contextlib
 import gc
@@ -15,6 +17,7 @@ import pkgutil
 import sys
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import aurorascope.cli
 from aurorascope.config import load_config
@@ -29,6 +32,12 @@ _LOG = logging.getLogger("aurorascope")
 def verbs() -> list[str]:
     """Names of all verbs."""
     return sorted(module.name for module in pkgutil.iter_modules(aurorascope.cli.__path__))
+
+
+def _first_line(verb: str) -> str:
+    """First line of a verb's docstring, without importing the verb and the libraries that it needs."""
+    text = Path(aurorascope.cli.__path__[0], f"{verb}.py").read_text(encoding="utf-8")
+    return (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
 
 
 def _set_up_log(path: str | None) -> None:
@@ -64,7 +73,7 @@ def _report(line: str) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one verb; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m aurorascope", description=aurorascope.__doc__)
+    parser = argparse.ArgumentParser(prog="aurorascope", description=aurorascope.__doc__)
     commands = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     words = sys.argv[1:] if argv is None else argv
     try:
@@ -75,11 +84,13 @@ def main(argv: list[str] | None = None) -> int:
         _report(f"{' '.join(words[:1])}: {error.one_line()}")
         return error.status
     for name in verbs():
-        if words[:1] == [name] or words[:1] in (["-h"], ["--help"]):
+        if words[:1] == [name]:
             module = importlib.import_module(f"aurorascope.cli.{name}")
-            command = commands.add_parser(name, help=(module.__doc__ or "").splitlines()[0], description=module.__doc__)
+            command = commands.add_parser(name, description=module.__doc__)
             command.add_argument("--log", help="write the log to this file")
             module.add_arguments(command)
+        elif words[:1] in (["-h"], ["--help"]):
+            commands.add_parser(name, help=_first_line(name))
         else:
             commands.add_parser(name)
     args = parser.parse_args(words)
@@ -118,11 +129,16 @@ def _end_at_once(status: list[int]) -> None:
         os._exit(status[0])
 
 
-if __name__ == "__main__":
+def run_command() -> NoReturn:
+    """Be the program: run the verb of the command line and end with its exit status."""
     # Importing makes objects that stay; looking for garbage among them after every few hundred takes a third of the time.
     gc.set_threshold(20_000, 20, 100)
-    _ended: list[int] = []
+    ended: list[int] = []
     # Registered first and so called last. A verb that is stopped ends the usual way.
-    atexit.register(_end_at_once, _ended)
-    _ended.append(main())
-    sys.exit(_ended[0])
+    atexit.register(_end_at_once, ended)
+    ended.append(main())
+    sys.exit(ended[0])
+
+
+if __name__ == "__main__":
+    run_command()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 @functools.cache
 def git_state() -> tuple[str | None, bool | None]:
-    """(commit, whether the tree has changes) of this checkout; (None, None) outside a repository."""
+    """(commit, whether the tree has changes) of this checkout; (None, None) where this code is in no repository's files."""
     folder = Path(__file__).parent
 
     def ask(*words: str) -> str:
@@ -15,6 +15,8 @@ def git_state() -> tuple[str | None, bool | None]:
         return run.stdout.strip()
 
     try:
+        # An environment that this code is installed in may lie inside a repository of other code.
+        ask("ls-files", "--error-unmatch", Path(__file__).name)
         return ask("rev-parse", "HEAD"), bool(ask("status", "--porcelain", "--untracked-files=no"))
     except (OSError, subprocess.CalledProcessError):
         return None, None

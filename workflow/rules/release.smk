@@ -110,7 +110,7 @@ rule copy_module:
 
 rule copy_schema:
     input:
-        f"{SOURCES}/schemas/sae_index.schema.json",
+        f"{SOURCES}/aurorascope/schemas/sae_index.schema.json",
     output:
         "results/sae_index.schema.json",
     log:

@@ -10,7 +10,7 @@ from aurorascope import spec
 from aurorascope.backbone.hub import fetch_official
 from aurorascope.backbone.unpickle import load_pickled_arrays
 from aurorascope.cams.axes import exact_latitudes, exact_longitudes
-from aurorascope.cams.demo import demo_static
+from aurorascope.cams.demo_land import demo_static
 from aurorascope.cams.grid import check_grid, regular_grid
 from aurorascope.cams.variables import STATIC
 from aurorascope.config.model import Cams, Static

@@ -11,7 +11,7 @@ import difflib
 import functools
 import math
 from collections.abc import Iterator
-from pathlib import Path
+from importlib.resources import files
 from typing import Any
 
 import jsonschema
@@ -25,13 +25,13 @@ from aurorascope.config.recipes import filled
 from aurorascope.errors import UserError
 from aurorascope.sae.architectures import ARCHITECTURES
 
-SCHEMA_PATH = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
+_SCHEMA = files("aurorascope") / "schemas" / "config.schema.yaml"
 
 
 @functools.cache
 def schema() -> dict[str, Any]:
     """The configuration's JSON schema, with the architectures that there are as choices of `sae.architecture`."""
-    whole = yaml.safe_load(SCHEMA_PATH.read_text())
+    whole = yaml.safe_load(_SCHEMA.read_text(encoding="utf-8"))
     whole["properties"]["sae"]["properties"]["architecture"]["enum"] = [*ARCHITECTURES, None]
     return whole
 
@@ -152,7 +152,7 @@ def _complain(error: jsonschema.ValidationError) -> UserError:
         "type": lambda: " or ".join([node["type"]] if isinstance(node["type"], str) else node["type"]),
         "pattern": lambda: f"text like {node['pattern']}",
     }.get(error.validator, lambda: error.message)()
-    about = node.get("description", "see workflow/schemas/config.schema.yaml")
+    about = node.get("description", "see workflow/aurorascope/schemas/config.schema.yaml")
     return UserError(f"config key {where}", expected, repr(error.instance), f"correct it in your config ({about})")
 
 

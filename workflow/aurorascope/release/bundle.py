@@ -6,7 +6,7 @@ from pathlib import Path
 from aurorascope.files import check_file, read_record, sha256_file, write_bytes, write_table, write_text
 from aurorascope.records import KINDS, released_kinds
 from aurorascope.release.card import model_card
-from aurorascope.release.index import SCHEMA_PATH
+from aurorascope.release.schema import INDEX_SCHEMA
 from aurorascope.release.suite import Suite
 
 _MODULE = Path(__file__).parents[1] / "sae" / "aurora_sae.py"
@@ -39,7 +39,7 @@ def copy_module(results: Path) -> None:
 
 def copy_schema(results: Path) -> None:
     """Put the index's schema beside the index."""
-    write_bytes(results / "sae_index.schema.json", SCHEMA_PATH.read_bytes())
+    write_bytes(results / "sae_index.schema.json", INDEX_SCHEMA.read_bytes())
 
 
 def write_suite_table(results: Path) -> None:

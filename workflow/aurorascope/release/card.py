@@ -32,7 +32,7 @@ sae = AuroraSAE.from_file("FILENAME")
 x_hat, features = sae(x)          # x: (n_tokens, d_model) float32, the block's output
 ```
 
-In a clone of the code with the results of a run (`PYTHONPATH=workflow`), the features of a date:
+With the code installed (`pip install '.[aurora]'` in a clone of it) and the results of a run, the features of a date:
 
 ```python
 from pathlib import Path

@@ -23,11 +23,10 @@ from aurorascope.evaluation.record import HELD_OUT
 from aurorascope.files import sha256_file, sha256_json
 from aurorascope.records import KINDS
 from aurorascope.release.quality import quality_flags
+from aurorascope.release.schema import index_schema
 from aurorascope.sae.architectures import ARCHITECTURES
 
-_ROOT = Path(aurorascope.__file__).parents[2]
-SCHEMA_PATH = _ROOT / "workflow" / "schemas" / "sae_index.schema.json"
-LOCK_PATH = _ROOT / "requirements.lock"
+LOCK_PATH = Path(aurorascope.__file__).parents[2] / "requirements.lock"
 _KEEP_K = tuple(name for name, architecture in ARCHITECTURES.items() if architecture.keeps_k)
 DATASET = "cams-global-atmospheric-composition-forecasts"
 
@@ -147,7 +146,7 @@ def build_index(config: Config, results: Path) -> dict[str, Any]:
         The index, valid against `sae_index.schema.json`.
 
     Raises:
-        UserError: a record is missing or the suite mixes configurations.
+        UserError: a record is missing, the suite mixes configurations, or this code is not in a clone.
     """
     scratch = results / "scratch"
     saes = _saes(results, config.block_ids)
@@ -214,7 +213,7 @@ def build_index(config: Config, results: Path) -> dict[str, Any]:
         },
         "environment": {
             **{key: made[key] for key in ("python", "torch", "device")},
-            "lock_sha256": sha256_file(LOCK_PATH),
+            "lock_sha256": _lock_digest(),
         },
         "recipe_versions": dict(RECIPES),
         "saes": [
@@ -222,8 +221,18 @@ def build_index(config: Config, results: Path) -> dict[str, Any]:
             for i, (sae, evaluation) in enumerate(pairs)
         ],
     }
-    jsonschema.validate(index, json.loads(SCHEMA_PATH.read_text()))
+    jsonschema.validate(index, index_schema())
     return index
+
+
+def _lock_digest() -> str:
+    """sha256 of the lock of the clone that this code is part of."""
+    if not LOCK_PATH.is_file():
+        raise UserError(
+            LOCK_PATH, "the lock of a clone, whose digest goes into the index", "no such file, since this code is not in a clone",
+            "git clone the code, and run snakemake results/sae_index.json --cores 1 in the clone",
+        )  # fmt: skip
+    return sha256_file(LOCK_PATH)
 
 
 def _made_with(results: Path, block_ids: tuple[str, ...]) -> dict[str, Any]:

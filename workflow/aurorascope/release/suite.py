@@ -1,11 +1,12 @@
-"""Open a results folder, or a copied release, as one suite of sparse autoencoders.
+"""Open a results folder, a copied release, or one on the Hugging Face hub, as one suite of sparse autoencoders.
 
     suite = Suite.open("results")
     print(suite)                             # a table of what is there
     sae = suite["encoder_s1_b5"]             # an AuroraSAE, its bytes compared with the index
     suite.table().sort_values("fve")         # pandas, one row an SAE
+    Suite.from_hub("user/repo")              # the same, each file downloaded when it is asked for
 
-Local files only: neither Aurora nor the activations are needed, nor a network.
+Neither Aurora nor the activations are needed; a folder needs no network either.
 """
 
 import difflib
@@ -19,13 +20,15 @@ import jsonschema
 from aurorascope.blocks import BLOCK_IDS
 from aurorascope.errors import UserError, remake
 from aurorascope.files import sha256_file
-from aurorascope.release.index import SCHEMA_PATH
+from aurorascope.release.schema import index_schema
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from aurorascope.release.hub import Repository
     from aurorascope.sae.aurora_sae import AuroraSAE
 
+_INDEX = "sae_index.json"
 _PLACE = ("component", "stage", "block", "depth_index", "d_model", "d_hidden", "n_parameters")
 # Heading, metric and format of the columns that a printed suite has; those of forecasts, where any SAE has them.
 _COLUMNS = (("FVE", "fve", ".4f"), ("anomaly FVE", "fve_anom", ".4f"), ("L0", "l0", ".1f"), ("dead", "frac_dead", ".1%"))
@@ -39,7 +42,7 @@ def _version(text: object) -> tuple[int, ...] | None:
 
 def _check_index(index: Any, path: Path, fix: str) -> None:
     """Refuse an index of a newer schema version, or one that its schema does not allow."""
-    schema = json.loads(SCHEMA_PATH.read_text())
+    schema = index_schema()
     known = schema["properties"]["schema_version"]["const"]
     found = index.get("schema_version") if isinstance(index, dict) else None
     version = _version(found)
@@ -52,21 +55,35 @@ def _check_index(index: Any, path: Path, fix: str) -> None:
         raise UserError(path, f"an index of schema_version {known}", f"at {error.json_path}: {error.message[:200]}", fix)
 
 
+def _read_index(file: Path, fix: str) -> dict[str, Any]:
+    try:
+        index = json.loads(file.read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(file, "the index of a suite", "no such file", fix) from None
+    except ValueError as error:
+        raise UserError(file, "the JSON index of a suite", f"unreadable JSON ({error})", fix) from None
+    _check_index(index, file, fix)
+    return index
+
+
 class Suite:
     """The sparse autoencoders that `sae_index.json` of a folder lists, read when they are asked for.
 
     Args:
         root: the folder, `results` of a run or a copied release.
         index: the content of its `sae_index.json`, valid against the schema.
+        repository: where files that are not yet in `root` come from; None where all are there.
 
     Attributes:
         root: the folder.
         index: the whole index.
         ids: block ids in forward order.
+        revision: the commit on the hub, 40 hexadecimal digits; None for a folder.
     """
 
-    def __init__(self, root: Path, index: dict[str, Any]) -> None:
-        self.root, self.index = root, index
+    def __init__(self, root: Path, index: dict[str, Any], repository: "Repository | None" = None) -> None:
+        self.root, self.index, self._repository = root, index, repository
+        self.revision = None if repository is None else repository.commit
         self._entries = {sae["id"]: sae for sae in index["saes"]}
         self.ids = tuple(self._entries)
 
@@ -81,16 +98,29 @@ class Suite:
             UserError: there is no index, it is no valid one, or it is of a newer version than this code knows.
         """
         root = Path(path)
-        file = root / "sae_index.json"
-        fix = _again(root, "sae_index.json", "sae_index.json")
-        try:
-            index = json.loads(file.read_text())
-        except (FileNotFoundError, NotADirectoryError):
-            raise UserError(file, "the index of a suite", "no such file", fix) from None
-        except ValueError as error:
-            raise UserError(file, "the JSON index of a suite", f"unreadable JSON ({error})", fix) from None
-        _check_index(index, file, fix)
-        return cls(root, index)
+        return cls(root, _read_index(root / _INDEX, _again(root, _INDEX, _INDEX)))
+
+    @classmethod
+    def from_hub(cls, repository: str, revision: str | None = None) -> "Suite":
+        """The suite of a release on the Hugging Face hub, at one commit.
+
+        The index is downloaded now, an SAE and its golden vectors when that SAE is asked for, each into the cache of the
+        hub's client and compared with the index like those of a folder.
+
+        Args:
+            repository: `user/repo`.
+            revision: a commit, branch or tag; None is the newest commit of the branch main, or, where the hub is not reached,
+                the newest in the cache, which the log says.
+
+        Raises:
+            UserError: there is no such repository, revision or file, the hub is not reached and the cache lacks it, or the
+                index is no valid one.
+        """
+        from aurorascope.release.hub import Repository
+
+        at = Repository.at(repository, revision)
+        file = at.fetch(_INDEX)
+        return cls(file.parent, _read_index(file, at.again(_INDEX)), at)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -119,7 +149,7 @@ class Suite:
             near = difflib.get_close_matches(str(block_id), self.ids, n=3, cutoff=0.5)
             fix = f"take {' or '.join(near)}" if near else "take one of suite.ids"
         held = f"{len(self)} of {len(BLOCK_IDS)}, {self.ids[0]} … {self.ids[-1]}" if self.ids else "none"
-        raise UserError(f"the suite in {self.root}", f"one of its SAEs ({held})", repr(block_id), fix)
+        raise UserError(f"the suite in {self._place()}", f"one of its SAEs ({held})", repr(block_id), fix)
 
     def load(self, block_id: str, verify: bool = True) -> "AuroraSAE":
         """One SAE on the CPU, read anew at each call: keep what you need, a 2048-wide one has 268 MB.
@@ -135,7 +165,8 @@ class Suite:
         from aurorascope.sae.aurora_sae import AuroraSAE
 
         entry = self.entry(block_id)
-        path, fix = self.root / entry["filename"], _again(self.root, entry["filename"], f"saes/sae_{block_id}.json")
+        path = self._path(entry["filename"])
+        fix = self._again(entry["filename"], f"saes/sae_{block_id}.json")
         if not path.is_file():
             raise UserError(path, f"the weights of {block_id}, sha256 {entry['sha256']}", "no such file", fix)
         if verify and (found := sha256_file(path)) != entry["sha256"]:
@@ -149,14 +180,26 @@ class Suite:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        path = self.root / entry.get("golden_file", f"saes/golden/{entry['id']}.safetensors")
+        name = entry.get("golden_file", f"saes/golden/{entry['id']}.safetensors")
+        if self._repository is not None and self._repository.lacks(name):
+            return None
+        path = self._path(name)
         try:
             return load_file(path) if path.is_file() else None
         except SafetensorError as error:
             raise UserError(
                 path, f"golden vectors of {entry['id']}", f"an unreadable file ({error})",
-                _again(self.root, str(path.relative_to(self.root)), f"saes/sae_{entry['id']}.json"),
+                self._again(name, f"saes/sae_{entry['id']}.json"),
             ) from None  # fmt: skip
+
+    def _place(self) -> str:
+        return str(self._repository or self.root)
+
+    def _path(self, name: str) -> Path:
+        return self.root / name if self._repository is None else self._repository.fetch(name)
+
+    def _again(self, name: str, record: str) -> str:
+        return _again(self.root, name, record) if self._repository is None else self._repository.again(name)
 
     def select(self, component: str | None = None, stage: int | None = None) -> list[str]:
         """Ids of one component ("encoder", "decoder"), of one stage (0, 1, 2), or of both, in forward order."""
@@ -199,7 +242,7 @@ class Suite:
         ]
         suite = self.index["suite"]
         partial = "" if len(self) == suite.get("n_expected", len(BLOCK_IDS)) else ", a partial suite"
-        title = f"{suite['name']} {suite['version']} in {self.root}: {len(self)} of {len(BLOCK_IDS)} SAEs{partial}"
+        title = f"{suite['name']} {suite['version']} in {self._place()}: {len(self)} of {len(BLOCK_IDS)} SAEs{partial}"
         notes = [f"Note: {flag}." for flag in suite.get("flags", []) if not flag.startswith("partial suite")]
         return "\n".join([title, *notes, "", *table])
 
