@@ -36,7 +36,7 @@ for axis, (metric, label) in zip(axes, METRICS.items(), strict=True):
         axis.plot(x.iloc[1], y.iloc[1], "o", color=colour, markersize=5)
     low = max(0.0, float(values.min().min()))
     n_below = int((values < low).to_numpy().sum())
-    axis.set(xlabel="L0 (features on per token)", ylabel=label, xlim=(0, None), ylim=(low - 0.05 * (100 - low), 100 + 0.05 * (100 - low)))
+    axis.set(xlabel="L0 (active features per token)", ylabel=label, xlim=(0, None), ylim=(low - 0.05 * (100 - low), 100 + 0.05 * (100 - low)))
     axis.set_title(f"{n_below} SAEs below 0 are not shown" if n_below else "", loc="left", fontsize=8)
     axis.grid(alpha=0.25)
 stages = list(dict.fromkeys(zip(table["component"], table["stage"], strict=True)))

@@ -2,7 +2,7 @@
 
 Needs torch and safetensors, and of this project only what lies in the folder: results of a run, or a copied release.
 
-    PYTHONPATH=results python docs/examples/open_the_suite.py
+    PYTHONPATH=results .venv/bin/python docs/examples/open_the_suite.py
 """
 
 import json
@@ -20,7 +20,7 @@ x = load_file(results / saes[0]["golden_file"])["x"]  # eight tokens of this blo
 
 with torch.inference_mode():
     x_hat, features = aurora_sae.AuroraSAE.from_file(results / saes[0]["filename"])(torch.from_numpy(x))
-print(f"{saes[0]['id']} in PyTorch: {int((features != 0).sum())} features on in {len(x)} tokens")
+print(f"{saes[0]['id']} in PyTorch: {int((features != 0).sum())} active features in {len(x)} tokens")
 
 
 def compare(library: str, found: np.ndarray) -> None:

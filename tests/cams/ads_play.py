@@ -104,10 +104,11 @@ def _cell(text, folder):
 
 def _table():
     print("# What the data store can do, and what you read\n")
-    print("Made by `python -m tests.cams.ads_play`: the real client against a stand-in of the")
-    print("store, one process for every attempt. Outcomes in order of the attempts: *done*; *later* (exit status 75: the same")
-    print("command may succeed later); *failed* (1); *all days stop* (78: every day would be refused alike). Jobs are those made")
-    print("at the store, over all attempts. The message is the last line of the first attempt that failed.\n")
+    print("Made by `python -m tests.cams.ads_play`: the real client against a stand-in of the store, one process for every attempt.\n")
+    print("- *Outcomes* are in order of the attempts: *done*; *later* (exit status 75: the same command may succeed later);")
+    print("  *failed* (1); *all days stop* (78: every day would be refused alike).")
+    print("- *Jobs* are those made at the store, over all attempts.")
+    print("- *What you read* is the last line of the first attempt that failed.\n")
     print("| what happens | outcome | jobs | what you read |\n|---|---|---|---|")
     for scenario in SCENARIOS:
         with tempfile.TemporaryDirectory() as folder:

@@ -1,6 +1,6 @@
 """Read the day in every spelling of the tests and write the table of the documentation.
 
-`python -m tests.cams.spellings_play > docs/data-store.md`
+`python -m tests.cams.spellings_play > docs/own-files.md`
 """
 
 import contextlib
@@ -22,23 +22,25 @@ HOURS = (0, 12)
 _CORRECT = "correct that file where it lies, or let cams.directory name others"
 _HEAD = """# Days in your own files
 
-With `cams: {source: local, directory: FOLDER}` days are read from a folder of NetCDF or GRIB files, or zips of them, however split
-and named; `directory` may also be a list of glob patterns. What a date is made of is found by content: each new or changed file is
-looked into once (`index_local`), and a day depends on the notes of its own files. Nothing of yours is changed. What a file is, its
-first bytes say, not its name; GRIB needs the package `eccodes`, which `requirements.lock` has.
+With `cams: {source: local, directory: FOLDER}` days are read from a folder of NetCDF or GRIB files, or zips of them. It does not matter
+how they are split and named: one file for each day, month, variable or level. `directory` may also be a list of glob patterns. Static
+fields come from `static: {source: file, path: FILE}`.
+
+Files are known by their content, never by their names. Each new or changed file is looked into once (`index_local`), and a day depends
+on what was noted of its own files. Nothing of yours is changed. GRIB needs the package `eccodes`, which `requirements.lock` has.
 
 - **Quantities** are known by GRIB paramId, else by name (both data stores', GRIB short names and some others), else by CF standard
-  name; a standard name that contradicts the name is refused.
-- **Times**: a reference time, a lead time, a valid time, or two of them; what is there must agree, and only analyses are taken; a reference time alone is refused.
-- **Grids** are global and regular; axes within 1e-4 of a step of an exact grid become that grid, turned so that rows go south from
+  name. A standard name that contradicts the name is refused.
+- **Times**: a reference time, a lead time, a valid time, or two of them. What is there must agree, and only analyses are taken. A
+  reference time alone is refused.
+- **Grids** are global and regular. Axes within 1e-4 of a step of an exact grid become that grid, turned so that rows go south from
   90 and columns east from 0. Nothing is joined by comparing coordinates.
-- **Units** are converted by UDUNITS where that is exact; amounts of substance are refused, since the mass of dry or moist air that
-  they are relative to is not in the file. Without a `units` attribute a field is taken to be in Aurora's, with one line at the
-  end of the run.
-- **Values** outside what the atmosphere can have are refused; unusual ones, negatives that packing leaves, and fields that are the
+- **Units** are converted by UDUNITS where that is exact. Amounts of substance are refused, since the file does not say whether they
+  are relative to dry or moist air. Without a `units` attribute a field is taken to be in Aurora's, with one line at the end of the run.
+- **Values** outside what the atmosphere can have are refused. Unusual ones, negatives that packing leaves, and fields that are the
   same everywhere are listed at the end of the run.
-- A field that is there twice must be there with the same values, a zip and what was unpacked from it, say.
-- `results/scratch/cams/DATE.source.json` says with name, size and sha256 what a day was read from; `snakemake -c1 verify` compares.
+- **A field that is there twice** must be there with the same values, as in a zip and what was unpacked from it.
+- **What a day was read from** is in `results/scratch/cams/DATE.source.json`, with name, size and sha256. `snakemake -c1 verify` compares.
   A file that was corrected under its old time is found by its time of change, named, and hashed again by the next run.
 
 What each row says was read or refused so by `python -m tests.cams.spellings_play`; "the same" is the same sha256 of every state.

@@ -94,6 +94,6 @@ def scontrol(*words):
 
 
 def recovery():
-    """The commands of README's recipe, as it writes them."""
-    section = (ROOT / "README.md").read_text().split("### When a run on the cluster was cut off")[1]
+    """The commands of the recipe in docs/slurm.md, as it writes them."""
+    section = (ROOT / "docs" / "slurm.md").read_text().split("## When a run on the cluster was cut off")[1]
     return section.split("```")[1].strip()

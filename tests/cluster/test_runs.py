@@ -47,7 +47,7 @@ def cut_off(bare_on_cluster):
 
 @pytest.fixture(scope="module")
 def recovered(cut_off):
-    """The same command at once, after `--unlock`, until it is refused and stopped by Ctrl-C; then README's recipe."""
+    """The same command at once, after `--unlock`, until it is refused and stopped by Ctrl-C; then the recipe of docs/slurm.md."""
     project, job, _ = cut_off
     project.make("--unlock")
     head = project.start(ONE_PT)

@@ -1,4 +1,4 @@
-"""What the README says may be uploaded is what `SHA256SUMS` covers, and packing it as told gives a whole release."""
+"""What docs/releasing.md says may be uploaded is what `SHA256SUMS` covers, and packing it as told gives a whole release."""
 
 import re
 import subprocess
@@ -11,12 +11,12 @@ from aurorascope.release.bundle import release_files
 from tests.workflow.project import BLOCKS, ROOT
 
 pytestmark = pytest.mark.slow
-README = (ROOT / "README.md").read_text()
+PAGE = (ROOT / "docs" / "releasing.md").read_text()
 
 
 def allowed():
-    """The allow-list: the words of the first code block of its section."""
-    return re.search(r"## Uploading a release\n.*?```\n(.*?)```", README, re.DOTALL)[1].split()
+    """The allow-list: the words of the first code block."""
+    return re.search(r"# Uploading a release\n.*?```\n(.*?)```", PAGE, re.DOTALL)[1].split()
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +50,9 @@ def test_nothing_of_scratch_can_be_uploaded(patterns, listed):
     assert not [name for name in (*patterns, *listed) if name.split("/")[0] in closed or name[0] in "/.*"]
 
 
-def test_packing_as_the_readme_says(suite, listed, tmp_path):
+def test_packing_as_the_page_says(suite, listed, tmp_path):
     """Its two commands: the archive holds the release alone, its digests are right, and it opens."""
-    pack, check = re.findall(r"`((?:cut|sha256sum)[^`]*)`", README)
+    pack, check = re.findall(r"`((?:cut|sha256sum)[^`]*)`", PAGE)
     assert "../release.tar" in pack
     command = pack.replace("../release.tar", str(tmp_path / "release.tar"))
     subprocess.run(["bash", "-ec", command], cwd=suite.result("."), check=True)

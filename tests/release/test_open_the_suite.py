@@ -59,7 +59,7 @@ def test_numpy_and_torch_agree_on_every_architecture(tmp_path, monkeypatch, caps
         h = AuroraSAE.from_file(str(folder / "one.pt")).encode(load_file(folder / "golden.safetensors")["x"])
     np.testing.assert_array_equal(names["features"].numpy(), h.numpy())
     assert lines[0] == "one  16 to 128  FVE 0.5"
-    assert lines[1] == f"one in PyTorch: {int((h != 0).sum())} features on in 8 tokens" and (h != 0).any()
+    assert lines[1] == f"one in PyTorch: {int((h != 0).sum())} active features in 8 tokens" and (h != 0).any()
     assert lines[2].startswith("NumPy: the same features")
     assert lines[3:] == ["SAELens is not installed here (pip install sae-lens)."]
 

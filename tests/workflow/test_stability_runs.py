@@ -38,7 +38,7 @@ def test_a_plain_run_measures_the_chosen_block_and_nothing_else(measured):
 
 
 def test_index_card_and_digests_have_it(measured):
-    """Numbers in the block's entry, null in the others; a table in the card; files that the README allows to be uploaded."""
+    """Numbers in the block's entry, null in the others; a table in the card; files that docs/releasing.md allows to be uploaded."""
     index = measured.record("sae_index.json")
     jsonschema.validate(index, index_schema())
     record = measured.record(f"stability/{BLOCK}/summary.json")
