@@ -41,7 +41,7 @@ def main() -> None:
             change = f"{np.linalg.norm(values - before) / np.linalg.norm(before):.3f}"
         m = sae["metrics"]
         print(f"| {sae['id']} | {sae['d_model']} | {change} | {m['fve']:.4f} | {m['fve_anom']:.3f} "
-              f"| {m['l0']:.0f} | {m['frac_dead']:.3f} |")  # fmt: skip
+              f"| {m['l0']:.0f} | {m['frac_dead']:.3f} |")
         before = values
 
 

@@ -49,7 +49,7 @@ def _make_store(folder: Path, width: int, n: int) -> Path:
         "format": FORMAT, "block": block.id, "d_model": width, "dtype": "float16", "checkpoint_sha256": zeros,
         "static_sha256": zeros, "config_sha256": zeros, "split": "train",
         "snapshots": [{"time": t, "previous": t, "inputs": [], "key": hashlib.sha256(t.encode()).hexdigest()} for t in times],
-    }  # fmt: skip
+    }
     paths, cells = StorePaths(folder), token_grid(block, *regular_grid(451, 900))
     rng = np.random.default_rng(width)
     with paths.locked():
@@ -129,18 +129,18 @@ def _ways(manifest: Path) -> Iterator[tuple[str, bool, float, Callable[[], objec
     yield (
         "first pass: BLAKE3, decoded", True, n_bytes,
         lambda: (_unseen(seen, chunks), _drain(stream.snapshots(order))),
-    )  # fmt: skip
+    )
     yield (
         "the same, reader and feed just opened", True, n_bytes,
         lambda: _drain(StreamFeed(StoreReader(manifest), CPU).snapshots(order)),
-    )  # fmt: skip
+    )
     yield "BLAKE3, read, decode in turn", True, n_bytes, lambda: _drain(_one_after_the_other(seen))
     yield "later pass: decoded", True, n_bytes, lambda: _drain(stream.snapshots(order))
     yield "resident: decoded", False, n_bytes, lambda: _drain(resident.snapshots(order))
     yield (
         "resident, rows of all snapshots shuffled: decoded", False, n_bytes,
         lambda: _drain(resident.rows(epoch_order(0, 0, n_rows), seen.n_tokens)),
-    )  # fmt: skip
+    )
     naive_bytes = 2.0 * NAIVE_ROWS * seen.d_model
     yield "shuffle buffer, row by row: decoded", False, naive_bytes, lambda: _drain(_shuffled_row_by_row(seen))
 

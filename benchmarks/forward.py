@@ -147,12 +147,12 @@ class _Case:
                 statistics.median(f / p for f, p in zip(t[way], t["without hooks"], strict=True)) for t in (times, cpu)
             )
             print(f"| {way} | {statistics.median(found):.2f} | {min(found):.2f} to {max(found):.2f} | {ratio:.3f} "
-                  f"| {statistics.median(cpu[way]):.2f} | {cpu_ratio:.3f} |")  # fmt: skip
+                  f"| {statistics.median(cpu[way]):.2f} | {cpu_ratio:.3f} |")
         slower = statistics.median(
             dump / stop for dump, stop in zip(times["dumping 48 blocks"], times["stopped after the last block"], strict=True)
         )
         print(f"\nDumping stores {stored / n / 1e6:.0f} MB a forward; it too stops after the last block, before Aurora's decoder: "
-              f"{slower:.3f} times a stopped forward.\n")  # fmt: skip
+              f"{slower:.3f} times a stopped forward.\n")
 
     def early_stop(self) -> None:
         """Print how far an early stop is from the moment a full forward reaches its block.

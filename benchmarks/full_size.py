@@ -109,7 +109,7 @@ def main() -> None:
     case = _Case(options)
     n_parameters = sum(tensor.numel() for tensor in case.weights.values())
     print(f"{device_name(case.device)}, torch {torch.__version__}, {options.writers} writer threads, "
-          f"grid {options.grid[0]} x {options.grid[1]}, {n_parameters:,} numbers in the model\n")  # fmt: skip
+          f"grid {options.grid[0]} x {options.grid[1]}, {n_parameters:,} numbers in the model\n")
     print("| precision | s a forward | s to the last block | s dumping 48 blocks | dumping adds | GB/s stored |")
     print("|---|---|---|---|---|---|")
     for precision in PRECISIONS:

@@ -49,7 +49,7 @@ FROM_SUMS: dict[str, tuple[str, Callable[[Scalars, int], float]]] = {
         "SAELens before #665; SAEBench 0.6.0",
         lambda s, d: 1 - s["sse"] / s["n"] / (s["x_sq"] / s["n"] - (s["x_sq"] / (s["n"] * d)) ** 2),
     ),
-}  # fmt: skip
+}
 
 # Each from one batch's activations and reconstructions, (n, d) float64; a library's number is the mean over batches.
 BY_BATCH: dict[str, tuple[str, Callable[[np.ndarray, np.ndarray], float]]] = {
@@ -63,7 +63,7 @@ BY_BATCH: dict[str, tuple[str, Callable[[np.ndarray, np.ndarray], float]]] = {
     "var_ratio_by_batch": (
         "dictionary_learning", lambda x, x_hat: 1 - (x - x_hat).var(0, ddof=1).sum() / x.var(0, ddof=1).sum(),
     ),
-}  # fmt: skip
+}
 
 
 def scores(scalars: Scalars, d: int) -> Scores:

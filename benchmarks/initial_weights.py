@@ -39,7 +39,7 @@ def main() -> None:
     config = Sae(
         recipe="card", **RECIPES["card"], expansion=8, p_end=1.0, epochs=63, dead_snapshots=30, orthogonality=0.0,
         precision="float32", seed=0, checkpoint_minutes=10.0,
-    )  # fmt: skip
+    )
     choices = {"tied": lambda *key: initial_weights(*key, "tied"), "uniform": _uniform, "ours": initial_weights}
     torch.set_num_threads(1)
     print("| block | initial weights | FVE | anomaly FVE | L0 | dead |\n|---|---|---|---|---|---|")
@@ -60,7 +60,7 @@ def main() -> None:
             fve, anomaly = (1 - float(sse / (x - base).square().sum()) for base in (x.mean(0), position))
             on = h > 0
             print(f"| {block_id} | {name} | {fve:.4f} | {anomaly:.3f} | {on.sum(1).float().mean():.0f} "
-                  f"| {float((on.sum(0) == 0).float().mean()):.3f} |")  # fmt: skip
+                  f"| {float((on.sum(0) == 0).float().mean()):.3f} |")
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ class Peer:
         self._process = subprocess.Popen(
             [python, _HERE / "peers.py", name, str(threads)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True, env={**os.environ, **_QUIET},
-        )  # fmt: skip
+        )
 
     def _ask(self, **request: str) -> dict[str, Any]:
         try:

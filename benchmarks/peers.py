@@ -78,7 +78,7 @@ def _sae_lens(x_nd: torch.Tensor, w_dh: torch.Tensor, d_hd: torch.Tensor) -> tup
     config = SAETrainerConfig(
         total_training_samples=_MANY * n, train_batch_size_samples=n, lr=LR, lr_end=LR,
         logger=LoggingConfig(log_to_wandb=False),
-    )  # fmt: skip
+    )
     trainer = SAETrainer(config, sae, iter(()))
 
     def steps(count: int) -> None:
@@ -96,7 +96,7 @@ def _dictionary_learning(x_nd: torch.Tensor, w_dh: torch.Tensor, d_hd: torch.Ten
     trainer = StandardTrainer(
         steps=_MANY, activation_dim=d, dict_size=h, layer=0, lm_name="none", lr=LR, l1_penalty=L1 * d,
         warmup_steps=0, sparsity_warmup_steps=None, device="cpu",
-    )  # fmt: skip
+    )
     with torch.no_grad():
         trainer.ae.encoder.weight.copy_(w_dh.T)
         trainer.ae.encoder.bias.zero_()

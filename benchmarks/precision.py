@@ -104,7 +104,7 @@ def main() -> None:
         for precision in PRECISIONS:
             row = found[f"{d} {precision}"] = measure(d, n // options.scale, precision, device, options.steps)
             print(f"| {d}, {n // options.scale:,} | {precision} | {row['ms']:.2f} | {row['tflops']:.1f} | {row['share']:.2f} "
-                  f"| {row['fve']:.4f} | {row['fve'] - found[f'{d} float32']['fve']:+.4f} |", flush=True)  # fmt: skip
+                  f"| {row['fve']:.4f} | {row['fve'] - found[f'{d} float32']['fve']:+.4f} |", flush=True)
     for precision in PRECISIONS:
         seconds = sum(blocks * STEPS * found[f"{d} {precision}"]["ms"] / 1e3 for d, _, blocks in CASES)
         print(f"{precision}: 48 blocks of {STEPS:,} steps would take {seconds / 60:.1f} minutes of computing.")

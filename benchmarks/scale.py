@@ -137,7 +137,7 @@ def row(name: str, project: Project, rounds: int) -> str:
     memory = [path for path in (project.path / ".snakemake" / "metadata").rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in memory) / 1e6
     return (f"| {name} | {first.jobs:,} | {len(names):,} | {words_of(first)} | {words_of(second)} "
-            f"| {max(first.megabytes, second.megabytes):.0f} MB | {len(memory):,}, {size:.1f} MB | {inodes(project, targets, options)} |")  # fmt: skip
+            f"| {max(first.megabytes, second.megabytes):.0f} MB | {len(memory):,}, {size:.1f} MB | {inodes(project, targets, options)} |")
 
 
 def main() -> None:

@@ -39,7 +39,7 @@ MEMBERS = {"data_sfc.nc": SURFACE, "data_plev.nc": ATMOS}
 STEPS = (
     "imports alone", "read_day of the zip", "read_day of the pair", "read_day of GRIB", "write_states", "open_states",
     "verify_states",
-)  # fmt: skip
+)
 # What an older library is asked for.
 BEFORE = ("read_day of the zip", "read_day of the pair")
 
@@ -84,7 +84,7 @@ def _write_member(path: Path, rng: np.random.Generator, rows: int, cols: int) ->
             field = file.createVariable(
                 v.netcdf, "f4", tuple(axes), zlib=True, complevel=1, shuffle=True, fill_value=np.float32(np.nan),
                 chunksizes=chunks,
-            )  # fmt: skip
+            )
             field.units = v.units
             both = [[_field(rng, v, level, rows, cols) for level in levels] for _ in TIMES]
             field[:] = np.array(both).reshape(field.shape)
@@ -156,7 +156,7 @@ def _compare(folder: Path, options: argparse.Namespace) -> None:
     print("|---|---|---|---|---|---|---|")
     for name, path, _ in readers:
         print(f"| {name} | {medians[name]:.2f} | {min(seconds[name]):.2f} to {max(seconds[name]):.2f} "
-              f"| {statistics.median(cpu[name]):.2f} | {values / medians[name] / 1e6:.0f} | {plain / medians[name]:.2f} | {_size(path) / 1e6:.1f} |")  # fmt: skip
+              f"| {statistics.median(cpu[name]):.2f} | {values / medians[name] / 1e6:.0f} | {plain / medians[name]:.2f} | {_size(path) / 1e6:.1f} |")
 
 
 def _take_step(folder: Path, step: str) -> None:

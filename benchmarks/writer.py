@@ -155,7 +155,7 @@ def _steps(case: _Case) -> dict[str, float]:
         "BLAKE3": lambda: blake3_bytes(raw),
         "crc32c": lambda: google_crc32c.extend(0, room.reshape(-1).view(np.uint8)),
         "write + fsync": lambda: _plain(case.folder, room, 0),
-    }  # fmt: skip
+    }
     seconds = {}
     for name, step in steps.items():
         times = []
@@ -194,7 +194,7 @@ def main() -> None:
                 label = way.replace(" (add)", "")
                 print(f"| {width}, {case.grid.n_tokens:,} | {label} | {statistics.median(found):.2f} "
                       f"| {min(found):.2f} to {max(found):.2f} | {ratio:.2f} | {statistics.median(cpu[way]):.2f} |",
-                      flush=True)  # fmt: skip
+                      flush=True)
             steps[f"{width}, {case.grid.n_tokens:,}"] = _steps(case)
     print("\n| ms of one snapshot, each step alone | " + " | ".join(steps) + " |")
     print("|---|" + "---|" * len(steps))

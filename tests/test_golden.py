@@ -184,7 +184,7 @@ STAGES = {
 }
 # They choose, copy, compare, print and draw what others computed.
 WITHOUT_NUMBERS = {"select_states", "reproduce_sae", "build_index", "write_card", "write_table", "draw_suite", "draw_levels",
-                   "draw_curves", "draw_blocks", "draw_feature"}  # fmt: skip
+                   "draw_curves", "draw_blocks", "draw_feature"}
 
 
 # One formula of each stage.

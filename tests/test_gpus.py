@@ -52,7 +52,7 @@ def machine(tmp_path):
         (None, ["0", "1", "2", "3"]), ("2,3", ["2", "3"]), (" 1 ", ["1"]), ("", []), ("-1", []), ("0,-1,2", ["0"]), ("1,1", ["1"]),
         ("GPU-8932f937-d72c,MIG-1/2/0", ["GPU-8932f937-d72c", "MIG-1/2/0"]),
     ],
-)  # fmt: skip
+)
 def test_visible_gpus_are_those_that_cuda_would_see(machine, named, found):
     """Device files, or what CUDA_VISIBLE_DEVICES names up to the first word that names none."""
     environ = {} if named is None else {"CUDA_VISIBLE_DEVICES": named}

@@ -12,7 +12,7 @@ import pytest
 ROWS = (
     ("errors", "git", "memory", "redact", "spec", "streams", "units"),
     ("blocks", "files", "notices", "progress"),
-    ("gpus", "locks", "sae", "tokens"),
+    ("gpus", "locks", "records", "sae", "tokens"),
     ("config", "portable"),
     ("cams", "provenance"),
     ("backbone", "costs"),

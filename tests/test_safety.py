@@ -142,7 +142,7 @@ def test_modules_are_short_and_say_what_they_are(path):
 LIGHT = (
     "config", "errors", "files", "blocks", "spec", "gpus", "activations/claim", "activations/paths", "activations/manifest",
     "reproduction/published", "portable/switches", "portable/recorded",
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("package", LIGHT)

@@ -83,7 +83,7 @@ def draw(one: xr.Dataset) -> Figure:
     time = np.datetime_as_string(one["time"].values, unit="m").replace("T", " ")
     axis.set_title(f"{one.attrs['block']}, {one['latent_level'].item()}, channel {one['channel'].item()}, {time} UTC")
     axis.set(xlim=(-180, 180), xticks=range(-180, 181, 60), xlabel="longitude (degrees east)",
-             ylim=(-90, 90), yticks=range(-90, 91, 30), ylabel="latitude (degrees north)", aspect="equal")  # fmt: skip
+             ylim=(-90, 90), yticks=range(-90, 91, 30), ylabel="latitude (degrees north)", aspect="equal")
     figure.colorbar(mesh, ax=axis, label="block output (activation units)", fraction=0.024, pad=0.02)
     figure.supxlabel("grey: tokens that are partly padding, or no tokens", fontsize="small")
     return figure

@@ -69,7 +69,7 @@ def test_manifest_is_content_only(finished):
         "kind", "format", "block", "split", "d_model", "dtype", "token_grid", "checkpoint_sha256", "static_sha256",
         "config_sha256", "snapshots", "files", "max_abs", "n_nonfinite", "norm_quantiles",
         "norm_quantiles_by_band", "sha256",
-    }  # fmt: skip
+    }
     chunks = [name for name in manifest["files"] if name.startswith("store.zarr/activation/c/")]
     assert len(chunks) == len(DAYS)
     on_disk = set(content_of(finished)) - {"manifest.json"}

@@ -51,7 +51,7 @@ KINDS = (
     "store.zarr/activation/zarr.json", "store.zarr/activation/c/2/0/0/0/0", "store.zarr/lat/zarr.json",
     "store.zarr/lat/c/0", "store.zarr/time/c/0", "store.zarr/latent_level/c/0", "store.zarr/offset/c/0/0",
     "store.zarr/scale/c/0/0",
-)  # fmt: skip
+)
 
 
 def read_all(folder):

@@ -10,7 +10,7 @@ from aurorascope.sae.aurora_sae import AuroraSAE
 pytestmark = pytest.mark.slow
 # The first and last block of the stage that feeds the skip, one inside each other kind of stage, and the very last.
 SITES = [BY_ID[name] for name in ("encoder_s0_b0", "encoder_s0_b5", "encoder_s1_b4", "encoder_s2_b7", "decoder_s0_b0",
-                                  "decoder_s1_b9", "decoder_s2_b5")]  # fmt: skip
+                                  "decoder_s1_b9", "decoder_s2_b5")]
 
 
 def fields(forecast):
@@ -105,7 +105,7 @@ def test_a_replayed_forecast_is_the_whole_forwards(model, batch, clean):
     """At sites in every stage, clean and spliced; what comes before the block is not computed again."""
     replay, ran = Replay(model, batch), []
     handles = [b.attn.register_forward_pre_hook(lambda *_, n=block.id: ran.append(n)) for block in BLOCKS
-               for b in [block.module(model)]]  # fmt: skip
+               for b in [block.module(model)]]
     for block in SITES:
         replay.advance(block)
         ran.clear()

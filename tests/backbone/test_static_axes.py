@@ -29,7 +29,7 @@ def plain(tmp_path_factory):
 @pytest.mark.parametrize("change", [
     lambda data: data.isel(latitude=slice(None, None, -1)), _from_west,
     lambda data: data.assign_coords(longitude=data["longitude"].astype("f4"), latitude=data["latitude"] + 1e-12),
-])  # fmt: skip
+])
 def test_the_same_fields(plain, tmp_path, change, monkeypatch):
     """Turned or rounded axes give the same content; a variable in the path is expanded."""
     with xr.open_dataset(plain.with_name("static.nc"), engine="scipy") as data:

@@ -71,7 +71,7 @@ PLACES = {
     "results": (*_TRANSPORT, *REFUSALS, "no_size"), "delete": _TRANSPORT, "costs": _TRANSPORT,
     "accepted": _TRANSPORT, "accept": _TRANSPORT, "auth": (*_TRANSPORT, "unauthorised"),
     "asset_head": (*_TRANSPORT, "redirect"), "asset": (*_TRANSPORT, *OF_FILES), "body": tuple(SPOILED),
-}  # fmt: skip
+}
 
 
 class Call(NamedTuple):
@@ -185,7 +185,7 @@ class Job:
             "processID": self.dataset, "type": "process", "jobID": self.id, "status": self.status,
             "created": self.created, "started": done, "finished": done, "updated": self.created, "links": links,
             "metadata": {"origin": "api", "datasetMetadata": {}, **metadata},
-        }  # fmt: skip
+        }
 
 
 @dataclasses.dataclass
@@ -257,7 +257,7 @@ def spoiled_reply(action, how, good):
     return {
         "reset": lambda: Reply(0, end="reset"), "lost": lambda: Reply(0, end="close"), "html": html_reply,
         "empty": lambda: Reply(200), "json": lambda: json_reply(how.get("data", {})),
-    }[action]()  # fmt: skip
+    }[action]()
 
 
 def spoiled_file(action, how, reply):

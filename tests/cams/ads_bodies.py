@@ -77,7 +77,7 @@ def _days_later(dataset):
     moved = {
         name: dataset[name] + np.timedelta64(1, "D")
         for name in ("forecast_reference_time", "valid_time")
-    }  # fmt: skip
+    }
     return dataset.assign_coords(moved)
 
 
@@ -98,7 +98,7 @@ def _int16(dataset):
         scale = max((high - low) / 65000, 1e-30)
         encoding[name] = {
             "dtype": "int16", "scale_factor": scale, "add_offset": (low + high) / 2, "_FillValue": -32767, "zlib": False
-        }  # fmt: skip
+        }
     return encoding
 
 
@@ -176,4 +176,4 @@ SPOILED = {
     "integers": lambda data: changed(data, _integers, [ATMOS]),
     "two_grids": lambda data: changed(data, lambda part: part.isel(latitude=slice(0, -1)), [ATMOS]),
     "celsius": lambda data: changed(data, lambda part: part.assign(t2m=part["t2m"] - 273.15), [SURFACE]),
-}  # fmt: skip
+}

@@ -89,7 +89,7 @@ class AdsRun:
             "AURORASCOPE_ERRORS": str(self.folder / "errors.txt"), "CDSAPI_RC": str(self.rc),
             "HOME": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1", "no_proxy": "127.0.0.1", "NO_PROXY": "127.0.0.1",
             **changes,
-        }  # fmt: skip
+        }
         return {key: value for key, value in wanted.items() if value is not None}
 
     def words(self, date, attempt=None):
@@ -104,7 +104,7 @@ class AdsRun:
             [sys.executable, "-m", "aurorascope", *words],
             cwd=self.folder, env=self.environment(**environment), capture_output=True, text=True, timeout=timeout,
             check=False,
-        )  # fmt: skip
+        )
         log = words[words.index("--log") + 1] if "--log" in words else None
         return Done(done.returncode, done.stdout, done.stderr, self._text(self.folder / log) if log else "")
 
@@ -119,7 +119,7 @@ class AdsRun:
                 [sys.executable, "-m", "aurorascope", *self.words(date, attempt)],
                 cwd=self.folder, env=self.environment(**environment), stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL, stderr=stderr, start_new_session=True,
-            )  # fmt: skip
+            )
 
     def kill(self, process, how=signal.SIGKILL):
         """Send a signal to a started run and all its children, and wait for its end; returns its status."""

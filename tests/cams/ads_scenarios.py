@@ -134,7 +134,7 @@ RC = [
         (Run(STOP, 0, "no CAMS forecasts", silent=True),),
         rc="url: https://cds.climate.copernicus.eu/api\nkey: a-bc\n",
     ),
-]  # fmt: skip
+]
 
 # All days would be refused alike; the second run, of another attempt, asks nobody.
 _AGAIN = {"attempt": 2, "silent": True}
@@ -173,7 +173,7 @@ SUBMIT = [
     _twice("an empty answer to the request", ("submit", "empty"), jobs=0, after=1, says="not JSON"),
     _twice("the list of jobs fails for ever", ("jobs", 500, {"times": FOREVER}), jobs=0, after=1, says="500"),
     _once("the store knows an identical job of ours", server={"prepare": lambda server: server.add_day(DAY, levels=(500, 850))}),
-]  # fmt: skip
+]
 
 QUEUE = [
     _twice("no place in the queue (rejected)", ("submit", "queue_limit"), jobs=1, after=2, says="--resources ads=1"),
@@ -219,7 +219,7 @@ QUEUE = [
     _once("an empty answer to a look", ("poll", "empty")),
     _twice("looks fail for ever", ("poll", 500, {"times": FOREVER}), jobs=1, says="500"),
     _twice("looks hang for ever", ("poll", "hang", {"times": FOREVER}), jobs=1, says="imed out|wait_hours"),
-]  # fmt: skip
+]
 
 RESULT = [
     _once("a busy store when the result is described", ("results", 500)),
@@ -260,7 +260,7 @@ RESULT = [
         (("body", "truncated"),),
         downloads=4,
     ),
-]  # fmt: skip
+]
 
 CONTENT = [
     _wrong("missing_variable", "none named so2", Run(FAILED, 1, "none named so2", attempt=2, silent=True), _ok(2)),
@@ -277,7 +277,7 @@ CONTENT = [
     *(_once(f"the file: {action.replace('_', ' ')}", ("body", action)) for action in (
         "receipt", "in_folder", "old_names", "deflated", "packed", "trailing", "numbered", "twice", "west", "upside_down",
     )),
-]  # fmt: skip
+]
 
 # Nothing that is no harmless zip is unpacked.
 HOSTILE = [

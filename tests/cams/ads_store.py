@@ -97,7 +97,7 @@ class Store:
         here = f"{self.url}/retrieve/v1/processes/{dataset}/execution"
         document["links"] = [
             {"rel": "self", "href": here}, {"rel": "monitor", "href": f"{self.url}/retrieve/v1/jobs/{job.id}"}
-        ]  # fmt: skip
+        ]
         return json_reply(document, 201)
 
     def _on_job(self, job, query, **names):
@@ -169,7 +169,7 @@ class Store:
         value = {
             "type": "application/zip", "href": f"{self.base}/cache/{name}", "file:size": len(self._assets[name]),
             "file:checksum": name[:32], "file:local_path": f"s3://cache/{name}",
-        }  # fmt: skip
+        }
         return json_reply({"asset": {"value": value}})
 
     def _asset(self, job):

@@ -13,7 +13,7 @@ def cams(**changes):
     """The configuration's section for the demo at 19 x 36, with changes."""
     section = {
         "levels": list(LEVELS), "demo_grid": [19, 36], "train": {"dates": [DATE]}, "held_out": {"dates": ["2022-07-11"]},
-    } | changes  # fmt: skip
+    } | changes
     static = "demo" if section.get("source", "demo") == "demo" else "official"
     return from_mapping(resolve({"cams": section, "static": {"source": static}})[0]).cams
 

@@ -133,7 +133,7 @@ READ = {
     "GRIB2 messages of several fields": lambda day, folder: [grib_of_messages_of_several(day, folder / "day.grib")],
     "GRIB of two files": lambda day, folder: [grib(day.isel(time=[i]), folder / f"{i}.grib") for i in (0, 1)],
     "GRIB and NetCDF": lambda day, folder: [grib(day.isel(time=[0]), folder / "0.grib"), save(day.isel(time=[1]), folder / "1.nc")],
-}  # fmt: skip
+}
 
 
 # Variable, units, and what gives the values in these units.
@@ -146,7 +146,7 @@ CONVERTED = [
     ("tcco", "g m-2", lambda x: x * 1e3), ("gtco3", "kg/m^2", lambda x: x), ("q", "g/kg", lambda x: x * 1e3),
     ("q", "1", lambda x: x), ("so2", "ug kg-1", lambda x: x * 1e9), ("no2", "kg kg-1", lambda x: x),
     ("z", "gpm", lambda x: x / 9.80665), ("z", "m", lambda x: x / 9.80665), ("z", "geopotential metre", lambda x: x / 9.80665), ("z", "J kg-1", lambda x: x), ("z", "m2 s-2", lambda x: x),
-]  # fmt: skip
+]
 
 
 INCONVERTIBLE = [
@@ -155,7 +155,7 @@ INCONVERTIBLE = [
     ("go3", "%", "may be a mass or a mole fraction"), ("co", "L/L", "may be a mass"), ("no", "ppq", "may be a mass"), ("gtco3", "DU", "amount of substance"), ("tcno2", "mol m-2", "amount of substance"),
     ("pm10", "kg kg-1", "'kg kg-1'"), ("t2m", "Pa", "'Pa'"), ("t2m", "warm", "UDUNITS does not know"),
     ("z", "s", "'s'"), ("u10", "degrees", "'degrees'"), ("msl", "inHg at 0C", "UDUNITS does not know"),
-]  # fmt: skip
+]
 
 
 def _with(name, change):
@@ -269,4 +269,4 @@ REFUSED = {
     "another parameter under our name": (_one(lambda day: day.assign(t2m=day["t2m"].assign_attrs(GRIB_paramId=168))), "none named t2m .other fields, by paramId.*t2m"),
     "another standard name": (_one(lambda day: day.assign(u10=day["u10"].assign_attrs(standard_name="northward_wind"))), "none named u10"),
     "orography for geopotential": (_one(lambda day: day.assign(z=day["z"].isel(level=0, drop=True))), "none named z"),
-}  # fmt: skip
+}

@@ -85,7 +85,7 @@ def _template(lat: tuple, lon: tuple, has_level: bool, packing: str, edition: in
         "latitudeOfLastGridPointInDegrees": lat[-1], "longitudeOfFirstGridPointInDegrees": lon[0],
         "longitudeOfLastGridPointInDegrees": lon[-1], "iDirectionIncrementInDegrees": abs(lon[1] - lon[0]),
         "jDirectionIncrementInDegrees": abs(lat[1] - lat[0]), "jScansPositively": int(lat[0] < lat[-1]),
-    }  # fmt: skip
+    }
     for key, value in settings.items():
         eccodes.codes_set(handle, key, value)
     # The packing is changed once there are values of the right number.
@@ -104,7 +104,7 @@ def message(file, day, name, field, time, level, packing="grid_ieee", edition=2,
     settings = {
         "dataDate": int(when.strftime("%Y%m%d")), "dataTime": when.hour * 100, "step": lead,
         "paramId": param or NAMES[name].param_ids[0],
-    }  # fmt: skip
+    }
     if level is not None:
         settings |= {"typeOfLevel": "isobaricInhPa", "level": int(level)}
     for key, value in settings.items():

@@ -58,7 +58,7 @@ def test_one_retrieve_of_the_users_client(server, tmp_path):
     assert wire == [
         ("GET", "messages", 200), ("GET", "process", 200), ("POST", "submit", 201), ("GET", "poll", 200),
         ("GET", "job", 200), ("GET", "results", 200), ("HEAD", "asset_head", 200), ("GET", "asset", 200),
-    ]  # fmt: skip
+    ]
     assert "PRIVATE-TOKEN" not in server.calls[-1].headers
     assert [job.date for job in server.jobs] == [DAY] and len(server.posts(DAY)) == 1
     read_day(tmp_path / "day.zip", DAY, HOURS, LEVELS)

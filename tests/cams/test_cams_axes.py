@@ -17,7 +17,7 @@ def test_latitudes_of_any_global_grid_are_found(n, flip, kind, form):
     exact = {
         "poles": regular_grid(n, 9)[0], "no south pole": regular_grid(n + 1, 9)[0][:-1],
         "half": 90 - (np.arange(n) + 0.5) * (180 / n),
-    }[form]  # fmt: skip
+    }[form]
     given_ = exact[::-1] if flip else exact
     turned = exact_latitudes(given_.astype(kind), "it")
     assert np.abs(turned.exact - exact).max() < 1e-12 and turned.flip is flip
@@ -58,7 +58,7 @@ def test_thousandths_of_a_degree_are_too_coarse_for_other_formats():
     (np.linspace(0, 58, 36), "in steps of 1.65714"), (np.arange(37) * 10.0, "the last column is the first one again"),
     (np.delete(np.arange(37) * 10.0, 5), "a step of 20 after 40 where others are 10"), (np.full(36, np.nan), "NaN"),
     (np.arange(36).reshape(6, 6) * 10.0, "shape \\(6, 6\\)"), (np.arange(35) * 10.0, "in steps of 10, which are 350 degrees of 360"),
-])  # fmt: skip
+])
 def test_longitudes_that_are_refused(longitudes, said):
     with pytest.raises(UserError, match=said):
         exact_longitudes(longitudes, "it")
@@ -74,5 +74,5 @@ def test_aurora_encodes_the_positions_of_exact_grids(rows):
         found = encoding.pos_scale_enc(
             64, torch.tensor(latitudes), torch.arange(36, dtype=torch.float64) * 10, 3,
             pos_expansion=fourier.pos_expansion, scale_expansion=fourier.scale_expansion,
-        )  # fmt: skip
+        )
         assert all(torch.isfinite(part).all() for part in found)

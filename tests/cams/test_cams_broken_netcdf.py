@@ -36,7 +36,7 @@ def _attribute(variable, name, value):
 @pytest.mark.parametrize(("spoil", "said"), [
     (_chunk, "readable NetCDF"), (_attribute("t2m", "scale_factor", "1.0"), "readable NetCDF|none named t2m"),
     (_attribute("t2m", "GRIB_paramId", "167.128"), "none named t2m"), (_attribute("t2m", "GRIB_paramId", np.array([1, 2])), "none named t2m"),
-])  # fmt: skip
+])
 def test_one_line(day, tmp_path, spoil, said):
     encoding = {name: {"zlib": True, "fletcher32": True} for name in day.data_vars}
     path = save(day, tmp_path / "day.nc", encoding=encoding)

@@ -62,7 +62,7 @@ def test_home_and_variables(folder, monkeypatch):
 @pytest.mark.parametrize(("name", "dates"), [
     ("2022-06-11-cams.nc.zip", ["2022-06-11"]), ("cams_20220611_00.nc", ["2022-06-11"]), ("2022.06.11/sfc.nc", ["2022-06-11"]),
     ("20220611-20220612.nc", ["2022-06-11", "2022-06-12"]), ("job-1202206119.nc", []), ("2022-06.nc", []), ("99999999.nc", []),
-])  # fmt: skip
+])
 def test_dates_in_names(name, dates):
     assert dates_in(name) == dates
 
@@ -76,7 +76,7 @@ def test_each_file_is_looked_into_once(folder, tmp_path):
     assert index == load_index(notes) and not unknown(files, index) and not changed(files, index)
     assert {name: known["dates"] for name, known in index.items()} == {
         "cams_20220620.nc": ["2022-06-20"], "forecasts.nc": [], "june/deep/plev.nc": [DATE], "june/deep/sfc.nc": [DATE],
-    }  # fmt: skip
+    }
     assert index["forecasts.nc"]["forecasts"] == ["2022-06-12"]
     assert "readable NetCDF" in index["cams_20220620.nc"]["problem"]
     assert [file.name for file in files_of(DATE, files, index)] == ["june/deep/plev.nc", "june/deep/sfc.nc"]
@@ -109,7 +109,7 @@ def test_a_damaged_index_is_made_again(folder, tmp_path):
     ("2022-06-12", "forecasts only, which are no analyses, in forecasts.nc"),
     ("2022-06-13", "none in 4 files .nearest: 2022-06-11"),
     ("2022-06-20", "readable NetCDF file"),
-])  # fmt: skip
+])
 def test_a_day_that_is_not_there_says_what_is(folder, tmp_path, date, said):
     section = cams(source="local", directory=str(folder), train={"dates": [date]})
     with pytest.raises(UserError, match=said) as caught:

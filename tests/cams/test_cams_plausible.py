@@ -22,7 +22,7 @@ def test_the_atmosphere_is_inside_and_fill_values_are_outside(variable, level):
 @pytest.mark.parametrize(("name", "level", "wrong"), [
     ("t2m", None, 15.0), ("msl", None, 1013.0), ("t", 500, -20.0), ("z", 500, 5500.0), ("z", 50, 20_000.0), ("pm10", None, 20.0),
     ("gtco3", None, 300.0), ("q", 1000, 10.0), ("go3", 50, 3.0), ("u", 250, 1000.0), ("tcco", None, -1e-4),
-])  # fmt: skip
+])
 def test_other_units_are_outside(name, level, wrong):
     """Degrees, hectopascals, metres, micrograms, Dobson units, grams, parts per million."""
     variable = next(v for v in SURFACE + ATMOS if v.netcdf == name)

@@ -61,7 +61,7 @@ class ClusterProject(Project):
         (found,) = [
             job for job in self.jobs().values()
             if job["Comment"] == comment and all(job.get(key) == value for key, value in fields.items())
-        ]  # fmt: skip
+        ]
         return found
 
     def devices(self, verb):

@@ -17,7 +17,7 @@ DUMP = f"rule_dump_activations_wildcards_{ONE}_train"
 
 def stores(project):
     return sorted(str(path.parent.relative_to(project.result("scratch/activations")))
-                  for path in project.result("scratch/activations").glob("*/*/manifest.json"))  # fmt: skip
+                  for path in project.result("scratch/activations").glob("*/*/manifest.json"))
 
 
 @pytest.fixture(scope="module")

@@ -59,11 +59,11 @@ def test_splits_that_share_a_state_are_refused(demo_raw):
 
 
 @given(st.sets(st.integers(1, 28), min_size=1), st.sets(st.integers(1, 28), min_size=1), st.integers(1, 28),
-       st.sets(st.sampled_from([0, 12]), min_size=1))  # fmt: skip
+       st.sets(st.sampled_from([0, 12]), min_size=1))
 def test_a_training_date_is_never_held_out(demo_raw, train, held_out, both, hours):
     """Whatever the other dates and hours, one date in both splits is refused, without any gap asked for."""
     dates = {name: [f"2022-06-{day:02d}" for day in sorted({*days, both})]
-             for name, days in (("train", train), ("held_out", held_out))}  # fmt: skip
+             for name, days in (("train", train), ("held_out", held_out))}
     for name, found in dates.items():
         put(demo_raw, f"cams.{name}", {"dates": found})
     put(demo_raw, "cams.init_hours", sorted(hours))

@@ -19,7 +19,7 @@ def test_first_run_writes_its_identity(demo_raw, tmp_path):
     assert json.loads(path.read_text()) == {
         "kind": "run", "cams.source": "demo", "aurora.checkpoint": "demo", "aurora.embed_dim": 32,
         "static.source": "demo",
-    }  # fmt: skip
+    }
     before = path.stat().st_mtime_ns
     assert check_identity(typed(demo_raw), path, dry_run=False) is None
     assert path.stat().st_mtime_ns == before

@@ -30,7 +30,7 @@ def test_the_card_is_that_of_the_model_card(demo_raw):
         "lr": 4e-4, "warm_up": 0.0, "decay": 0.0, "epochs": 3, "shuffle": "snapshots", "batch_rows": None,
         "area_weights": False, "normalise": False, "init": "scaled", "project": False, "revive": "none",
         "dead_snapshots": 30, "orthogonality": 0.0, "precision": "float32", "seed": 0, "checkpoint_minutes": 10.0,
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("empty", [None, {}, {"recipe": None}, {"lr": None, "revive": None, "epochs": None}])
@@ -61,7 +61,7 @@ OTHERS = {
     "architecture": "gated", "target_l0": 7.0, "target_growth": 0.25, "l1_coeff": 0.5, "lr": 0.25, "warm_up": 0.1, "decay": 0.3,
     "shuffle": "rows", "batch_rows": 77, "area_weights": True, "normalise": False, "init": "active_subspace",
     "project": False, "revive": "resample",
-}  # fmt: skip
+}
 
 
 # Whole snapshots take the batch with them, which a test of its own shows.
@@ -144,7 +144,7 @@ def test_rows_cannot_be_drawn_live(demo_raw, sae):
         {"recipe": "tuned", "architecture": "relu", "p_end": 0.5}, {"shuffle": "rows"}, {"shuffle": "rows", "batch_rows": 1},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_what_goes_together_is_accepted(demo_raw, sae):
     """The nearest neighbours of what is refused."""
     found = resolved(demo_raw, **sae)
@@ -158,7 +158,7 @@ def test_what_goes_together_is_accepted(demo_raw, sae):
         ("init", "tide", "scaled, tied, active_subspace"), ("revive", "aux", "none, auxk, resample"),
         ("precision", "float16", "float32, tf32, bfloat16"), ("shuffle", "row", "snapshots, rows"),
     ],
-)  # fmt: skip
+)
 def test_unknown_choices_are_told_the_known(demo_raw, key, value, choices):
     """A misspelt choice names its key and what may stand there."""
     with pytest.raises(UserError, match=rf"config key sae\.{key}: expected one of {choices}.*found '{value}'"):

@@ -57,7 +57,7 @@ def test_unknown_keys_are_named_with_the_nearest_known_one(demo_raw, key, messag
         ("replace_results", "perhaps"), ("static.sha256", "abc"), ("storage.scratch", 5),
         ("sae.lr", float("nan")), ("sae.lr", float("inf")), ("sae.l1_coeff", "nan"), ("evaluation.lat_bands", "[0"),
     ],
-)  # fmt: skip
+)
 def test_wrong_values_are_refused_by_name(demo_raw, key, value):
     """A value of the wrong type or range is a user error that names the key."""
     with pytest.raises(UserError, match=f"config key {key}"):
@@ -103,7 +103,7 @@ def test_scalars_may_arrive_as_text(demo_raw, root):
         ("cams.source", None, "demo"),
         ("storage.scratch", "$HOME/x", "$HOME/x"), ("cams.init_hours", ["0"], [0]), ("replace_results", "true", True),
     ],
-)  # fmt: skip
+)
 def test_text_is_read_as_the_type_of_the_key(demo_raw, key, text, value):
     """Text and floats become what the schema asks for; null takes the default where null is not allowed."""
     found = take(resolve(put(demo_raw, key, text))[0], key)

@@ -258,7 +258,7 @@ def test_the_text_names_options_only_where_it_does_not_fit(year, year_raw):
     assert options in space_lines(year, Free(need.on_disk, need.inodes - 1), need, options)[-1]
     text = "\n".join(report(typed(year_raw), year, ["A note."]))
     for words in ("A note.", "365 train + 20 held_out", "1,460,152,320", "87.8 GB", "4.80 GB", "1.75 TB", "385",
-                  "(plan.download_mb_s)", "(plan.disk_mb_s)", "(plan.tflops)"):  # fmt: skip
+                  "(plan.download_mb_s)", "(plan.disk_mb_s)", "(plan.tflops)"):
         assert words in text, words
 
 

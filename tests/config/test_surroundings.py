@@ -18,7 +18,7 @@ RESULTS = Path("results")
 @pytest.mark.parametrize(("word", "near"), [
     ("results/saes/sae_encoder_s1_b55.pt", "encoder_s1_b5"), ("results/evaluation/encoder_s9_b0.json", "encoder_s2_b0"),
     ("results/figures/feature_decoder_s0b7.png", "decoder_s0_b7"),
-])  # fmt: skip
+])
 def test_a_misspelt_block_names_those_that_may_be_meant(word, near):
     with pytest.raises(UserError, match=f"one of the 48 blocks.*did you mean .*{near}"):
         check_words([word, "--cores", "2"], RESULTS)
@@ -27,7 +27,7 @@ def test_a_misspelt_block_names_those_that_may_be_meant(word, near):
 @pytest.mark.parametrize("words", [
     ["results/saes/sae_encoder_s1_b5.pt"], ["other/encoder_s9_b9"], ["--config", "blocks=[encoder_s9_b9]"], [], ["-n"],
     ["--profile", "mine"], ["--profile=profiles/slurmy"],
-])  # fmt: skip
+])
 def test_other_words_are_not_ours_to_judge(words, monkeypatch):
     monkeypatch.setenv("PATH", "")
     check_words(words, RESULTS)
@@ -79,7 +79,7 @@ def test_a_folder_of_another_user(tmp_path):
     ({"epochs": 3}, r"did you mean sae.epochs\? For example --config 'sae=\{epochs: …\}'"), ({"epoch": 3}, r"did you mean sae.epochs\?"),
     ({"seed": 1}, "did you mean .*sae.seed"), ({"sae": {"epoch": 3}}, r"did you mean sae.epochs\?"), ({"sea": {}}, r"did you mean sae\?"),
     ({"architecture": "topk"}, "did you mean sae.architecture"), ({"zzz": 1}, "remove it; known keys: "),
-])  # fmt: skip
+])
 def test_an_unknown_key_names_the_one_that_was_meant(given, meant):
     """Of the same name in any section first, then of a name like it."""
     with pytest.raises(UserError, match=meant):

@@ -27,7 +27,7 @@ def record(train, **changes):
     """What of an SAE's record says what it was trained on."""
     manifest = train.manifest
     right = {"block": manifest["block"], "checkpoint_sha256": manifest["checkpoint_sha256"],
-             "activations_manifest_sha256": manifest["sha256"]}  # fmt: skip
+             "activations_manifest_sha256": manifest["sha256"]}
     return right | changes
 
 

@@ -28,7 +28,7 @@ def snapshot(seed, scale=1.0, **changed):
     forecasts = {"clean": clean, **{name: clean + made(spread) for name, spread in spreads.items()}}
     found = {"state_vyx": state, "analysis_vyx": clean + made(0.3), "forecasts": forecasts} | changed
     return {key: {n: f * scale for n, f in value.items()} if key == "forecasts" else value if value is None else value * scale
-            for key, value in found.items()}  # fmt: skip
+            for key, value in found.items()}
 
 
 def summed(*snapshots, weights=AREAS):

@@ -23,7 +23,7 @@ def exact(x, x_hat, train, base):
 
     def squares(center, w):
         return sum(a * sum((v - m) ** 2 for v, m in zip(token, c, strict=True))
-                   for a, token, c in zip(w, x, center, strict=True))  # fmt: skip
+                   for a, token, c in zip(w, x, center, strict=True))
 
     ones = [Fraction(1)] * len(x)
     sse, sse_area = squares(x_hat, ones), squares(x_hat, weights)

@@ -143,7 +143,7 @@ def test_levels_are_medians_over_a_stages_blocks(suite, tmp_path):
     table = pd.read_csv(tmp_path / "all.csv", float_precision="round_trip")
     assert set(zip(table["component"], table["stage"], strict=True)) == {
         ("encoder", 0), ("encoder", 1), ("decoder", 0), ("decoder", 2)
-    }  # fmt: skip
+    }
     evaluation = pd.read_parquet(results / "evaluation" / f"{ONE}.parquet")
     groups = evaluation[(evaluation["scope"] == "group") & (evaluation["metric"] == "fve")]
     drawn = table[(table["component"] == "encoder") & (table["stage"] == 1)]

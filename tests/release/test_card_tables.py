@@ -9,7 +9,7 @@ def sae(**metrics):
     numbers = {name: 0.5 for name in FORMULAS} | metrics
     grid = {"latent_levels": 4, "lat": 8, "lon": 15}
     return {"id": "encoder_s1_b5", "component": "encoder", "stage": 1, "d_model": 64, "d_hidden": 512, "token_grid": grid,
-            "sha256": "0" * 64, "metrics": numbers}  # fmt: skip
+            "sha256": "0" * 64, "metrics": numbers}
 
 
 @pytest.mark.parametrize("table", [stage_table, block_table])

@@ -68,7 +68,7 @@ def test_what_kills_leave_of_any_exported_file_is_swept(feed, tmp_path):
 
 def entry(record):
     metrics = {"fve": 0.5, "fve_anom": None, "fve_climatology": 0.4, "fve_pca": None, "mse": 0.1, "l0": 3.0, "frac_dead": 0.0,
-               "n_eval_tokens": 24}  # fmt: skip
+               "n_eval_tokens": 24}
     cells = grid()
     evaluation = {"token_grid": [1, 4, 6] if cells.n_tokens == 24 else None, "metrics": metrics, "block": BLOCK}
     measured = [measure.entry(evaluation if measure is HELD_OUT else None) for measure in MEASURES]

@@ -79,7 +79,7 @@ def test_it_is_short_and_imports_nothing_of_this_project():
     names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
     assert {name.split(".")[0] for name in names} == {
         "json", "pathlib", "aurora_sae", "numpy", "torch", "safetensors", "sae_lens",
-    }  # fmt: skip
+    }
     assert len(text.splitlines()) < 50
 
 

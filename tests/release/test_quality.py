@@ -12,7 +12,7 @@ def _pair(block="encoder_s0_b0", fve=0.9, l0=32.0, target=32.0, frac_dead=0.1):
     ({}, []), ({"fve": -2.8e14}, ["explains less than the mean activation does, FVE -2.8e+14"]), ({"fve": 0.0}, []),
     ({"l0": 65}, ["L0 65 where 32 was asked for"]), ({"l0": 15}, ["L0 15 where 32 was asked for"]), ({"l0": 64}, []), ({"l0": 16}, []),
     ({"frac_dead": 0.5}, []), ({"frac_dead": 0.994}, ["99% of its features are dead"]), ({"l0": 900, "target": None}, []), ({"fve": -1, "l0": 0}, ["explains less than the mean activation does, FVE -1", "L0 0 where 32 was asked for"]),
-])  # fmt: skip
+])
 def test_faults(changes, said):
     assert faults(*_pair(**changes)) == said
 

@@ -37,7 +37,7 @@ def test_whatever_differs_from_its_record_is_refused(record):
     for change, where in (
         (lambda: None, weights), (weights.unlink, weights), (lambda: write_json(record, {"kind": "evaluation"}), record),
         (record.unlink, record),
-    ):  # fmt: skip
+    ):
         change()
         with pytest.raises(UserError) as refused:
             open_sae(record)

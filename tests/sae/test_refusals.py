@@ -69,7 +69,7 @@ def put(name, index, value):
             spoil(lambda t: t.update(threshold=t["threshold"].double()), "jumprelu"), "float32", id="float64 threshold"
         ),
     ],
-)  # fmt: skip
+)
 def test_other_tensors_are_refused(tmp_path, content, message):
     """A file of another architecture, shape, precision or value is refused by name; no wrong features are computed."""
     path = tmp_path / "sae.pt"

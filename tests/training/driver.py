@@ -23,7 +23,7 @@ from tests.training.settings import of
 CONFIG = of(
     "batchtopk", epochs=3, target_l0=8.0, shuffle="rows", batch_rows=36, normalise=True, init="tied", project=True,
     warm_up=0.1, decay=0.2, revive="auxk", dead_snapshots=1, checkpoint_minutes=1e-9,
-)  # fmt: skip
+)
 RAW = {"cams": {"train": {"start": "2022-06-03", "end": "2022-06-07"}, "held_out": {"dates": ["2022-06-20"]}}}
 
 

@@ -64,7 +64,7 @@ def test_random_state_of_the_process_does_not_matter(feed, recipe):
         {"architecture": "gated"}, {"architecture": "topk", "target_l0": 3.0},
     ],
     ids=lambda changes: " ".join(f"{key}={value}" for key, value in changes.items()),
-)  # fmt: skip
+)
 def test_weights_depend_on_each_setting(feed, changes):
     """Every key that changes numbers changes the weights."""
     assert digest(feed, **changes) != digest(feed)
@@ -214,7 +214,7 @@ def test_columns_of_the_log(feed):
     log = run(feed).log
     assert list(log.columns) == [
         "step", "epoch", "loss", "mse", "sparsity", "aux", "sparsity_weight", "l0", "frac_dead", "grad_norm",
-    ]  # fmt: skip
+    ]
     assert log["step"].tolist() == list(range(1, 31))
     assert log["epoch"].tolist() == [epoch for epoch in range(5) for _ in range(6)]
     assert np.isfinite(log.to_numpy()).all()

@@ -187,7 +187,7 @@ def test_the_penalty_drives_rows_apart():
 @given(
     architecture=st.sampled_from([*ARCHITECTURES]), d=st.integers(1, 2048), rows=st.integers(1, 5000), batch=st.integers(1, 200_000),
     expansion=st.integers(1, 32),
-)  # fmt: skip
+)
 def test_more_of_anything_takes_more_memory(architecture, d, rows, batch, expansion):
     """Bytes grow with width, latents, micro-batch and batch, and hold at least weights, moments and latents."""
     config = of(architecture, expansion=expansion)
@@ -263,7 +263,7 @@ def test_precision_of_products_is_restored(before, precision, within):
         (10, 9.9, False, False), (10, 10.1, False, True), (10, 0.3, True, False), (10, 0.4, True, True),
         (0.1, 0.2, True, True), (0.1, 0.05, True, False), (10, 0.4, False, False),
     ],
-)  # fmt: skip
+)
 def test_a_checkpoint_is_due_by_time_or_by_epoch(monkeypatch, minutes, passed, is_epoch_end, due):
     """After so many minutes, and at the end of an epoch that took more than 20 seconds."""
     now = [1000.0]

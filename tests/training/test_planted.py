@@ -47,7 +47,7 @@ def find(planted, architecture):
     config = settings(
         "tuned", architecture=architecture, target_l0=float(L0), expansion=N_ATOMS // D, epochs=STEPS,
         shuffle="snapshots", batch_rows=None, **changes,
-    )  # fmt: skip
+    )
     torch.set_num_threads(1)
     trainer = Trainer(BY_ID["encoder_s0_b0"], config, data, torch.device("cpu"))
     with torch.inference_mode():

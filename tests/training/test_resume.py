@@ -37,7 +37,7 @@ CASES = {
     "tuned, resampled": sae("tuned", epochs=4, revive="resample", **REVIVAL),
     "tuned, snapshots": sae("tuned", shuffle="snapshots", batch_rows=None, area_weights=True, **REVIVAL),
     "tuned in bfloat16": sae("tuned", epochs=3, precision="bfloat16", **REVIVAL),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(autouse=True)
@@ -218,7 +218,7 @@ def stopped(feed, place, steps, config, step=7):
         ({"config_sha256": "d" * 64}, "config_sha256"), ({"manifest_sha256": "n" * 64}, "manifest_sha256"),
         ({"block_id": "encoder_s2_b1"}, "block"), ({"format": 2}, "format"),
     ],
-)  # fmt: skip
+)
 def test_a_checkpoint_of_something_else_is_set_aside(feed, place, steps, monkeypatch, caplog, changed, why):
     """Another configuration, data, block or format: training starts anew and the file is kept beside."""
     config, straight = of("relu"), run(feed, of("relu"))
@@ -300,7 +300,7 @@ def test_a_checkpoint_is_what_was_saved(place):
     tensors = {
         "f": torch.tensor([1.5, float("inf"), -0.0]), "step": torch.tensor(3.0), "i": torch.arange(4),
         "d": torch.tensor(0.1, dtype=torch.float64), "e": torch.empty(0, 3), "t": torch.arange(6.0).reshape(2, 3).T,
-    }  # fmt: skip
+    }
     assert place.load() is None
     place.save(tensors, 12, NOTES)
     held = place.load()

@@ -21,7 +21,7 @@ LONGEST_S = 10
 STAGES = (
     "download_day", "make_static", "select_states", "make_checkpoint", "dump_activations", "train_sae", "evaluate_sae",
     "draw_feature", "build_index", "write_card", "draw_blocks", "write_digests",
-)  # fmt: skip
+)
 # What a command that was given too early says of a job that runs on.
 LOCKED = "another process holds the lock"
 
@@ -53,7 +53,7 @@ class Running:
     """
 
     KINDS = ("kill -9 of all", "kill -9 of Snakemake, wait", "kill -9 of Snakemake, end jobs", "kill -9 of a job",
-             "SIGTERM to Snakemake", "SIGTERM to a job", "Ctrl-C", "kill -9 of Snakemake, at once")  # fmt: skip
+             "SIGTERM to Snakemake", "SIGTERM to a job", "Ctrl-C", "kill -9 of Snakemake, at once")
 
     def __init__(self, project: Project, words: Iterable[str], environment: Mapping[str, str]) -> None:
         self.project, self.output = project, project.path / "output.txt"
@@ -64,7 +64,7 @@ class Running:
                 env={**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": "", **environment},
                 # A shell that runs tests in the background has them ignore Ctrl-C, which is inherited.
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-            )  # fmt: skip
+            )
 
     def jobs(self) -> dict[psutil.Process, str]:
         """Processes of the project's verbs, whoever started them, with rule and wildcards."""
@@ -165,7 +165,7 @@ class History:
     def __init__(
         self, project: Project, words: Iterable[str], environment: Mapping[str, str], rng: random.Random,
         durations: Mapping[str, float], kind: type[Running] = Running,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.project, self.words, self.environment = project, list(words), dict(environment)
         self.rng, self.durations, self.kind = rng, durations, kind
         self.kills: list[Kill] = []

@@ -50,7 +50,7 @@ def made_files(project, block):
 
 def files_of(project, folder):
     return {str(path.relative_to(project.result(folder))): path.read_bytes()
-            for path in project.result(folder).rglob("*") if path.is_file() and path.name != "lock"}  # fmt: skip
+            for path in project.result(folder).rglob("*") if path.is_file() and path.name != "lock"}
 
 
 @pytest.fixture(scope="module")

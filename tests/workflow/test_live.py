@@ -128,7 +128,7 @@ def test_one_block_by_its_name_is_dumped_and_dropped_alone(checkpoint_project, t
     planned = project.planned(f"results/dropped/{BLOCKS[0]}.json")
     assert {rule: n for rule, n in planned.items() if rule in ("dump_activations", "train_sae", "evaluate_sae", "drop_chunks")} == {
         "dump_activations": 2, "train_sae": 1, "evaluate_sae": 1, "drop_chunks": 1,
-    }  # fmt: skip
+    }
 
 
 def test_later_readers_compute_again_and_nothing_retrains(dropped, suite):
@@ -176,7 +176,7 @@ def test_a_store_of_another_precision_is_refused_by_hand_too(suite, tmp_path):
          "--results", "results"],
         cwd=project.path, capture_output=True, text=True,
         env={**os.environ, "PYTHONPATH": str(project.path / "workflow"), "AURORASCOPE_CONFIG": str(config)},
-    )  # fmt: skip
+    )
     assert done.returncode == 1
     line = done.stderr.strip().splitlines()[-1]
     assert manifest in line and "expected" in line and f"rm -f {manifest} && snakemake" in line

@@ -38,7 +38,7 @@ def local(tmp_path):
     config = tiny_config(
         cams__source="local", cams__directory="$DAYS/days", static={"source": "official"},
         cams__train={"dates": list(DAYS[:2])}, cams__held_out={"dates": list(DAYS[2:])},
-    )  # fmt: skip
+    )
     return Project.create(root / "clone", config), folder, states
 
 
@@ -55,7 +55,7 @@ def test_only_days_whose_own_files_changed_are_made_again(local):
          "tcso2 0 everywhere"],
         [DAYS[0], "no units attribute, taken to be in Aurora's: co."],
         [DAYS[1], "no units attribute, taken to be in Aurora's: co."],
-    ]  # fmt: skip
+    ]
     made = {day: project.record(f"scratch/cams/{day}.json")["states"] for day in DAYS}
     assert not project.planned(*STATES, **variables)
 

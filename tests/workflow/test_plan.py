@@ -66,7 +66,7 @@ def test_a_finished_run_has_nothing_left(finished):
     """Days, stores, SAEs and evaluations are counted as there, and nothing is to be made afterwards."""
     text = plan(finished)
     for words in ("6 days already there", f"{2 * len(BLOCKS)} finished stores already there", "It fits.",
-                  f"{len(BLOCKS)} SAEs already there", f"{len(BLOCKS)} records already there"):  # fmt: skip
+                  f"{len(BLOCKS)} SAEs already there", f"{len(BLOCKS)} records already there"):
         assert words in text, words
     (room,) = [line.split() for line in text.splitlines() if line.startswith("  files to be made")]
     assert room[4] == "0"

@@ -76,7 +76,7 @@ def test_one_block_from_nothing_makes_only_itself_and_the_same_hash(bare, suite)
     bare.make(ONE_PT, cores=1, TZ="America/Los_Angeles")
     assert bare.hashes() == {ONE: suite.hashes()[ONE]}
     stores = sorted(str(p.parent.relative_to(bare.result("scratch/activations")))
-                    for p in bare.result("scratch/activations").glob("*/*/manifest.json"))  # fmt: skip
+                    for p in bare.result("scratch/activations").glob("*/*/manifest.json"))
     assert stores == [f"{ONE}/train"]
     before = bare.result(f"saes/sae_{ONE}.pt").stat().st_mtime_ns
     manifests = [f"scratch/activations/{block}/{split}/manifest.json" for block in BLOCKS for split in ("train", "held_out")]

@@ -57,7 +57,7 @@ def test_a_whole_suite_is_in_order(finished):
     assert lines[0] in finished.result("logs/verify.log").read_text()
     assert not finished.planned()
     sizes = [file["size"] for m in finished.result("scratch/activations").glob("*/*/manifest.json")
-             for file in json.loads(m.read_text())["files"].values()]  # fmt: skip
+             for file in json.loads(m.read_text())["files"].values()]
     assert f"; {size(sum(sizes))} read in " in lines[0]
 
 
@@ -76,7 +76,7 @@ def test_every_damage_is_named_and_the_commands_mend_it(finished):
     for line, (block, split, n) in zip(
         lines, [(BLOCKS[0], "train", "2 files"), (BLOCKS[1], "held_out", "1 file"), (BLOCKS[2], "train", "1 file"),
                 (BLOCKS[3], "held_out", "1 file")], strict=False,
-    ):  # fmt: skip
+    ):
         folder = f"results/scratch/activations/{block}/{split}"
         assert line.startswith(f"{folder}: damaged, {n}: ") and f"snakemake {folder}/manifest.json" in line
     assert last.startswith("verify: ") and "found 4 damaged" in last and last.count("snakemake ") == 3
@@ -118,7 +118,7 @@ def test_tables_and_other_files_of_the_release_are_verified_and_the_commands_men
         done = subprocess.run(
             ["bash", "-ec", line.split(" Next: ")[1]], cwd=finished.path, capture_output=True, text=True,
             env={**os.environ, "PATH": f"{SNAKEMAKE.parent}:{os.environ['PATH']}"},
-        )  # fmt: skip
+        )
         assert done.returncode == 0, done.stderr[-3000:]
     lines, _ = verify(finished)
     assert len(lines) == 2

@@ -27,7 +27,7 @@ _PARTIAL = ".partial"
 # What a full disk, a quota, a file size limit, missing rights or a broken disk look like when writing.
 _WRITE_ERRORS = {
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ENOTDIR,
-}  # fmt: skip
+}
 
 
 def sha256_bytes(data: bytes | memoryview) -> str:

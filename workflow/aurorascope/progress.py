@@ -50,7 +50,7 @@ class Progress:
             _LOG.info(
                 "%s: %d of %d %ss, %.3g a minute, %.0f s left. %s",
                 self.what, self.done, self.total, self.unit, 60 * rate, left, note,
-            )  # fmt: skip
+            )
 
     def close(self) -> None:
         """End the bar and say how long it took."""

@@ -128,7 +128,7 @@ KINDS = {kind.name: kind for kind in (
     Kind("cams_day", "scratch/cams/{day}.json", "days of states"),
     Kind("states", "scratch/states/{split}.json", "splits"),
     Kind("activations", "scratch/activations/{block}/{split}/manifest.json", "stores"),
-)}  # fmt: skip
+)}
 
 
 def released_kinds() -> list[Kind]:

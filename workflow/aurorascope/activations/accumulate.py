@@ -51,7 +51,7 @@ class PositionSum:
             is_good = (
                 n <= len(self._claim["snapshots"]) and total_nd.shape == shape and content["keys"] == self._keys(n)
                 and content["tensors"] == tensors_digest(arrays)
-            )  # fmt: skip
+            )
         except (SafetensorError, OSError, ValueError, KeyError) as error:
             _LOG.warning("%s is damaged (%s); its snapshots will be computed again.", path, error)
             return None

@@ -94,13 +94,13 @@ def _explained(scratch: Path, snapshots: list[dict[str, str]]) -> Iterator[None]
             error.where, error.expected,
             f"{error.found}; of its states the farthest from Aurora's statistics is {farthest(open_states(scratch / 'cams', times))}",
             f"look at that field of that day; if it is sound, {error.fix}",
-        ) from None  # fmt: skip
+        ) from None
 
 
 def _compute(
     config: Config, writers: dict[Block, StoreWriter], snapshots: list[dict[str, str]], scratch: Path, split: str,
     device: torch.device,
-) -> None:  # fmt: skip
+) -> None:
     """One forward for each snapshot that any store lacks, written while the next one is computed."""
     model = load_model(scratch / "checkpoint" / "checkpoint.json", autocast=config.aurora.autocast, device=device)
     static = load_static(scratch / "static" / "static.json")

@@ -106,7 +106,7 @@ def _norm_quantiles(parts: list[_Arrays]) -> dict[str, Any]:
             }
             for level, rows in zip(LATENT_LEVELS, by_band, strict=True)
         },
-    }  # fmt: skip
+    }
 
 
 def _named(row: np.ndarray) -> dict[str, float]:

@@ -110,7 +110,7 @@ class LiveReader(StoreReader):
             raise UserError(
                 manifest_path, f"a store of this configuration's dump keys, {found}", expected,
                 self.paths.rebuild_command(),
-            )  # fmt: skip
+            )
         made_on = read_provenance(self.paths.provenance).get("device")
         self.recomputed_on = None if made_on in (None, device_name(device)) else device_name(device)
         if self.recomputed_on:

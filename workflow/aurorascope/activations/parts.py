@@ -58,5 +58,5 @@ def good_content(path: Path, snapshot: dict[str, Any]) -> dict[str, str] | None:
     is_good = (
         set(arrays) == NAMES and content.get("key") == snapshot["key"]
         and content.get("tensors") == tensors_digest(arrays)
-    )  # fmt: skip
+    )
     return content if is_good else None

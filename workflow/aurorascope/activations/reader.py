@@ -90,7 +90,7 @@ class StoreReader:
     def read(
         self, snapshots: slice | Sequence[int] | np.ndarray = slice(None),
         tokens: slice | Sequence[int] | np.ndarray = slice(None),
-    ) -> np.ndarray:  # fmt: skip
+    ) -> np.ndarray:
         """Decoded activations of any snapshots and tokens.
 
         Args:
@@ -156,7 +156,7 @@ class StoreReader:
             path, "a chunk of activations", f"none, on purpose: {self.paths.absent} says {why}",
             f"read them through Aurora (activations.opening.open_reader), or rm -f {self.paths.absent}; "
             + self.paths.rebuild_command(),
-        )  # fmt: skip
+        )
 
 
 def _read_into(file: io.RawIOBase, raw: np.ndarray, digest: Any) -> int:

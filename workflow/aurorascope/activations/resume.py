@@ -88,7 +88,7 @@ def _good_chunks(paths: StorePaths, claim: dict[str, Any], parts: dict[int, dict
         _LOG.info(
             "%s: %d of %d snapshots found are damaged or were made from other inputs and are set aside.",
             paths.folder, len(on_disk) - len(keep), len(on_disk),
-        )  # fmt: skip
+        )
     return keep
 
 

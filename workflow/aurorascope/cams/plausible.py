@@ -26,7 +26,7 @@ _HARD: Mapping[str, tuple[float | None, float]] = {
     "tcco": (None, 1), "tc_no": (None, 0.1), "tcno2": (None, 0.1), "gtco3": (None, 0.05), "tcso2": (None, 1),
     "t": (120, 360), "u": (-250, 250), "v": (-250, 250), "q": (None, 0.08),
     "co": (None, 0.01), "no": (None, 0.01), "no2": (None, 0.01), "go3": (None, 1e-4), "so2": (None, 0.01),
-}  # fmt: skip
+}
 
 
 def hard_range(variable: Variable, level: int | None) -> tuple[float, float]:

@@ -24,7 +24,7 @@ FETCH = "fetch that day again with all 22 variables, these levels and hours, and
 # What a folder answers that is full or that nothing can be unpacked in.
 _NO_ROOM = {
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR,
-}  # fmt: skip
+}
 
 
 class File(NamedTuple):

@@ -25,7 +25,7 @@ _MASSES = re.compile(r"\w*?g(?:ram)?s?\W.*?[a-zµμ]*g(?:ram)?s?\b.*", re.IGNORE
 _SPELLINGS = {
     "mb": "mbar", "hpa": "hPa", "c": "degC", "deg c": "degC", "degrees c": "degC", "degrees celsius": "degC", "deg k": "K",
     "degree kelvin": "K", "degrees kelvin": "K", "degrees k": "K",
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def conversion(variable: Variable, units: str | None, where: object, is_mass_fra
             where, expected, f"{text!r}, an amount of substance",
             "convert it to mass with the molar mass and, for a mixing ratio, with the kind of air that the file means "
             "(dry or moist), and write the new units",
-        )  # fmt: skip
+        )
     if variable.units == "kg kg**-1" and not is_mass_fraction and not _MASSES.fullmatch(text):
         found = f"{text!r}, which may be a mass or a mole fraction"
         raise UserError(where, expected, found, "write units such as kg kg-1 into the file, if that is what they are")

@@ -52,7 +52,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
         raise UserError(
             args.results, "files that are what their records say", f"{len(damage)} damaged (the lines above)",
             "; then ".join(fixes[:_SHOWN]) + more,
-        )  # fmt: skip
+        )
 
 
 def _verify_stores(stores: list[Store], start: float) -> list[UserError]:
@@ -74,7 +74,7 @@ def _verify_stores(stores: list[Store], start: float) -> list[UserError]:
                 tell(line)
     progress.close()
     tell(f"{len(stores)} stores: {', '.join(f'{states[state]} {state}' for state in STATES)}; "
-         f"{size(n_bytes)} read in {time.monotonic() - start:.1f} s.")  # fmt: skip
+         f"{size(n_bytes)} read in {time.monotonic() - start:.1f} s.")
     return damage
 
 

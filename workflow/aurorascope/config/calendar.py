@@ -112,11 +112,11 @@ def split_of_day(cams: Cams, day: str) -> str:
         if any(snapshot.time[:10] == day for snapshot in snapshots(cams, split)):
             return split
     spans = [f"{split} {found[0].time[:10]} … {found[-1].time[:10]} ({len({s.time[:10] for s in found})} dates)"
-             for split in SPLITS if (found := snapshots(cams, split))]  # fmt: skip
+             for split in SPLITS if (found := snapshots(cams, split))]
     raise UserError(
         f"date {day}", f"a date with a configured snapshot: {', '.join(spans)}", "none on that date",
         "take one of these, or add it to cams.held_out (cams.train would train the SAE on it)",
-    )  # fmt: skip
+    )
 
 
 def _check_distance(cams: Cams) -> None:

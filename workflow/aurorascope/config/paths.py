@@ -23,5 +23,5 @@ def expanded(path: str, key: str, fix: str = "export {variable}=/path, or change
             raise UserError(
                 f"config key {key}", f"a value of the variable in {path}", f"{variable} not set",
                 fix.replace("{variable}", variable).replace("{key}", key),
-            )  # fmt: skip
+            )
     return os.path.expanduser(os.path.expandvars(path))

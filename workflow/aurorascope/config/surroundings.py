@@ -39,7 +39,7 @@ def check_place(paths: Sequence[Path], results: Path, memory: Path) -> None:
                 folder.absolute(),
                 "a folder that you may write in, since Snakemake keeps its locks beside what it makes even where it only looks",
                 "one that you may not", "work in a clone of your own, or have its owner share it (chmod -R g+w)",
-            )  # fmt: skip
+            )
     for path in paths:
         if "{" in str(path) or "}" in str(path):
             raise UserError(path, "a path without braces, which Snakemake takes for names", "some", "move that folder")
@@ -60,7 +60,7 @@ def check_words(words: Sequence[str], results: Path) -> None:
         raise UserError(
             "the profile slurm", "the program sbatch", "none on PATH",
             "log in to the cluster, or load its module; on this machine alone, --cores N does without the profile",
-        )  # fmt: skip
+        )
 
 
 def _wants_slurm(words: Sequence[str]) -> bool:

@@ -62,7 +62,7 @@ def _activations(config: Config, e: Estimate) -> list[str]:
         table.append((name, str(len(costs)), tokens, f"{c.width:,}", f"{c.latents:,}", size(c.snapshot_bytes), *room))
     widths = [max(len(row[i]) for row in table) for i in range(len(head))]
     lines = ["  " + "  ".join(f"{cell:>{w}}" if i else f"{cell:<{w}}" for i, (cell, w) in
-                              enumerate(zip(row, widths, strict=True))) for row in table]  # fmt: skip
+                              enumerate(zip(row, widths, strict=True))) for row in table]
     values = sum(c.snapshot_bytes for c in e.blocks)
     needs = e.store_needs()
     n_blocks = len(e.blocks)
@@ -91,7 +91,7 @@ def _forwards(e: Estimate) -> list[str]:
         ("dump jobs", f"{e.forwards_of_dumps():.1f} forwards a snapshot", "each block runs Aurora up to itself"),
         *_forecasts(e),
         ("Aurora", f"{e.aurora_parameters:,} parameters", f"derived; {size(4 * e.aurora_parameters)} as float32"),
-    ]  # fmt: skip
+    ]
     return _section("Forwards of Aurora", rows)
 
 

@@ -36,7 +36,7 @@ def check_belongs(
             raise UserError(
                 held_out.paths.manifest, f"{key} {train.manifest[key]}, as in training", str(held_out.manifest[key]),
                 held_out.paths.rebuild_command(),
-            )  # fmt: skip
+            )
     n = held_out.n_snapshots
     if n == 0:
         raise UserError(held_out.paths.manifest, "at least one held-out snapshot", "none", "add dates to cams.held_out")
@@ -70,4 +70,4 @@ def _check_apart(train: StoreReader, held_out: StoreReader, gap_hours: float) ->
                 held_out.paths.manifest, f"states {gap_hours:g} h or more from every training state, and none in common",
                 f"{state:%Y-%m-%dT%H:%MZ}, {hours:g} h from the training state {near:%Y-%m-%dT%H:%MZ}",
                 "move cams.held_out away from cams.train and run snakemake once more",
-            )  # fmt: skip
+            )

@@ -102,7 +102,7 @@ def measure(
 def evaluate(
     config: Config, record_path: Path, train_manifest: Path, held_out_manifest: Path, states: Path, out: Path,
     device: torch.device,
-) -> None:  # fmt: skip
+) -> None:
     """Measure one SAE and write `<block>.parquet`, then the record `out`.
 
     Raises:

@@ -89,4 +89,4 @@ def refuse_mixture(records: Sequence[Mapping[str, Any]], keys: Sequence[str], ki
             raise UserError(
                 f"the suite's {key} of {kind.words}", "one value in all blocks", f"{len(groups)}, with another in {', '.join(few)}",
                 f"rm -f {files}{' …' if len(few) > _SHOWN else ''}, then snakemake --cores N makes them again with the present configuration",
-            )  # fmt: skip
+            )

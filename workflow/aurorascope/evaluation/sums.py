@@ -13,7 +13,7 @@ _SCALARS = (
     "n", "sse", "sst", "sst_train", "sst_position", "weight", "sse_area", "sst_area", "x_sq", "x_hat_sq", "dot",
     "cosine", "n_cosine", "l2_ratio", "token_nmse", "n_l2", "token_ratio", "n_token_ratio", "afa_ratio", "n_afa_ratio",
     "afa_epsilon", "n_afa_epsilon",
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Sums:
             n=np.ones(len(x)), sse=sse_n, sst=sst_n, sst_train=np.square(about_train),
             sst_position=np.square(x - means.position[rows]), weight=weights, sse_area=weights * sse_n,
             sst_area=weights * sst_n, token_ratio=sse_n[sst_n > 0] / sst_n[sst_n > 0], n_token_ratio=sst_n > 0,
-        )  # fmt: skip
+        )
         t["error_d"] += (x_hat - x).sum(axis=0)
         t["weighted_dev_d"] += weights @ centred
         t["second_dd"] += about_train.T @ about_train
@@ -129,7 +129,7 @@ class Sums:
             x_sq=x_sq, x_hat_sq=x_hat_sq, dot=dot, cosine=dot[both] / norms[both], n_cosine=both,
             l2_ratio=np.sqrt(x_hat_sq[is_x] / x_sq[is_x]), n_l2=is_x,
             token_nmse=np.square(x - x_hat).sum(axis=1)[is_x] / x_sq[is_x],
-        )  # fmt: skip
+        )
 
     def _add_features(self, x: np.ndarray, h: np.ndarray) -> None:
         active = h != 0

@@ -41,7 +41,7 @@ def _coordinates(times: Sequence[str], grid: TokenGrid) -> dict[str, Any]:
         "col_cells": (
             "lon", grid.col_cells.astype(np.int16), {"long_name": f"input columns under the token; {note.format('column')}"}
         ),
-    }  # fmt: skip
+    }
 
 
 def _dataset(

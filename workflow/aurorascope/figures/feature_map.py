@@ -69,7 +69,7 @@ def draw_feature(
     static = load_static(static_record)
     time = reader.manifest["snapshots"][0]["time"]
     _draw(h[level], grid, static["lsm"], static_path(static_record), png,
-          f"{record['block']}, feature {feature}, {LATENT_LEVELS[level]}, {time[:10]} {time[11:13]} UTC")  # fmt: skip
+          f"{record['block']}, feature {feature}, {LATENT_LEVELS[level]}, {time[:10]} {time[11:13]} UTC")
 
 
 def _draw(h_yx: np.ndarray, grid: TokenGrid, lsm: np.ndarray, static_file: Path, png: Path, title: str) -> None:
@@ -87,7 +87,7 @@ def _draw(h_yx: np.ndarray, grid: TokenGrid, lsm: np.ndarray, static_file: Path,
     closed = np.concatenate([lsm, lsm[:, :1]], axis=1)
     axis.contour(np.append(lon, lon[0] + 360), lat, closed, levels=[0.5], colors="#1b6ca8", linewidths=0.8)
     axis.set(xlabel="longitude (degrees east)", ylabel="latitude (degrees north)", xlim=(0, 360), ylim=(-90, 90),
-             xticks=range(0, 361, 60), yticks=range(-90, 91, 30), aspect="equal")  # fmt: skip
+             xticks=range(0, 361, 60), yticks=range(-90, 91, 30), aspect="equal")
     axis.set_title(title)
     figure.colorbar(mesh, ax=axis, label="feature activation\n(units of the block's output)", fraction=0.024, pad=0.02)
     y, x = np.indices(h_yx.shape)

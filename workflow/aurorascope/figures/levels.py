@@ -54,5 +54,5 @@ def draw_levels(block_ids: Sequence[str], results: Path, png: Path) -> None:
     figure.supylabel("latitude band (degrees north)", fontsize=9)
     figure.supxlabel("latent level", fontsize=9)
     figure.colorbar(image, ax=axes, label="FVE about the group's own mean, median over the stage's blocks (%)",
-                    fraction=0.03, pad=0.015, extend="min" if (100 * table["fve_median"] < norm.vmin).any() else "neither")  # fmt: skip
+                    fraction=0.03, pad=0.015, extend="min" if (100 * table["fve_median"] < norm.vmin).any() else "neither")
     style.save(figure, table, png)

@@ -67,7 +67,7 @@ def _draw(block_id: str, table: pd.DataFrame, png: Path) -> None:
     axes[1, 2].tick_params(axis="x", labelsize=7.5)
     axes[1, 2].set(xlabel="latent level", ylabel="latitude band (°N)")
     figure.colorbar(image, ax=axes[1, 2], label="FVE about the group's own mean (%)", pad=0.04,
-                    extend="min" if (100 * groups["fve"] < norm.vmin).any() else "neither")  # fmt: skip
+                    extend="min" if (100 * groups["fve"] < norm.vmin).any() else "neither")
     block = BY_ID[block_id]
     figure.suptitle(f"{block_id}: the SAE of {block.component} stage {block.stage}, block {block.block}", fontsize=10)
     style.save(figure, table, png)
@@ -95,7 +95,7 @@ def _draw_density(axis: plt.Axes, density: pd.DataFrame) -> None:
     axis.bar(bins["at"], bins["value"], width=_BIN, align="edge", color="#1f78a4", edgecolor="white", linewidth=0.5)
     low = min(-2.0, known["at"].min() if len(known) else -2.0)
     axis.set(xlabel="log10 of the share of held-out tokens\n(the last bin: on for every token)", ylabel="features",
-             xlim=(low - 0.1, _BIN + 0.1))  # fmt: skip
+             xlim=(low - 0.1, _BIN + 0.1))
     axis.set_title(f"never on: {n_dead} of {n_dead + int(bins['value'].sum())}", loc="left", fontsize=9)
 
 

@@ -21,7 +21,7 @@ STAGE_COLOURS = {
 plt.rcParams.update({
     "font.size": 9, "axes.titlesize": 10, "axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 150,
     "savefig.dpi": 150, "figure.constrained_layout.use": True,
-})  # fmt: skip
+})
 
 
 def save(figure: plt.Figure, data: pd.DataFrame, png: Path) -> None:

@@ -21,7 +21,7 @@ PANELS = (
           cmap="cividis", is_log=True),
     Panel("fidelity_position_mean", "Forecast fidelity against the mean at each position (% of its squared divergence avoided)",
           high=100),
-)  # fmt: skip
+)
 _FORECAST = ("divergence", "fidelity_position_mean")
 
 

@@ -12,7 +12,7 @@ import torch
 
 _REPLACED: dict[str, np.ufunc] = {
     "sqrt": np.sqrt, "log": np.log, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan,
-}  # fmt: skip
+}
 # Torch's registrations end with the object that made them.
 _LIBRARIES: list[torch.library.Library] = []
 

@@ -33,13 +33,13 @@ def compare(found: dict[str, str]) -> None:
             raise UserError(
                 _KEY, f"the bits that {len(recorded)} operations give on other machines", f"others of {', '.join(others[:5])}, with "
                 f"{' and '.join(turned_off)} left as {EMULATED} asks", f"unset {EMULATED}",
-            )  # fmt: skip
+            )
         versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("torch", "numpy"))
         raise UserError(
             _KEY, f"the bits that {len(recorded)} operations give on other machines",
             f"others of {', '.join(others[:5])}{f' and {len(others) - 5} more' if len(others) > 5 else ''} with {versions} and "
             f"{' '.join(platform.libc_ver())}, whose kernels no switch pins", _FIX,
-        )  # fmt: skip
+        )
 
 
 def check_interpreter() -> None:

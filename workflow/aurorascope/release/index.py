@@ -44,7 +44,7 @@ def _check_store(
     """Digest of a store's manifest, once it is the one that the SAE and its evaluation were made from."""
     block, used = manifest["block"], {
         "train": sae["activations_manifest_sha256"], "held_out": evaluation["held_out_manifest_sha256"]
-    }[split]  # fmt: skip
+    }[split]
     target = f"results/saes/sae_{block}.json" if split == "train" else f"results/evaluation/{block}.json"
     if manifest["sha256"] != used:
         expected = f"a result of the present {split} store {manifest['sha256'][:12]}"
@@ -231,7 +231,7 @@ def _lock_digest() -> str:
         raise UserError(
             LOCK_PATH, "the lock of a clone, whose digest goes into the index", "no such file, since this code is not in a clone",
             "git clone the code, and run snakemake results/sae_index.json --cores 1 in the clone",
-        )  # fmt: skip
+        )
     return sha256_file(LOCK_PATH)
 
 

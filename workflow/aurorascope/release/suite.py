@@ -190,7 +190,7 @@ class Suite:
             raise UserError(
                 path, f"golden vectors of {entry['id']}", f"an unreadable file ({error})",
                 self._again(name, f"saes/sae_{entry['id']}.json"),
-            ) from None  # fmt: skip
+            ) from None
 
     def _place(self) -> str:
         return str(self._repository or self.root)

@@ -82,4 +82,4 @@ def as_record(comparisons: list[Comparison]) -> dict[str, Any]:
             "max_abs": one.max_abs, "max_rel": one.max_rel,
         }
         for one in comparisons
-    }  # fmt: skip
+    }

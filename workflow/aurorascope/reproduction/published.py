@@ -150,7 +150,7 @@ class Published:
                 raise UserError(
                     f"{what}, for {self.block_id}", f"{key} {self.record[key]}, with which {self.path} was made", here[key],
                     "reproduce it where its data are, or with the configuration that it was made with",
-                )  # fmt: skip
+                )
 
 
 def _read(path: Path, kind: str) -> dict[str, Any] | None:

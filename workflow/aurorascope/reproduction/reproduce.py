@@ -102,7 +102,7 @@ def _check_activations(published: Published, reader: StoreReader, manifest: Path
         raise UserError(
             manifest, f"the activations {expected}, from which {published.path} was made", f"{found}, from the same inputs",
             "compare the versions in provenance.json beside it with training/*.provenance.json of the published SAE",
-        )  # fmt: skip
+        )
     _LOG.warning("%s: activations of another kind of machine differ in their last bits, and so will the SAE.", manifest)
 
 
@@ -121,7 +121,7 @@ def _load(path: Path) -> dict[str, torch.Tensor]:
 def _verdict(
     published: Published, reader: StoreReader, theirs: dict[str, torch.Tensor], mine: dict[str, torch.Tensor],
     found: list[Comparison], elsewhere: bool,
-) -> dict[str, Any] | None:  # fmt: skip
+) -> dict[str, Any] | None:
     """The record of a reproduction; None where it failed."""
     is_identical = tensor_digest(mine) == tensor_digest(theirs) == published.record["tensor_sha256"]
     content = {
@@ -159,14 +159,14 @@ def _refusal(
         return UserError(
             published.path, f"tensor_sha256 {tensor_digest(mine)}, as of its weights and of those trained here", recorded,
             "get the record again",
-        )  # fmt: skip
+        )
     first = f"{others[0].words()} ({len(others)} of {len(found)} tensors differ)"
     if is_recorded:
         return UserError(
             published.weights, "the tensors of its record, which came out again here", first,
             f"it was altered since: get the file again, or copy {weights}",
-        )  # fmt: skip
+        )
     return UserError(
         published.weights, f"the tensors that were trained again, in {weights}", first + unlike,
         "train with the versions and on the kind of machine that it was made with, and compare again",
-    )  # fmt: skip
+    )

@@ -41,7 +41,7 @@ class AuxK:
 
     def add(
         self, f_nk: torch.Tensor, q_nd: torch.Tensor, W_dec: torch.Tensor, grad_hd: torch.Tensor, dz_nh: torch.Tensor, n: int
-    ) -> torch.Tensor:  # fmt: skip
+    ) -> torch.Tensor:
         """Add the loss's gradient to W_dec's and to the pre-activations'.
 
         Args:

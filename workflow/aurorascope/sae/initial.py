@@ -11,7 +11,7 @@ _ACTIVE = 0.95
 
 
 def initial_weights(d_model: int, d_hidden: int, seed: int, depth_index: int, kind: str = "scaled",
-                    covariance_dd: np.ndarray | None = None) -> Parameters:  # fmt: skip
+                    covariance_dd: np.ndarray | None = None) -> Parameters:
     """The four tensors before the first step, on the CPU.
 
     Rows of W_dec are random directions of unit norm, biases are zero. "scaled" has W_enc = W_dec^T times 2 d / h: with half

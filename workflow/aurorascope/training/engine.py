@@ -94,14 +94,14 @@ class Saver:
 def describe(reader: StoreReader, config: Sae, area_n: np.ndarray | None = None, is_new: bool = True) -> Data:
     """What a training knows of its activations: moments from the manifest's files, and no look at the values unless the
     initial weights of a new training need their covariance.
-    """  # fmt: skip
+    """
     found = reader.moments()
     n = float(found["n"][0])
     covariance = _covariance(reader, found["mean"]) if is_new and config.init == "active_subspace" else None
     return Data(
         reader.d_model, reader.n_tokens, reader.n_snapshots, found["mean"], float(found["m2"].sum() / n / reader.d_model),
         area_n if config.area_weights else None, covariance,
-    )  # fmt: skip
+    )
 
 
 def _covariance(reader: StoreReader, mean_d: np.ndarray) -> np.ndarray:
@@ -130,7 +130,7 @@ def batches(feed: Feed, trainer: Trainer) -> Iterator[tuple[torch.Tensor, torch.
 def prepare(
     reader: StoreReader, block: Block, config: Sae, device: torch.device, checkpoint: Checkpoint | None = None,
     area_n: np.ndarray | None = None,
-) -> Trainer:  # fmt: skip
+) -> Trainer:
     """The trainer of one SAE, where its checkpoint left it.
 
     Args:
@@ -159,7 +159,7 @@ def prepare(
         _LOG.warning(
             "%s was begun on %s and goes on here on %s: last bits are neither's alone.", block.id,
             found.notes["device"], device.type,
-        )  # fmt: skip
+        )
     return trainer
 
 
@@ -216,12 +216,12 @@ def conclude(trainer: Trainer) -> Trained:
         "%s: %d steps; at the end MSE %.4g, L0 %.1f of %d latents, %.1f %% dead for %d snapshots.",
         trainer.block.id, trained.n_steps, last["mse"], last["l0"], n_latents, 100 * last["frac_dead"],
         config.dead_snapshots,
-    )  # fmt: skip
+    )
     if config.target_l0 is not None and not 0.8 < last["l0"] / config.target_l0 < 1.25:
         advice = "raise" if ARCHITECTURES[config.architecture].weighs_target else "start nearer with"
         _LOG.warning(
             "%s: the target of %g features on per token was not reached; %.1f are. Train longer (sae.epochs), or %s "
             "sae.l1_coeff (now %g).",
             trainer.block.id, config.target_l0, last["l0"], advice, config.l1_coeff,
-        )  # fmt: skip
+        )
     return trained

@@ -41,7 +41,7 @@ class Adam:
         torch._fused_adam_(
             list(self.parameters.values()), [grads[name] for name in self.parameters], self._m, self._v, [], self._steps,
             lr=self.lr * factor, beta1=_BETA1, beta2=_BETA2, weight_decay=0.0, eps=_EPS, amsgrad=False, maximize=False,
-        )  # fmt: skip
+        )
         rows_hd.div_(torch.linalg.vector_norm(rows_hd, dim=1, keepdim=True).clamp_min_(_MIN_NORM))
 
     def moments(self) -> dict[str, torch.Tensor]:

@@ -79,7 +79,7 @@ class Together:
             raise UserError(
                 f"{first.where} (and in all {len(failed)} of {len(blocks)} blocks: {', '.join(failed)})", first.expected,
                 first.found, first.fix,
-            )  # fmt: skip
+            )
 
     @staticmethod
     def _unless(failed: dict[str, UserError], block: Block, work: Callable[[], object]) -> None:
@@ -122,7 +122,7 @@ class Together:
                 raise UserError(
                     f"memory of {self.device}", f"room for {len(blocks)} trainings at once in micro-batches of {usual} rows",
                     f"room for {rows} rows of {trainer.block.id}", "name fewer `blocks`, or train one block at a time",
-                )  # fmt: skip
+                )
         return pairs
 
     def _live(self, blocks: list[Block], failed: dict[str, UserError]) -> None:

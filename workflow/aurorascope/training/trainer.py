@@ -107,7 +107,7 @@ class Trainer:
         parameters = {name: tensor.to(device) for name, tensor in parameters.items()}
         settings = Settings(
             config.l1_coeff, config.target_l0, config.target_growth, rows, config.precision, config.p_end, self.n_steps
-        )  # fmt: skip
+        )
         auxk = AuxK(min(_MOST_AUX, 2 ** round(math.log2(max(1, d / 2))))) if config.revive == "auxk" else None
         self.objective = kind(parameters, settings, auxk)
         self.scale = 1.0
@@ -129,7 +129,7 @@ class Trainer:
             raise UserError(
                 "config key sae.target_l0", f"at most half of the {h} latents of {self.block.id}",
                 f"{self.config.target_l0:g}", "lower it, or raise sae.expansion",
-            )  # fmt: skip
+            )
 
     @property
     def is_done(self) -> bool:
@@ -184,7 +184,7 @@ class Trainer:
         return {
             "rows": str(self.objective.rows), "device": self.device.type, "trained_on": self.trained_on,
             "n_steps": str(self.n_steps),
-        }  # fmt: skip
+        }
 
     def state(self) -> dict[str, torch.Tensor]:
         """Everything that the next step depends on, by name; the tensors themselves."""
@@ -219,7 +219,7 @@ class Trainer:
             raise UserError(
                 f"training of {self.block.id}", "finite weights", f"weights that are not finite at step {self.t}",
                 "lower sae.lr in your config",
-            )  # fmt: skip
+            )
 
     def result(self) -> Trained:
         """Weights in raw space and the log.
@@ -233,7 +233,7 @@ class Trainer:
             raise UserError(
                 f"training of {self.block.id}", "features that fire", "none on any token of the last step",
                 f"lower sae.l1_coeff (now {self.config.l1_coeff:g}) or set sae.target_l0",
-            )  # fmt: skip
+            )
         weights = {name: tensor.cpu().contiguous() for name, tensor in self.objective.release().items()}
         if self.config.normalise:
             weights = fold(weights, torch.from_numpy(self.data.mean_d), self.scale)

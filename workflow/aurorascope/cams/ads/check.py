@@ -63,7 +63,7 @@ def _licences(session: Session) -> str:
         raise FatalError(
             _WHERE, f"an accepted licence: {titles}", "none accepted",
             f"log in and accept it at {LICENCES}, then run: snakemake -c1 check_access",
-        )  # fmt: skip
+        )
     if links and not needed:
         return f"Its licence is accepted ({', '.join(names)})."
     listed = ", ".join(names) or "none"

@@ -83,7 +83,7 @@ def classify(where: str, step: str, error: Exception) -> Fault:
                 where, "a certificate that can be trusted", text_of(error),
                 f"ask who runs your network whether a proxy stands in between, {_CHECK}",
             )
-        )  # fmt: skip
+        )
     if isinstance(error, requests.exceptions.InvalidHeader | requests.exceptions.InvalidURL):
         found = f"{type(error).__name__}, so a strange character in one of them"
         return Fault(FatalError(where, "a usable address and key", found, f"correct them, {_CHECK}"))

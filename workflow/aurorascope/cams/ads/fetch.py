@@ -124,7 +124,7 @@ class AdsDay:
                     self.folder, f"{need / 1e9:.2f} GB free for one day (zip, its contents, states)",
                     f"{free / 1e9:.2f} GB", "free space, or set storage.scratch to another disk",
                 )
-            )  # fmt: skip
+            )
 
     def _too_long(self) -> UserError:
         name = f"job {self.state.id}" if self.state.id else "no job yet"
@@ -134,7 +134,7 @@ class AdsDay:
                 f"none; {name} stays in the store's queue",
                 "run the same command again later: it takes up the same job",
             )
-        )  # fmt: skip
+        )
 
     def _result(self, session: Session) -> Any:
         """The description of a result: of the job of an earlier run, else of one found, else of a new one."""

@@ -58,7 +58,7 @@ class Session:
             timeout=patience.timeout_s, retry_max=1, sleep_max=patience.poll_s,
             info_callback=_LOG.info, warning_callback=_LOG.warning, error_callback=_LOG.error,
             debug_callback=_LOG.debug,
-        ).client  # fmt: skip
+        ).client
 
     def call(self, step: str, function: Callable[[], _T], tries: int | None = None) -> _T:
         """Call until it succeeds, fails for good, or has been tried often enough.

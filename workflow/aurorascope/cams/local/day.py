@@ -41,7 +41,7 @@ def read_local(date: str, hours: Sequence[int], cams: Cams, folder: Path, work: 
         raise UserError(
             cams.directory, f"a file with analyses of {date}", _what_there_is(date, files, index),
             "put that day there, or list it in cams.missing_dates",
-        )  # fmt: skip
+        )
 
     def read(files: Sequence[Listed]) -> Day:
         return read_day([f.path for f in files], date, hours, cams.levels, work=work, fix=_CORRECT, most=MOST_LOCAL)

@@ -123,7 +123,7 @@ def _note(file: Listed, work: Path) -> dict[str, Any]:
     return {
         "kind": "local_file", "format": 1, "name": file.name, "size": file.size, "sha256": sha256_file(file.path),
         "dates": sorted(dates), "forecasts": sorted(forecasts - dates), "problem": problem,
-    }  # fmt: skip
+    }
 
 
 def _day(time: np.datetime64) -> str:

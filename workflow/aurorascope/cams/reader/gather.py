@@ -79,7 +79,7 @@ def _holders(pieces: Iterable[Piece], times: Sequence[np.datetime64], levels: Se
 def _check_all_there(
     found: Found, variables: Sequence[Variable], holders: dict[_Wanted, list[Piece]], times: Sequence[np.datetime64],
     levels: Sequence[int], where: object, fix: str,
-) -> None:  # fmt: skip
+) -> None:
     wanted = {v: [(v, t, p) for t in times for p in (levels if v.kind == "atmos" else (None,))] for v in variables}
     have = {piece.variable for piece in found.pieces}
     forecast = {name for name, *_ in found.forecasts}
@@ -103,7 +103,7 @@ def _check_all_there(
         raise UserError(
             where, f"{v.netcdf}, the levels {', '.join(map(str, hpa))} hPa",
             f"only {', '.join(map(str, there[:40]))} at {_times(sorted({time for _, time, _ in lost}))}", fix,
-        )  # fmt: skip
+        )
 
 
 def _what_times(found: Found, v: Variable, pieces: list[Piece], absent: list[np.datetime64]) -> str:

@@ -144,7 +144,7 @@ def _add(message: _Message, path: Path, file: str, number: int, place: tuple[int
                 exact_longitudes(longitude, where, rounding), conversion(variable, _UNITS.get(param, variable.units), where),
                 _Load(path, place, where, level is not None, (len(latitude), len(longitude))),
             )
-        )  # fmt: skip
+        )
     except UserError as error:
         found.problems.append((variable.netcdf, frozenset([valid]), error))
 
@@ -165,7 +165,7 @@ def _axes(message: _Message, where: str) -> tuple[np.ndarray, np.ndarray]:
         raise UserError(where, "values row by row, all in one direction", "another scanning mode", _FIX)
     ends = {key: message.get(f"{key}GridPointInDegrees", float) for key in (
         "latitudeOfFirst", "latitudeOfLast", "longitudeOfFirst", "longitudeOfLast",
-    )}  # fmt: skip
+    )}
     first, last = ends["longitudeOfFirst"], ends["longitudeOfLast"]
     if message.get("iScansNegatively", int):
         first += 360.0 * (first < last)

@@ -133,7 +133,7 @@ def _add(name: str, field: xr.DataArray, where: str, file: str, found: Found, wi
             variable, where, tuple(valid), () if level is None else _hectopascals(level, where),
             exact_latitudes(latitude.values, where), exact_longitudes(longitude.values, where),
             conversion(variable, field.attrs.get("units"), where, pure), _Load(field, order, analyses, len(times.dims), where),
-        )  # fmt: skip
+        )
     except UserError as error:
         found.problems.append((variable.netcdf, frozenset(valid), error))
         return

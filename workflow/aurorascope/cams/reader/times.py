@@ -48,7 +48,7 @@ def times_of(field: xr.DataArray, where: object) -> Times:
     """
     reference, lead, valid = (_coordinate(field, names, standard) for names, standard in (
         (_REFERENCE, "forecast_reference_time"), (_LEAD, "forecast_period"), (_VALID, ""),
-    ))  # fmt: skip
+    ))
     plain = _coordinate(field, _PLAIN, "time")
     lead = _as_duration(lead)
     if plain is not None:
@@ -64,7 +64,7 @@ def times_of(field: xr.DataArray, where: object) -> Times:
         raise UserError(
             where, "a lead time or a valid time beside the reference time", f"{reference.name} alone",
             "keep the lead time in the file, or, if these are analyses, call their times `time`",
-        )  # fmt: skip
+        )
     if reference is None and valid is None:
         raise UserError(where, "a coordinate with its times", f"dims {', '.join(map(str, field.dims))}", _FIX)
     for name, values, kind in (("times", reference, "M"), ("times", valid, "M"), ("lead times", lead, "m")):
@@ -82,11 +82,11 @@ def times_of(field: xr.DataArray, where: object) -> Times:
             return None
         return part.drop_vars(list(part.coords)).expand_dims({d: n for d, n in sizes.items() if d not in part.dims}).transpose(
             *dims
-        ).values.astype(kind)  # fmt: skip
+        ).values.astype(kind)
 
     reference_, lead_, valid_ = (
         spread(reference, "datetime64[ns]"), spread(lead, "timedelta64[ns]"), spread(valid, "datetime64[ns]"),
-    )  # fmt: skip
+    )
     if reference_ is None:
         return Times(dims, valid_, np.full(valid_.shape, _ZERO) if lead_ is None else lead_)
     if valid_ is None:

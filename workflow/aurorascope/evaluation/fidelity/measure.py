@@ -126,7 +126,7 @@ def _measure(config: Config, claims: dict[Block, dict[str, Any]], results: Path)
     _LOG.info(
         "%d forecasts: %d clean ones, and %d for %d blocks with %d replacements each, which go on from their block.",
         len(wanted) + n_spliced, len(wanted), n_spliced, len(claims), len(CONDITIONS),
-    )  # fmt: skip
+    )
     model = load_model(results / "scratch" / "checkpoint" / "checkpoint.json", autocast=config.aurora.autocast, device=device)
     static = load_static(results / "scratch" / "static" / "static.json")
     snapshots = [_opened(results / "scratch", snapshot, model, static, device) for snapshot in wanted]

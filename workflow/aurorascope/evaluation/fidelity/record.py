@@ -41,4 +41,4 @@ FIDELITY = Measure(
     },
     alike=("fidelity_config_sha256", "checkpoint_sha256", "static_sha256", "snapshots"),
     section=_section,
-)  # fmt: skip
+)

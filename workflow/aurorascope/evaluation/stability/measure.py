@@ -68,14 +68,14 @@ def _matches(seeds: list[tuple[int, int]], rows: list[list[np.ndarray]], pairs: 
             }
         )
         for (a, b), (of_a, of_b), pair in zip(seeds, rows, pairs, strict=True)
-    ]  # fmt: skip
+    ]
     return pd.concat(parts, ignore_index=True)
 
 
 def measure(
     config: Config, record_path: Path, train_manifest: Path, held_out_manifest: Path, out: Path, device: torch.device,
     scratch: Path,
-) -> None:  # fmt: skip
+) -> None:
     """Measure the stability of one block and write `matches.parquet` beside `out`, then the record `out`.
 
     Args:
