@@ -1,7 +1,7 @@
 """Verbs without seconds of imports each: a process that has imported torch, Aurora and the rest forks for each.
 
 Only what others wrote is imported before: each project of a test has its own copy of our library. A library may read the
-environment while it is imported, so there is one such process for each environment that is met twice, but for what only our own
+environment while it is imported, so there is one such process for each environment that is met often, but for what only our own
 code, bash and tests read. Tests of kills, of namespaces and of a cluster start Snakemake itself, and so do all of its jobs.
 """
 
@@ -24,10 +24,11 @@ from pathlib import Path
 
 _LIBRARIES = ("numpy", "pandas", "pyarrow.parquet", "torch", "aurora", "safetensors.torch", "zarr", "xarray", "netCDF4")
 _LIBRARIES += ("jsonschema", "tqdm", "yaml", "psutil", "einops", "matplotlib.figure", "matplotlib.backends.backend_agg")
-_NOT_THEIRS = {"BASH_ENV", "CDSAPI_RC", "OLDPWD", "PWD", "PYTHONPATH", "SHLVL", "TEMP", "TEMPDIR", "TMP", "TMPDIR", "VERBS_SOCKET", "_"}
+_NOT_THEIRS = {"BASH_ENV", "CDSAPI_RC", "DAYS", "OLDPWD", "PWD", "PYTHONPATH", "SCRATCH", "SHLVL", "VERBS_SOCKET", "_"}
+_NOT_THEIRS |= {"TEMP", "TEMPDIR", "TMP", "TMPDIR"}
 _OUR_NAMES = ("AURORASCOPE_", "PYTEST_")
-# Each takes some 400 MB.
-_MOST = 3
+# Each takes some 400 MB, and ten seconds to start.
+_MOST, _OFTEN = 3, 4
 
 
 def with_forked_verbs(environment: Mapping[str, str]) -> dict[str, str]:
@@ -49,7 +50,7 @@ def _listen() -> str:
 def _hand_on(listener: socket.socket) -> None:
     """Give each client, with its request and files, to the process that was started with its environment."""
     servers: collections.OrderedDict[str, socket.socket] = collections.OrderedDict()
-    met: set[str] = set()
+    met: collections.Counter[str] = collections.Counter()
     while True:
         client, _ = listener.accept()
         with client:
@@ -60,7 +61,8 @@ def _hand_on(listener: socket.socket) -> None:
                 if name not in _NOT_THEIRS and not name.startswith(_OUR_NAMES)
             }
             key = json.dumps(environment, sort_keys=True)
-            if key in met:
+            met[key] += 1
+            if met[key] >= _OFTEN:
                 if key not in servers:
                     servers[key] = _start(environment)
                     if len(servers) > _MOST:
@@ -71,7 +73,6 @@ def _hand_on(listener: socket.socket) -> None:
                 except OSError:
                     # It was killed; the client does without, the next one gets another.
                     servers.pop(key).close()
-            met.add(key)
             for fd in fds:
                 os.close(fd)
 
