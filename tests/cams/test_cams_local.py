@@ -156,6 +156,14 @@ def test_what_else_lies_in_a_folder(day, tmp_path):
     assert "cannot be read, and nothing is missing" in (tmp_path / "out" / f"{DATE}.json").read_text()
 
 
+def test_a_file_that_cannot_be_read_is_named_where_something_is_missing(day, tmp_path):
+    """Its name says no date, so that nobody can know whether it is the one that holds the levels."""
+    _, levels = pair(day, tmp_path / "mine")
+    levels.write_bytes(levels.read_bytes()[:-1000])
+    with pytest.raises(UserError, match=r"sfc.nc: expected variables t, .* not to be read: plev.nc \(.*a readable NetCDF file"):
+        make_day(DATE, tmp_path / "out" / f"{DATE}.json", cams(source="local", directory=str(tmp_path / "mine")), (0, 12))
+
+
 def test_a_climatology_beside_the_days(day, tmp_path):
     """GRIB messages of no date are no analyses, and no error."""
     import eccodes

@@ -51,9 +51,9 @@ def read_local(date: str, hours: Sequence[int], cams: Cams, folder: Path, work: 
         day = read(used)
     except DiskError:
         raise
-    except UserError:
+    except UserError as error:
         if used == own:
-            raise
+            raise _with_unread(error, files, index) from error
         # What is missing may be in the others, whose own error then says what is wrong.
         used, day = own, read(own)
     unread = [f"{file.name} cannot be read, and nothing is missing without it" for file in own if file not in used]
@@ -66,6 +66,17 @@ def write_sources(date: str, folder: Path, sources: list[dict[str, Any]]) -> Non
     write_json(folder / f"{date}.source.json", {"kind": "day_source", "format": 1, "date": date, "files": sources})
 
 
+def _with_unread(error: UserError, files: Sequence[Listed], index: Mapping[str, Any]) -> UserError:
+    """The error, with the files that nobody can read and whose dates are therefore unknown: they may hold what is missing."""
+    unread = _unread(files, index)
+    return UserError(error.where, error.expected, error.found + unread, error.fix) if unread else error
+
+
+def _unread(files: Sequence[Listed], index: Mapping[str, Any]) -> str:
+    broken = [f"{file.name} ({index[file.name]['problem']})" for file in files if index[file.name]["problem"]]
+    return f"; not to be read: {_few(broken)}" if broken else ""
+
+
 def _what_there_is(date: str, files: Sequence[Listed], index: Mapping[str, Any]) -> str:
     named = [file.name for file in files if date in dates_in(file.name)]
     forecasts = [file.name for file in files if date in index[file.name]["forecasts"]]
@@ -76,10 +87,8 @@ def _what_there_is(date: str, files: Sequence[Listed], index: Mapping[str, Any])
         return f"that date in the name alone: {_few([f'{name} holds {what}' for name, what in held.items()])}"
     days = {day for file in files for day in index[file.name]["dates"]}
     near = sorted(days, key=lambda day: (abs(_number(day) - _number(date)), day))[:3]
-    broken = [f"{file.name} ({index[file.name]['problem']})" for file in files if index[file.name]["problem"]]
     nearest = f"nearest: {', '.join(near)}" if near else "nor any other day"
-    said = f"; not to be read: {_few(broken)}" if broken else ""
-    return f"none in {len(files)} files ({nearest}){said}"
+    return f"none in {len(files)} files ({nearest}){_unread(files, index)}"
 
 
 def _few(names: Sequence[str]) -> str:
