@@ -29,6 +29,16 @@ fields come from `static: {source: file, path: FILE}`.
 Files are known by their content, never by their names. Each new or changed file is looked into once (`index_local`), and a day depends
 on what was noted of its own files. Nothing of yours is changed. GRIB needs the package `eccodes`, which `requirements.lock` has.
 
+A day has 12 fields of the surface (`t2m`, `u10`, `v10`, `msl`, `pm1`, `pm2p5`, `pm10`, `tcco`, `tc_no`, `tcno2`, `gtco3`, `tcso2`) and 10 on levels
+(`t`, `u`, `v`, `q`, `z`, `co`, `no`, `no2`, `go3`, `so2`), on the 13 levels of `cams.levels` (50 to 1000 hPa), at 00 and
+12 UTC (`cams.init_hours` and twelve hours before each). The file of static fields has, on the same grid, `lsm`, `z`, `slt`, `static_ammonia`, `static_ammonia_log`, `static_co`, `static_co_log`, `static_nox`, `static_nox_log`, `static_so2`, `static_so2_log`.
+In `config.yaml`, with dates of your own:
+
+```
+cams: {source: local, directory: FOLDER, train: {start: 2022-06-01, end: 2022-06-16}, held_out: {start: 2022-06-25, end: 2022-06-28}}
+static: {source: file, path: FILE}
+```
+
 - **Quantities** are known by GRIB paramId, else by name (both data stores', GRIB short names and some others), else by CF standard
   name. A standard name that contradicts the name is refused.
 - **Times**: a reference time, a lead time, a valid time, or two of them. What is there must agree, and only analyses are taken. A
