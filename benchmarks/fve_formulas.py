@@ -21,8 +21,8 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from aurorascope.activations.feed import open_feed  # noqa: E402
 from aurorascope.activations.reader import StoreReader  # noqa: E402
-from aurorascope.evaluation.sums import Means, Sums  # noqa: E402
 from aurorascope.files import read_record  # noqa: E402
+from aurorascope.measures.held_out.sums import Means, Sums  # noqa: E402
 from aurorascope.sae.aurora_sae import AuroraSAE  # noqa: E402
 from peer_process import PeerError, run_script  # noqa: E402
 

@@ -117,10 +117,10 @@ def _training():
 
 def _metrics():
     import torch
-    from aurorascope.evaluation.baselines import RandomDictionary, baselines
-    from aurorascope.evaluation.decoder import max_cosines
-    from aurorascope.evaluation.metrics import headline
-    from aurorascope.evaluation.sums import Means, Sums
+    from aurorascope.measures.held_out.baselines import RandomDictionary, baselines
+    from aurorascope.measures.held_out.decoder import max_cosines
+    from aurorascope.measures.held_out.metrics import headline
+    from aurorascope.measures.held_out.sums import Means, Sums
 
     x = _tokens().astype(np.float64)
     mean = x.mean(axis=0)
@@ -147,8 +147,8 @@ def _features():
 
 def _fidelity():
     import torch
-    from aurorascope.evaluation.fidelity.metrics import by_field, headline
-    from aurorascope.evaluation.fidelity.sums import FORECASTS, ForecastSums, row_areas
+    from aurorascope.measures.fidelity.metrics import by_field, headline
+    from aurorascope.measures.fidelity.sums import FORECASTS, ForecastSums, row_areas
 
     fields = torch.from_numpy(_tokens()).reshape(2, 4, 12, 8)
     sums = ForecastSums(row_areas(np.linspace(90, -90, 13))[:12], 4)
@@ -161,9 +161,9 @@ def _fidelity():
 
 
 def _stability():
-    from aurorascope.evaluation.stability.compare import compare, random_rows, unit_rows
-    from aurorascope.evaluation.stability.formulas import CHANCES
-    from aurorascope.evaluation.stability.measure import metrics
+    from aurorascope.measures.stability.compare import compare, random_rows, unit_rows
+    from aurorascope.measures.stability.formulas import CHANCES
+    from aurorascope.measures.stability.measure import metrics
 
     x, rng = _tokens().astype(np.float64), np.random.default_rng([5, 7])
     a, b, c = unit_rows(x[:20] - 3), unit_rows(x[1:19] * 1.1 - 3), unit_rows(np.roll(x[:20], 1, axis=1) - 3)
@@ -194,10 +194,10 @@ FORMULAS = {
     "make_checkpoint": "aurorascope.backbone.demo_training._Forecasts.error",
     "dump_activations": "aurorascope.activations.encode.decode",
     "train_sae": "aurorascope.training.trainer.factor",
-    "evaluate_sae": "aurorascope.evaluation.metrics.explained",
+    "evaluate_sae": "aurorascope.measures.held_out.metrics.explained",
     "write_features": "aurorascope.features.strongest.strongest",
-    "measure_fidelity": "aurorascope.evaluation.fidelity.metrics._ratio",
-    "measure_stability": "aurorascope.evaluation.stability.compare._cosines",
+    "measure_fidelity": "aurorascope.measures.fidelity.metrics._ratio",
+    "measure_stability": "aurorascope.measures.stability.compare._cosines",
 }
 
 

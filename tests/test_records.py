@@ -3,7 +3,8 @@
 import re
 
 import pytest
-from aurorascope.records import KINDS, Kind
+from aurorascope.measures.all import ALL_KINDS
+from aurorascope.records import Kind
 
 
 def test_a_kind_that_is_half_declared_is_refused():
@@ -13,7 +14,7 @@ def test_a_kind_that_is_half_declared_is_refused():
         Kind("toy", "toys/{block}.json", "toys", unreleased=("toys/{block}.parquet",))
 
 
-@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", ALL_KINDS.values(), ids=lambda kind: kind.name)
 def test_paths_and_back(kind, tmp_path):
     """A record is found where it is said to be, with its names; what lies beside it is no record of the kind."""
     names = {"block": "encoder_s1_b5", "split": "held_out", "day": "2022-06-11"}
@@ -29,7 +30,7 @@ def test_paths_and_back(kind, tmp_path):
 
 def test_rules_write_where_the_table_says(root):
     text = "".join(path.read_text() for path in (root / "workflow" / "rules").glob("*.smk"))
-    for kind in KINDS.values():
+    for kind in ALL_KINDS.values():
         # A static record and its file may be outputs of one rule; each stands in a rule by its name.
         assert f'"results/{kind.path}"' in text, kind.path
 
@@ -37,4 +38,4 @@ def test_rules_write_where_the_table_says(root):
 def test_the_page_on_formats_has_the_same_table(root):
     text = (root / "docs" / "formats.md").read_text()
     rows = dict(re.findall(r"^\| `([^`]+\.json)` \| `(\w+)` \|", text, re.MULTILINE))
-    assert rows == {re.sub(r"\{(\w+)\}", r"<\1>", kind.path): kind.name for kind in KINDS.values()}
+    assert rows == {re.sub(r"\{(\w+)\}", r"<\1>", kind.path): kind.name for kind in ALL_KINDS.values()}

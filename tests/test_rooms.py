@@ -17,9 +17,9 @@ ROWS = (
     ("cams", "provenance"),
     ("backbone", "costs"),
     ("activations",),
-    ("features", "figures", "training"),
-    ("evaluation", "reproduction"),
-    ("release",),
+    ("features", "training"),
+    ("measures", "reproduction"),
+    ("figures", "release"),
     ("cli",),
     ("__main__",),
 )
@@ -130,9 +130,9 @@ def test_a_planted_upward_import_is_found(sources, form):
 
 
 def test_a_planted_import_of_a_room_in_the_same_row_is_found(sources):
-    form = IN_A_FUNCTION.format("aurorascope.figures.style")
+    form = IN_A_FUNCTION.format("aurorascope.training.engine")
     planted = sources | {"aurorascope.features.write": sources["aurorascope.features.write"] + form}
-    assert upward(import_graph(planted)) == ["aurorascope.features.write -> aurorascope.figures.style"]
+    assert upward(import_graph(planted)) == ["aurorascope.features.write -> aurorascope.training.engine"]
 
 
 @pytest.mark.parametrize("form", ["\nfrom aurorascope.backbone import batch\n", IN_A_FUNCTION.format("aurorascope.backbone.batch")])

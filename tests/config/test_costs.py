@@ -7,13 +7,16 @@ import pytest
 from aurorascope.blocks import BLOCKS, BY_ID
 from aurorascope.config.calendar import SPLITS
 from aurorascope.costs.cams import N_ATMOS, N_SURFACE, cams_cost
-from aurorascope.costs.estimate import REPLACEMENTS, Done, estimate
+from aurorascope.costs.estimate import Done, estimate
 from aurorascope.costs.flops import aurora_parameters
-from aurorascope.costs.hours import hours
+from aurorascope.costs.hours import hours, stage
 from aurorascope.costs.need import Free, Need
 from aurorascope.costs.report import report, space_lines
 from aurorascope.costs.stores import n_tokens, token_shape
-from aurorascope.evaluation.fidelity.formulas import CONDITIONS
+from aurorascope.measures.all import MEASURES
+from aurorascope.measures.fidelity.record import FIDELITY
+from aurorascope.measures.held_out.record import HELD_OUT
+from aurorascope.measures.stability.record import STABILITY
 from aurorascope.spec import GRID
 from aurorascope.tokens import token_grid
 from aurorascope.units import between, duration, figure, flop, size
@@ -161,7 +164,7 @@ def test_what_is_there_is_taken_off(year_raw):
         begun={("encoder_s0_b0", "train"): begun},
         has_checkpoint=True,
         saes=frozenset(["encoder_s1_b5"]),
-        evaluations=frozenset(["encoder_s1_b5"]),
+        measured={"evaluation": frozenset(["encoder_s1_b5"])},
     )
     e = estimate(config, GRID, done)
     assert e.days_left.requests == fresh.days.requests - 2
@@ -171,6 +174,7 @@ def test_what_is_there_is_taken_off(year_raw):
     assert left["encoder_s0_b0", "train"] == Need(whole.content - begun.content, whole.inodes - begun.inodes)
     assert e.fill_flop() == e.dumps_flop() == 385 * cost_of(e, "encoder_s0_b0").forward_flop
     assert [cost.block.id for cost in e.untrained()] == ["encoder_s0_b0"]
+    assert e.unmeasured("evaluation", config.block_ids) == e.untrained()
     before, after = hours(fresh, config.plan), hours(e, config.plan)
     assert after.download == pytest.approx(before.download * 383 / 385)
     assert after.train.compute == pytest.approx(before.train.compute / 2, rel=0.02)
@@ -179,44 +183,56 @@ def test_what_is_there_is_taken_off(year_raw):
     assert all_done.fill_flop() == all_done.dumps_flop() == 0
 
 
+def planned(config, e):
+    """The plan's text with what all measures add."""
+    return "\n".join(report(config, e, [cost for measure in MEASURES if (cost := measure.cost(config, e))], []))
+
+
 def test_forecasts_are_counted(year, year_raw):
     """Four a block and snapshot and one shared clean one; spliced ones begin at their block; what is measured is off."""
-    assert len(CONDITIONS) == REPLACEMENTS
-    assert (year.n_fidelity, year.clean_forecasts(), year.spliced_forecasts()) == (4, 4, 4 * 4 * 48)
-    last = estimate(typed(put(year_raw, "blocks", ["decoder_s2_b5"])), GRID)
+    config = typed(year_raw)
+    assert FIDELITY.cost(config, year).forwards[0] == (
+        "fidelity_together", f"{4 + 4 * 4 * 48} forecasts", "4 clean, 768 from their block on; no records there yet",
+    )
+    only = typed(put(year_raw, "blocks", ["decoder_s2_b5"]))
+    last = estimate(only, GRID)
     # After the last block nothing of the backbone is left: one forward a snapshot, and the SAE.
-    assert last.fidelity_flop() == 4 * (last.last_flop + cost_of(last, "decoder_s2_b5").evaluation_flop)
+    assert FIDELITY.cost(only, last).flop == 4 * (last.last_flop + cost_of(last, "decoder_s2_b5").evaluation_flop)
     put(year_raw, "blocks", ["encoder_s0_b0", "decoder_s2_b5"])
     put(year_raw, "evaluation.fidelity.snapshots", None)
     config = typed(year_raw)
-    e = estimate(config, GRID, Done(fidelities=frozenset(["decoder_s2_b5"])))
-    assert (e.clean_forecasts(), e.spliced_forecasts()) == (20, 80)
-    text = "\n".join(report(config, e, []))
+    e = estimate(config, GRID, Done(measured={"fidelity": frozenset(["decoder_s2_b5"])}))
+    assert FIDELITY.cost(config, e).forwards[0][2] == "20 clean, 80 from their block on; 1 records already there"
+    text = planned(config, e)
     assert "100 forecasts" in text and "1 records already there" in text
+    whole = estimate(config, GRID, Done(measured={"fidelity": frozenset(config.block_ids)}))
+    assert FIDELITY.cost(config, whole).flop == FIDELITY.cost(config, whole).moved == 0
     off = typed(put(year_raw, "evaluation.fidelity.enabled", False))
-    e = estimate(off, GRID)
-    assert e.clean_forecasts() == e.spliced_forecasts() == e.fidelity_flop() == 0
-    assert "forecasts" not in "\n".join(report(off, e, []))
+    assert FIDELITY.cost(off, estimate(off, GRID)) is None
+    assert "forecasts" not in planned(off, estimate(off, GRID))
 
 
 def test_other_seeds_are_counted(year, year_raw):
     """Two more trainings of one block a stage, each as that of the released SAE; what is compared is off."""
-    chosen = [cost for cost in year.blocks if cost.block.id in year.stable]
+    config = typed(year_raw)
+    ids = STABILITY.blocks(config)
+    chosen = [cost for cost in year.blocks if cost.block.id in ids]
     assert [(c.block.component, c.block.stage) for c in chosen] == [(c, s) for c in ("encoder", "decoder") for s in range(3)]
-    assert year.stability_flop() == 2 * 3 * 365 * sum(cost.engine_flop for cost in chosen)
-    ids = sorted(year.stable)
-    e = estimate(typed(year_raw), GRID, Done(stabilities=frozenset(ids[:4])))
-    assert {cost.block.id for cost in e.unrepeated()} == set(ids[4:])
-    text = "\n".join(report(typed(year_raw), e, []))
+    assert STABILITY.cost(config, year).flop == 2 * 3 * 365 * sum(cost.engine_flop for cost in chosen)
+    e = estimate(config, GRID, Done(measured={"stability": frozenset(ids[:4])}))
+    assert [cost.block.id for cost in e.unmeasured("stability", ids)] == list(ids[4:])
+    text = planned(config, e)
     assert "4 more SAEs" in text and "4 comparisons already there" in text
     put(year_raw, "evaluation.stability", {"blocks": ["encoder_s1_b5"], "seeds": 2})
     one, rates = typed(year_raw), typed(year_raw).plan
-    block = cost_of(estimate(one, GRID), "encoder_s1_b5")
-    found = hours(estimate(one, GRID), rates).stability
+    e = estimate(one, GRID)
+    block, cost = cost_of(e, "encoder_s1_b5"), STABILITY.cost(one, e)
+    found = stage(cost.flop, cost.moved, rates)
     assert found.compute == pytest.approx(block.engine_flop * 365 * 3 / rates.tflops / 1e12 / 3600)
     assert found.disk == pytest.approx(block.snapshot_bytes * 365 / rates.disk_mb_s / 1e6 / 3600)
     none = typed(put(year_raw, "evaluation.stability.blocks", []))
-    assert "other seeds" not in "\n".join(report(none, estimate(none, GRID), []))
+    assert STABILITY.cost(none, estimate(none, GRID)) is None
+    assert "other seeds" not in planned(none, estimate(none, GRID))
 
 
 def whole_keys(config):
@@ -256,7 +272,7 @@ def test_the_text_names_options_only_where_it_does_not_fit(year, year_raw):
     assert space_lines(year, Free(need.on_disk, None), need, options)[-1] == fits
     assert options in space_lines(year, Free(need.on_disk - 1, None), need, options)[-1]
     assert options in space_lines(year, Free(need.on_disk, need.inodes - 1), need, options)[-1]
-    text = "\n".join(report(typed(year_raw), year, ["A note."]))
+    text = "\n".join(report(typed(year_raw), year, [], ["A note."]))
     for words in ("A note.", "365 train + 20 held_out", "1,460,152,320", "87.8 GB", "4.80 GB", "1.75 TB", "385",
                   "(plan.download_mb_s)", "(plan.disk_mb_s)", "(plan.tflops)"):
         assert words in text, words
@@ -265,7 +281,7 @@ def test_the_text_names_options_only_where_it_does_not_fit(year, year_raw):
 def test_every_block_has_its_own_line_of_a_stage(year_raw):
     """A single block's plan has one stage and ends its forwards there."""
     config = typed(put(year_raw, "blocks", ["encoder_s1_b5"]))
-    lines = report(config, estimate(config, GRID), [])
+    lines = report(config, estimate(config, GRID), [], [])
     assert [line.split()[0] for line in lines if line.startswith("  encoder_s") or line.startswith("  decoder_s")] == [
         "encoder_s1"
     ]
@@ -301,16 +317,16 @@ def test_numbers_in_words(found, expected):
 
 def test_evaluation_reads_the_training_store_once(year, year_raw):
     """Principal components take every training snapshot: read from the store, or computed again where there is none."""
-    found = hours(year, typed(year_raw).plan).evaluate
-    stored = sum(cost.snapshot_bytes for cost in year.blocks)
-    assert found.disk == near(385 * stored / 1e6 / 3600 / typed(year_raw).plan.disk_mb_s)
-    widths = {cost.block.id: 2 * math.prod(cost.shape) * cost.width for cost in year.blocks}
-    moments = sum(widths[cost.block.id] * cost.width for cost in year.blocks) * 385
-    products = sum(4 * widths[cost.block.id] * cost.latents for cost in year.blocks) * 20
-    assert year.evaluation_flop(year.blocks) == moments + products
-    put(year_raw, "activations.mode", "live")
-    live = typed(year_raw)
-    again = hours(estimate(live, GRID), live.plan).evaluate
-    forwards = 385 * sum(cost.forward_flop for cost in year.blocks)
-    assert again.disk == 0
-    assert again.compute == near((moments + products + forwards) / live.plan.tflops / 1e12 / 3600)
+    config, costs = typed(year_raw), year.blocks
+    found = HELD_OUT.cost(config, year)
+    assert found.moved == 385 * sum(cost.snapshot_bytes for cost in costs)
+    widths = {cost.block.id: 2 * math.prod(cost.shape) * cost.width for cost in costs}
+    moments = sum(widths[cost.block.id] * cost.width for cost in costs) * 385
+    products = sum(4 * widths[cost.block.id] * cost.latents for cost in costs) * 20
+    assert found.flop == moments + products
+    live = typed(put(year_raw, "activations.mode", "live"))
+    again = HELD_OUT.cost(live, estimate(live, GRID))
+    assert (again.flop, again.moved) == (moments + products + 385 * sum(cost.forward_flop for cost in costs), 0)
+    done = estimate(config, GRID, Done(measured={"evaluation": frozenset(config.block_ids[1:])}))
+    assert HELD_OUT.cost(config, done).moved == 385 * costs[0].snapshot_bytes
+    assert "47 records already there" in planned(config, done)

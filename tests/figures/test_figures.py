@@ -12,7 +12,8 @@ from aurorascope.figures.groups import percent_norm
 from aurorascope.figures.levels import draw_levels
 from aurorascope.figures.page import draw_pages
 from aurorascope.figures.suite import PANELS, draw_suite, suite_table
-from aurorascope.figures.unet import Panel, draw_panel, text_of
+from aurorascope.figures.unet import colour_scale, draw_panel, text_of
+from aurorascope.measures.measure import Panel
 from aurorascope.spec import LATENT_LEVELS
 from matplotlib.colors import LogNorm, to_hex
 from matplotlib.patches import Rectangle
@@ -59,11 +60,12 @@ def test_the_layout_is_a_u(axis):
 
 def test_colour_scales_hold_for_any_values():
     """All alike, none at all, zeros on a logarithmic scale: every scale has an extent that holds its fixed end."""
-    assert (Panel("x", "", low=None, high=100).norm([100.0]).vmin, Panel("x", "").norm([0.0]).vmax) == (99, 1)
-    assert Panel("x", "", low=None, high=100).norm([-20.0, 50.0]).vmin == 0
-    assert Panel("x", "").norm([]).vmax == 1
-    log = Panel("x", "", is_log=True)
-    assert isinstance(log.norm([0.0, 3.0]), LogNorm) and log.norm([0.0, 3.0]).vmin == 3 < log.norm([3.0]).vmax
+    plain, percent, log = Panel("x", ""), Panel("x", "", low=None, high=100), Panel("x", "", is_log=True)
+    assert (colour_scale(percent, [100.0]).vmin, colour_scale(plain, [0.0]).vmax) == (99, 1)
+    assert colour_scale(percent, [-20.0, 50.0]).vmin == 0
+    assert colour_scale(plain, []).vmax == 1
+    assert isinstance(colour_scale(log, [0.0, 3.0]), LogNorm)
+    assert colour_scale(log, [0.0, 3.0]).vmin == 3 < colour_scale(log, [3.0]).vmax
     for values in ([np.nan], [1.0], [-3.0, 0.5], []):
         norm = percent_norm(pd.Series(values, dtype=float))
         assert 0 <= norm.vmin < norm.vmax == 100

@@ -1,7 +1,7 @@
 """The model card's tables, with numbers that are there and numbers that are not."""
 
 import pytest
-from aurorascope.evaluation.formulas import FORMULAS
+from aurorascope.measures.held_out.formulas import FORMULAS
 from aurorascope.release.card import block_table, stage_table
 
 

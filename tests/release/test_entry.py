@@ -10,9 +10,9 @@ from aurorascope.activations.feed import ResidentFeed
 from aurorascope.activations.reader import StoreReader
 from aurorascope.blocks import BY_ID
 from aurorascope.config.recipes import RECIPES
-from aurorascope.evaluation.measures import MEASURES
-from aurorascope.evaluation.record import HELD_OUT
 from aurorascope.files import sha256_file
+from aurorascope.measures.all import MEASURES
+from aurorascope.measures.held_out.record import HELD_OUT
 from aurorascope.release.card import coefficient
 from aurorascope.release.index import index_entry
 from aurorascope.release.schema import index_schema

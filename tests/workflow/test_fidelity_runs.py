@@ -13,8 +13,8 @@ from aurorascope.activations.drop import drop_chunks
 from aurorascope.activations.reader import StoreReader
 from aurorascope.config import from_mapping
 from aurorascope.errors import UserError
-from aurorascope.evaluation.fidelity.formulas import ABLATIONS, FIDELITY_FORMULAS
 from aurorascope.files import sha256_file, sha256_json, write_json
+from aurorascope.measures.fidelity.formulas import ABLATIONS, FIDELITY_FORMULAS
 
 from tests.workflow.project import BLOCKS, ROOT, tiny_config
 
@@ -32,8 +32,8 @@ def config_of(project):
 def measured_alone(project, block):
     """Measure one block in this process, whatever is there; returns its record."""
     from aurorascope.blocks import BY_ID
-    from aurorascope.evaluation.fidelity.claim import FidelityFiles, adopt, make_claim
-    from aurorascope.evaluation.fidelity.measure import measure
+    from aurorascope.measures.fidelity.claim import FidelityFiles, adopt, make_claim
+    from aurorascope.measures.fidelity.measure import measure
 
     _, config = config_of(project)
     files = FidelityFiles(project.result("."), block)

@@ -4,7 +4,7 @@ from fnmatch import fnmatchcase
 
 import jsonschema
 import pytest
-from aurorascope.evaluation.stability.formulas import STABILITY_FORMULAS
+from aurorascope.measures.stability.formulas import STABILITY_FORMULAS
 from aurorascope.release.schema import index_schema
 
 from tests.release.test_allow_list import allowed

@@ -7,7 +7,7 @@ import os
 import jsonschema
 import pytest
 from aurorascope.files import sha256_file
-from aurorascope.records import KINDS
+from aurorascope.measures.all import ALL_KINDS
 
 from tests.workflow.project import BLOCKS, ROOT, tiny_config
 
@@ -52,14 +52,14 @@ def test_records_digest_files_that_are_there_and_the_sums_name_them(suite):
     """Of every kind of record: its files under their digests, and those that are released in SHA256SUMS."""
     results = suite.path / "results"
     sums = {line.split("  ")[1] for line in (results / "SHA256SUMS").read_text().splitlines()}
-    for kind in KINDS.values():
+    for kind in ALL_KINDS.values():
         for path in kind.found(results):
             for file, digest in kind.digests(path, json.loads(path.read_text())).items():
                 assert sha256_file(file) == digest
             if kind.index_key:
                 assert set(kind.released(**kind.names_in(path))) <= sums
-    assert {len(KINDS[name].found(results)) for name in ("sae", "evaluation")} == {len(BLOCKS)}
-    assert len(KINDS["activations"].found(results)) == 2 * len(BLOCKS) and len(KINDS["cams_day"].found(results)) == 6
+    assert {len(ALL_KINDS[name].found(results)) for name in ("sae", "evaluation")} == {len(BLOCKS)}
+    assert len(ALL_KINDS["activations"].found(results)) == 2 * len(BLOCKS) and len(ALL_KINDS["cams_day"].found(results)) == 6
 
 
 def test_a_second_run_has_nothing_to_do(finished):

@@ -1,11 +1,12 @@
-"""Every kind of record that stands for files: where it lies, which files, their digests, and what of them is released.
+"""Kinds of records that stand for files: where each lies, which files, their digests, and what of them is released.
 
-Rules name the same paths in their outputs, since those are what a user reads; a test compares. From here come what `verify`
-looks at, what `plan` counts as there, which files a release has, and the table in docs/formats.md.
+Rules name the same paths in their outputs, since those are what a user reads; a test compares. From here and from the measures,
+which bring kinds of their own (`measures/all.py`), come what `verify` looks at, what `plan` counts as there, which files a
+release has, and the table in docs/formats.md.
 
 Example:
-    >>> KINDS["evaluation"].where(Path("results"), block="encoder_s0_b0")
-    PosixPath('results/evaluation/encoder_s0_b0.json')
+    >>> KINDS["sae"].where(Path("results"), block="encoder_s0_b0")
+    PosixPath('results/saes/sae_encoder_s0_b0.json')
 """
 
 import re
@@ -117,20 +118,9 @@ KINDS = {kind.name: kind for kind in (
         },
         "filename", ("training/{block}.parquet",),
     ),
-    Kind("evaluation", "evaluation/{block}.json", "evaluations", {"evaluation/{block}.parquet": "table_sha256"}, "metrics_file"),
-    Kind("fidelity", "fidelity/{block}.json", "measured forecasts", {"fidelity/{block}.parquet": "table_sha256"}, "fidelity_file"),
-    Kind(
-        "stability", "stability/{block}/summary.json", "comparisons of seeds",
-        {"stability/{block}/matches.parquet": "table_sha256"}, "stability_file",
-    ),
     Kind("checkpoint", "scratch/checkpoint/checkpoint.json", "checkpoint", {"scratch/checkpoint/aurora.ckpt": "sha256"}),
     Kind("static", "scratch/static/static.json", "static fields", {"scratch/static/static.nc": "sha256"}),
     Kind("cams_day", "scratch/cams/{day}.json", "days of states"),
     Kind("states", "scratch/states/{split}.json", "splits"),
     Kind("activations", "scratch/activations/{block}/{split}/manifest.json", "stores"),
 )}
-
-
-def released_kinds() -> list[Kind]:
-    """The kinds that a release holds."""
-    return [kind for kind in KINDS.values() if kind.index_key is not None]

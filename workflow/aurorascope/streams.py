@@ -18,7 +18,7 @@ class Stream(enum.IntEnum):
     RANDOM_DIRECTIONS = 4
     """Dictionary that an SAE is compared with on held-out tokens; further seed: place of the block."""
     RANDOM_DICTIONARIES = 5
-    """Dictionaries whose likeness is that of chance, for stability; further seed: place of the block."""
+    """Dictionaries whose likeness is that of chance, beside that of other seeds; further seed: place of the block."""
 
 
 def generator(stream: Stream, *seeds: int) -> np.random.Generator:

@@ -26,7 +26,7 @@ from aurorascope.config.calendar import (
     split_days,
     split_of_day,
 )
-from aurorascope.config.chosen import stability_blocks, stage_representatives
+from aurorascope.config.chosen import stage_representatives
 from aurorascope.config.identity import (
     check_identity,
     link_scratch,
@@ -40,10 +40,10 @@ from aurorascope.config.surroundings import check_place, check_words
 from aurorascope.errors import UserError
 from aurorascope.files import sha256_json
 from aurorascope.gpus import gpu_bound
+from aurorascope.measures.all import ALL_KINDS, MEASURES, RELEASED_KINDS
 from aurorascope.notices import collected
 from aurorascope.portable.recorded import check_interpreter
 from aurorascope.portable.switches import check_platform, told, with_switches
-from aurorascope.records import KINDS, released_kinds
 from aurorascope.reproduction.published import Published
 
 RESULTS = Path("results")
@@ -104,9 +104,10 @@ def _checked_config():
 CONFIG, CONFIG_PATH = _checked_config()
 
 
-# Blocks whose features are drawn, and those trained with other seeds, too.
+# Blocks whose features are drawn, and those that have a record of each kind.
 REPRESENTATIVES = stage_representatives(CONFIG.block_ids)
-STABLE = stability_blocks(CONFIG)
+MADE = {"sae": CONFIG.block_ids}
+MADE |= {measure.kind.name: measure.blocks(CONFIG) for measure in MEASURES}
 
 
 def _exports():
@@ -185,7 +186,7 @@ def for_blocks(pattern):
 
 def records_of(kind):
     """Records of a kind, of all blocks that have one."""
-    return [str(KINDS[kind].where(RESULTS, block=block)) for block in MADE[kind]]
+    return [str(ALL_KINDS[kind].where(RESULTS, block=block)) for block in MADE[kind]]
 
 
 def stage_name(block_id):
@@ -197,8 +198,12 @@ def stage_name(block_id):
 def consumers_of(wildcards):
     """Records of all that reads a block's stores: once they are there, the chunks may go."""
     block = wildcards.block
-    kinds = [kind for kind in ("sae", "evaluation", "stability") if block in MADE[kind]]
-    made = [str(KINDS[kind].where(RESULTS, block=block)) for kind in kinds]
+    readers = [
+        "sae",
+        *(measure.kind.name for measure in MEASURES if measure.reads_stores),
+    ]
+    kinds = [ALL_KINDS[name] for name in readers if block in MADE[name]]
+    made = [str(kind.where(RESULTS, block=block)) for kind in kinds]
     if block in REPRESENTATIVES:
         made.append(f"results/figures/feature_{block}.png")
     return made

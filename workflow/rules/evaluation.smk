@@ -1,11 +1,4 @@
 # Evaluation: one job a block, on the held-out snapshots; what forecasts lose with the SAEs in place; other seeds.
-# Blocks that have a record of each kind.
-MADE = {
-    "sae": CONFIG.block_ids,
-    "evaluation": CONFIG.block_ids,
-    "fidelity": CONFIG.block_ids if CONFIG.evaluation.fidelity.enabled else (),
-    "stability": STABLE,
-}
 SUITE = {f"{kind}s": records_of(kind) for kind in ("sae", "evaluation")}
 
 
@@ -55,7 +48,7 @@ rule measure_fidelity:
         "../../envs/aurorascope.yaml"
     threads: CONFIG.compute.threads
     resources:
-        **on_gpus(fidelity_gpu),
+        **on_gpus(gpu_unless_waiting("fidelity")),
         mem_mb=memory(64000),
         runtime=growing(4 * 60),
     params:

@@ -10,7 +10,7 @@ RELEASE = [
     *expand("{figure}.{kind}", figure=FIGURES, kind=["png", "csv"]),
     *[
         f"results/{path.format(block=block)}"
-        for kind in released_kinds()
+        for kind in RELEASED_KINDS
         for path in (kind.path, *kind.files)
         for block in MADE[kind.name]
     ],
@@ -19,10 +19,11 @@ RELEASE = [
 
 rule build_index:
     input:
-        **SUITE,
         **ACTIVATION_INPUTS,
-        fidelities=records_of("fidelity"),
-        stabilities=records_of("stability"),
+        saes=SUITE["saes"],
+        measured=[
+            record for measure in MEASURES for record in records_of(measure.kind.name)
+        ],
         manifests=expand(
             "results/scratch/activations/{block}/{split}/manifest.json",
             block=CONFIG.block_ids,

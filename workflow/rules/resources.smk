@@ -3,8 +3,6 @@ from aurorascope.activations.claim import make_claim
 from aurorascope.activations.manifest import is_complete, read_manifest
 from aurorascope.activations.paths import StorePaths
 from aurorascope.config.stages import stage_digest
-from aurorascope.evaluation.fidelity.claim import FidelityFiles, is_measured
-from aurorascope.evaluation.fidelity.claim import make_claim as make_fidelity_claim
 from aurorascope.training.finished import CHECKPOINT, is_finished, training_folder
 from aurorascope.spec import EMBED_DIM
 from aurorascope.training.finished import make_claim as make_training_claim
@@ -95,18 +93,15 @@ def dump_runtime(wildcards, attempt):
     return 60 if is_filled(wildcards) else growing(12 * 60)(wildcards, attempt)
 
 
-def is_adoptable(wildcards):
-    """Whether `fidelity_together` left this block's record, so that its job only moves it."""
-    try:
-        claim = make_fidelity_claim(CONFIG, BY_ID[wildcards.block], RESULTS)
-    except UserError:
-        return False
-    return is_measured(FidelityFiles(RESULTS, wildcards.block), claim)
+def gpu_unless_waiting(kind):
+    """GPUs of a job that measures a block: none where a job of many left its record, so that this one only moves it."""
+    (measure,) = [measure for measure in MEASURES if measure.kind.name == kind]
 
+    def count(wildcards):
+        is_there = measure.is_waiting(CONFIG, BY_ID[wildcards.block], RESULTS)
+        return 0 if is_there else GPU
 
-def fidelity_gpu(wildcards):
-    """GPUs of a job that measures forecasts: none where it only adopts."""
-    return 0 if is_adoptable(wildcards) else GPU
+    return count
 
 
 def is_trained(wildcards):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from aurorascope.backbone.device import make_repeatable, pick_device
 from aurorascope.config import Config
-from aurorascope.evaluation.evaluate import evaluate
+from aurorascope.measures.held_out.evaluate import evaluate
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

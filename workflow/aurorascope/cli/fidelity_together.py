@@ -5,7 +5,7 @@ from pathlib import Path
 
 from aurorascope.blocks import BY_ID
 from aurorascope.config import Config
-from aurorascope.evaluation.fidelity.claim import FidelityFiles, is_measured, make_claim
+from aurorascope.measures.fidelity.claim import FidelityFiles, is_measured, make_claim
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +22,6 @@ def run(args: argparse.Namespace, config: Config) -> None:
         if not is_measured(FidelityFiles(args.results, block.id), make_claim(config, block, args.results))
     ]
     if todo:
-        from aurorascope.evaluation.fidelity.measure import measure
+        from aurorascope.measures.fidelity.measure import measure
 
         measure(config, todo, args.results)

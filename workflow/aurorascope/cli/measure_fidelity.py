@@ -5,7 +5,7 @@ from pathlib import Path
 
 from aurorascope.blocks import BLOCK_IDS, BY_ID
 from aurorascope.config import Config
-from aurorascope.evaluation.fidelity.claim import FidelityFiles, adopt, make_claim
+from aurorascope.measures.fidelity.claim import FidelityFiles, adopt, make_claim
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +21,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
     if adopt(files, claim):
         return
     # Imported only where something must be computed: torch and Aurora cost 6 s and 1 GB.
-    from aurorascope.evaluation.fidelity.measure import measure
+    from aurorascope.measures.fidelity.measure import measure
 
     measure(config, [block], args.results)
     adopt(files, claim)

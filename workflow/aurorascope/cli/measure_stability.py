@@ -5,7 +5,7 @@ from pathlib import Path
 
 from aurorascope.backbone.device import make_repeatable, pick_device
 from aurorascope.config import Config
-from aurorascope.evaluation.stability.measure import measure
+from aurorascope.measures.stability.measure import measure
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

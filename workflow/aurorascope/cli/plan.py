@@ -17,8 +17,9 @@ from aurorascope.costs.estimate import Done, estimate
 from aurorascope.costs.report import report, space_lines
 from aurorascope.errors import UserError
 from aurorascope.files import read_record
+from aurorascope.measures.all import MEASURES
 from aurorascope.progress import tell
-from aurorascope.records import KINDS
+from aurorascope.records import KINDS, Kind
 from aurorascope.spec import GRID
 
 
@@ -42,7 +43,8 @@ def run(args: argparse.Namespace, config: Config) -> None:
     if disk.stat().st_dev == _existing(args.results).stat().st_dev:
         need += e.weights_left()
     space = space_lines(e, free_space(disk), need, options(config))
-    tell("\n".join([*report(config, e, notes), *space]))
+    measured = [cost for measure in MEASURES if (cost := measure.cost(config, e))]
+    tell("\n".join([*report(config, e, measured, notes), *space]))
 
 
 def _existing(path: Path) -> Path:
@@ -109,18 +111,16 @@ def _done(config: Config, results: Path) -> Done:
             else:
                 begun[name, split] = there(paths.folder)
 
-    def measured(kind: str) -> frozenset[str]:
-        return frozenset(block for block in config.block_ids if KINDS[kind].where(results, block=block).is_file())
+    def there_of(kind: Kind) -> frozenset[str]:
+        return frozenset(block for block in config.block_ids if kind.where(results, block=block).is_file())
 
     return Done(
         days=days,
         finished=frozenset(finished),
         begun=begun,
         has_checkpoint=KINDS["checkpoint"].where(results).is_file(),
-        saes=measured("sae"),
-        evaluations=measured("evaluation"),
-        stabilities=measured("stability"),
-        fidelities=measured("fidelity"),
+        saes=there_of(KINDS["sae"]),
+        measured={measure.kind.name: there_of(measure.kind) for measure in MEASURES},
     )
 
 

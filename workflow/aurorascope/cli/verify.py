@@ -18,14 +18,15 @@ from aurorascope.cams.local.verify import verify_sources
 from aurorascope.config import Config
 from aurorascope.errors import UserError
 from aurorascope.files import check_file, read_record
+from aurorascope.measures.all import ALL_KINDS
 from aurorascope.progress import Progress, tell
-from aurorascope.records import KINDS, Kind
+from aurorascope.records import Kind
 from aurorascope.release.checksums import Vouched, check_sums, count
 from aurorascope.units import size
 
 _MOST_THREADS = 4
 # Stores are scrubbed, and a split stands for no files of its own.
-_KINDS = [kind for kind in KINDS.values() if kind.name not in ("activations", "states")]
+_KINDS = [kind for kind in ALL_KINDS.values() if kind.name not in ("activations", "states")]
 _SHOWN = 3
 
 

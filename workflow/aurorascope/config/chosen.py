@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from aurorascope.blocks import BLOCKS
-from aurorascope.config.model import Config
 
 
 def stage_representatives(block_ids: Sequence[str]) -> tuple[str, ...]:
@@ -13,9 +12,3 @@ def stage_representatives(block_ids: Sequence[str]) -> tuple[str, ...]:
         if block.id in block_ids:
             stages.setdefault((block.component, block.stage), []).append(block.id)
     return tuple(ids[len(ids) // 2] for ids in stages.values())
-
-
-def stability_blocks(config: Config) -> tuple[str, ...]:
-    """Configured blocks whose stability over seeds a plain run measures, in forward order."""
-    chosen, block_ids = config.evaluation.stability.blocks, config.block_ids
-    return stage_representatives(block_ids) if chosen == "auto" else tuple(b for b in block_ids if b in chosen)

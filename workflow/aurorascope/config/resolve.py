@@ -179,7 +179,9 @@ def _check_grid(key: str, grid: list[int]) -> None:
 def _check_combinations(config: dict[str, Any]) -> None:
     cams, static, aurora = config["cams"], config["static"], config["aurora"]
     _check_blocks("blocks", config["blocks"], "all")
-    _check_blocks("evaluation.stability.blocks", config["evaluation"]["stability"]["blocks"], "auto")
+    for name, section in config["evaluation"].items():
+        if isinstance(section, dict) and "blocks" in section:
+            _check_blocks(f"evaluation.{name}.blocks", section["blocks"], "auto")
     _check_grid("cams.demo_grid", cams["demo_grid"])
     _check_grid("aurora.demo.grid", aurora["demo"]["grid"])
     if cams["source"] == "local" and not cams["directory"]:

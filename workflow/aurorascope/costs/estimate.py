@@ -1,18 +1,14 @@
 """The whole run's cost, less what is there already."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from aurorascope.blocks import BLOCKS, BY_ID, Block
 from aurorascope.config.calendar import SPLITS, snapshots
-from aurorascope.config.chosen import stability_blocks
 from aurorascope.config.model import Config
 from aurorascope.costs import flops, stores
 from aurorascope.costs.cams import CamsCost, cams_cost
 from aurorascope.costs.need import Need, total
-
-# Of a block's output in forecasts: the SAE's reconstruction and three ablations.
-REPLACEMENTS = 4
 
 
 @dataclass(frozen=True)
@@ -25,9 +21,7 @@ class Done:
         begun: what the folders of other stores hold, by (block id, split).
         has_checkpoint: whether Aurora's weights are there.
         saes: block ids with the record of an SAE.
-        evaluations: block ids with the record of an evaluation.
-        fidelities: block ids with the record of forecasts.
-        stabilities: block ids with the record of other seeds.
+        measured: block ids with the record of a measure, by the record's kind.
     """
 
     days: frozenset[str] = frozenset()
@@ -35,9 +29,7 @@ class Done:
     begun: dict[tuple[str, str], Need] = field(default_factory=dict)
     has_checkpoint: bool = False
     saes: frozenset[str] = frozenset()
-    evaluations: frozenset[str] = frozenset()
-    fidelities: frozenset[str] = frozenset()
-    stabilities: frozenset[str] = frozenset()
+    measured: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,9 +79,6 @@ class Estimate:
         done: what is there already.
         aurora_parameters: parameters of the base model.
         last_flop: one forward to the last of all 48 blocks.
-        n_fidelity: held-out snapshots that forecasts are measured on, 0 where they are not.
-        stable: ids of the blocks that are trained with other seeds, too.
-        n_more_seeds: those seeds.
     """
 
     grid: tuple[int, int]
@@ -102,9 +91,6 @@ class Estimate:
     is_live: bool
     aurora_parameters: int
     last_flop: int
-    n_fidelity: int
-    stable: frozenset[str]
-    n_more_seeds: int
 
     def store_needs(self, *, left: bool = False) -> dict[tuple[str, str], Need]:
         """Room of each store by (block id, split); with `left`, what must still be written of the unfinished ones."""
@@ -144,40 +130,10 @@ class Estimate:
         """Blocks whose SAE is not there."""
         return [cost for cost in self.blocks if cost.block.id not in self.done.saes]
 
-    def evaluation_flop(self, costs: Sequence[BlockCost]) -> int:
-        """Operations of evaluating these blocks; principal components are those of all training snapshots."""
-        n = self.n_snapshots
-        of_all = sum(cost.moments_flop for cost in costs) * (n["train"] + n["held_out"])
-        return sum(cost.evaluation_flop for cost in costs) * n["held_out"] + of_all
-
-    def unevaluated(self) -> list[BlockCost]:
-        """Blocks whose evaluation is not there."""
-        return [cost for cost in self.blocks if cost.block.id not in self.done.evaluations]
-
-    def unmeasured(self) -> list[BlockCost]:
-        """Blocks whose forecasts are to be measured and are not yet."""
-        return [cost for cost in self.blocks if self.n_fidelity and cost.block.id not in self.done.fidelities]
-
-    def clean_forecasts(self) -> int:
-        """Clean forecasts of `fidelity_together`; of one job a block, so many in each."""
-        return self.n_fidelity if self.unmeasured() else 0
-
-    def spliced_forecasts(self) -> int:
-        """Forecasts with a replacement in the place of a block's output."""
-        return REPLACEMENTS * self.n_fidelity * len(self.unmeasured())
-
-    def fidelity_flop(self) -> int:
-        """Forecasts of `fidelity_together`, without Aurora's decoder, and its SAEs: a spliced one begins at its block."""
-        each = sum(REPLACEMENTS * (self.last_flop - c.forward_flop) + c.evaluation_flop for c in self.unmeasured())
-        return self.clean_forecasts() * self.last_flop + self.n_fidelity * each
-
-    def unrepeated(self) -> list[BlockCost]:
-        """Blocks that other seeds are still to be trained of."""
-        return [cost for cost in self.blocks if cost.block.id in self.stable - self.done.stabilities]
-
-    def stability_flop(self) -> int:
-        """Operations of training their SAEs."""
-        return sum(cost.engine_flop for cost in self.unrepeated()) * self.n_snapshots["train"] * self.epochs * self.n_more_seeds
+    def unmeasured(self, kind: str, chosen: Collection[str]) -> list[BlockCost]:
+        """Those of the chosen blocks that have no record of a kind."""
+        there = self.done.measured.get(kind, frozenset())
+        return [cost for cost in self.blocks if cost.block.id in chosen and cost.block.id not in there]
 
     def checkpoint_need(self) -> Need:
         """Aurora's weights, float32, and their record."""
@@ -231,7 +187,6 @@ def estimate(config: Config, grid: tuple[int, int], done: Done | None = None) ->
     """
     done = done or Done()
     forward = flops.forward_flops(grid, len(config.cams.levels), config.aurora.embed_dim)
-    fidelity, n_held_out = config.evaluation.fidelity, len(snapshots(config.cams, "held_out"))
     return Estimate(
         grid=grid,
         n_snapshots={split: len(snapshots(config.cams, split)) for split in SPLITS},
@@ -243,7 +198,4 @@ def estimate(config: Config, grid: tuple[int, int], done: Done | None = None) ->
         is_live=config.activations.mode == "live",
         aurora_parameters=flops.aurora_parameters(config.aurora.embed_dim),
         last_flop=forward[BLOCKS[-1].id],
-        n_fidelity=min(fidelity.snapshots or n_held_out, n_held_out) if fidelity.enabled else 0,
-        stable=frozenset(stability_blocks(config)),
-        n_more_seeds=config.evaluation.stability.seeds - 1,
     )

@@ -9,21 +9,16 @@ from collections.abc import Sequence
 from aurorascope.config.calendar import SPLITS
 from aurorascope.config.model import Config
 from aurorascope.costs.estimate import BlockCost, Estimate
-from aurorascope.costs.hours import Stage, hours
+from aurorascope.costs.hours import Stage, hours, stage
 from aurorascope.costs.need import Free, Need, total
+from aurorascope.costs.rows import MeasureCost, Row, there
 from aurorascope.units import between, duration, flop, size
 
-_Row = tuple[str, str, str]
 
-
-def _section(title: str, rows: Sequence[_Row]) -> list[str]:
+def _section(title: str, rows: Sequence[Row]) -> list[str]:
     widths = [max(len(row[i]) for row in rows) for i in (0, 1)]
     lines = [f"  {label:<{widths[0]}}  {value:<{widths[1]}}  {basis}".rstrip() for label, value, basis in rows]
     return ["", title, *lines]
-
-
-def _there(n: int, what: str) -> str:
-    return f"{n:,} {what} already there" if n else f"no {what} there yet"
 
 
 def _cams(config: Config, e: Estimate) -> list[str]:
@@ -31,7 +26,7 @@ def _cams(config: Config, e: Estimate) -> list[str]:
     done = days.n_days - left.n_days
     rows = [
         ("snapshots", " + ".join(f"{e.n_snapshots[split]:,} {split}" for split in SPLITS), "derived"),
-        ("CAMS days", f"{days.n_days:,} with {days.n_states:,} states", f"derived; {_there(done, 'days')}"),
+        ("CAMS days", f"{days.n_days:,} with {days.n_states:,} states", f"derived; {there(done, 'days')}"),
         ("ADS requests", f"{left.requests:,}", f"derived; cams.source is {source}"),
     ]
     if source == "ads":
@@ -75,13 +70,13 @@ def _activations(config: Config, e: Estimate) -> list[str]:
         )
     inodes = total([*needs.values(), e.days.zips, e.days.states]).inodes
     rows.append(("files and folders", f"{inodes:,}", "derived; inodes of stores and CAMS days"))
-    rows.append(("stores", f"{2 * n_blocks}", f"derived; {_there(len(e.done.finished), 'finished stores')}"))
+    rows.append(("stores", f"{2 * n_blocks}", f"derived; {there(len(e.done.finished), 'finished stores')}"))
     kept = "live: no chunks are kept" if e.is_live else config.activations.dtype
     title = f"Activations ({kept}; the last three columns are of one block)"
     return ["", title, *lines, *_section("", rows)[2:]]
 
 
-def _forwards(e: Estimate) -> list[str]:
+def _forwards(e: Estimate, measured: Sequence[MeasureCost]) -> list[str]:
     deepest = max(e.blocks, key=lambda cost: cost.forward_flop)
     fraction = deepest.forward_flop / e.last_flop
     rows = [
@@ -89,52 +84,35 @@ def _forwards(e: Estimate) -> list[str]:
          f"derived; stops after {deepest.block.id}, {fraction:.0%} of the way to the last block"),
         ("fill_activations", "1 forward a snapshot", "all blocks from the same forward"),
         ("dump jobs", f"{e.forwards_of_dumps():.1f} forwards a snapshot", "each block runs Aurora up to itself"),
-        *_forecasts(e),
+        *(row for cost in measured for row in cost.forwards),
         ("Aurora", f"{e.aurora_parameters:,} parameters", f"derived; {size(4 * e.aurora_parameters)} as float32"),
     ]
     return _section("Forwards of Aurora", rows)
 
 
-def _forecasts(e: Estimate) -> list[_Row]:
-    """Forecasts that measure fidelity, of the blocks that have no record yet."""
-    if not e.n_fidelity:
-        return []
-    clean, spliced, blocks = e.clean_forecasts(), e.spliced_forecasts(), len(e.unmeasured())
-    there = _there(len(e.done.fidelities), "records")
-    return [
-        ("fidelity_together", f"{clean + spliced:,} forecasts", f"{clean} clean, {spliced:,} from their block on; {there}"),
-        ("or one job a block", f"{clean * blocks + spliced:,} forecasts", "each job computes the clean ones for itself"),
-    ]
-
-
-def _training(e: Estimate) -> list[str]:
+def _training(e: Estimate, measured: Sequence[MeasureCost]) -> list[str]:
     steps = e.epochs * e.n_snapshots["train"]
     ends = [min, max]
     six, five = ([end(getattr(c, name) for c in e.blocks) for end in ends] for name in ("training_flop", "engine_flop"))
     engine = sum(cost.engine_flop for cost in e.blocks) * steps
-    evaluation = e.evaluation_flop(e.blocks)
-    done, evaluated = len(e.done.saes), len(e.done.evaluations)
     rows = [
-        ("SAE parameters", f"{sum(cost.parameters for cost in e.blocks):,}", f"derived; {_there(done, 'SAEs')}"),
+        ("SAE parameters", f"{sum(cost.parameters for cost in e.blocks):,}", f"derived; {there(len(e.done.saes), 'SAEs')}"),
         ("optimiser steps", f"{steps:,} a block", f"derived; {e.epochs} epochs, one step a snapshot"),
         ("a block and snapshot", between(*six), "derived; the six products of forward and backward"),
         ("… as computed here", between(*five), "five: no gradient of the input is needed"),
         ("all blocks and epochs", flop(engine), "derived; five products"),
-        ("evaluation", flop(evaluation), f"derived; four products and second moments, metrics not counted; {_there(evaluated, 'records')}"),
+        *(row for cost in measured for row in cost.training),
     ]
-    if e.stable:
-        n, there = len(e.unrepeated()) * e.n_more_seeds, _there(len(e.done.stabilities), "comparisons")
-        rows.insert(-1, ("other seeds", flop(e.stability_flop()), f"derived; {n} more SAEs to compare with, then thrown away; {there}"))
     return _section("Training", rows)
 
 
-def _stage(label: str, stage: Stage, config: Config, note: str = "") -> _Row:
+def _stage(label: str, stage: Stage, config: Config, note: str = "") -> Row:
     compute = f"compute {duration(stage.compute)} at {config.plan.tflops:g} TFLOP/s (plan.tflops)"
     disk = f"disk {duration(stage.disk)} at {config.plan.disk_mb_s:g} MB/s (plan.disk_mb_s)"
     return label, duration(stage.hours), f"{compute}, {disk}{note}"
 
 
-def _time(config: Config, e: Estimate) -> list[str]:
+def _time(config: Config, e: Estimate, measured: Sequence[MeasureCost]) -> list[str]:
     found, plan = hours(e, config.plan), config.plan
     source = "Aurora run" if e.is_live else "the store read"
     rows = [
@@ -143,9 +121,7 @@ def _time(config: Config, e: Estimate) -> list[str]:
         _stage("or dump jobs", found.dumps, config),
         _stage("training", found.train, config, f"; {source} each epoch"),
         _stage("… from memory", found.train_resident, config, f"; {source} once"),
-        _stage("evaluation", found.evaluate, config),
-        *([_stage("fidelity_together", found.fidelity, config, "; Aurora's decoder not counted")] if e.n_fidelity else []),
-        *([_stage("other seeds", found.stability, config, f"; {source} once a block, matching not counted")] if e.stable else []),
+        *(_stage(cost.label, stage(cost.flop, cost.moved, plan), config, cost.note) for cost in measured),
     ]
     if config.cams.source == "ads":
         rate = f"at {plan.download_mb_s:g} MB/s (plan.download_mb_s)"
@@ -156,12 +132,13 @@ def _time(config: Config, e: Estimate) -> list[str]:
     return _section(title, rows)
 
 
-def report(config: Config, e: Estimate, notes: Sequence[str]) -> list[str]:
+def report(config: Config, e: Estimate, measured: Sequence[MeasureCost], notes: Sequence[str]) -> list[str]:
     """Lines of the plan without its last section, which needs the file system.
 
     Args:
         config: the configuration.
         e: its estimate.
+        measured: what each measure adds to it.
         notes: sentences to put under the head.
     """
     rows, cols = e.grid
@@ -170,7 +147,7 @@ def report(config: Config, e: Estimate, notes: Sequence[str]) -> list[str]:
         f"{config.aurora.embed_dim}, {len(e.blocks)} block{'s' if len(e.blocks) > 1 else ''}. "
         "Estimates, before anything is made."
     )
-    parts = [_cams(config, e), _activations(config, e), _forwards(e), _training(e), _time(config, e)]
+    parts = [_cams(config, e), _activations(config, e), _forwards(e, measured), _training(e, measured), _time(config, e, measured)]
     return [head, *notes, *(line for part in parts for line in part)]
 
 

@@ -1,7 +1,6 @@
 """One number for each of the 48 blocks, as cells laid out like the Swin U-Net."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,6 +8,7 @@ from matplotlib.colors import Colormap, LogNorm, Normalize
 from matplotlib.patches import Rectangle
 
 from aurorascope.blocks import BLOCKS, Block
+from aurorascope.measures.measure import Panel
 from aurorascope.spec import DEPTHS
 
 _HALF = max(max(depths) for depths in DEPTHS.values())
@@ -18,39 +18,17 @@ _MARGIN = 2.5
 _UNDER = "#b3417d"
 
 
-@dataclass(frozen=True)
-class Panel:
-    """How one metric is drawn.
-
-    Attributes:
-        metric: its name in the index.
-        title: what it is, with its unit.
-        factor: from the index' unit to the drawn one.
-        cmap: colour map.
-        low: lowest value of the colour scale; None: of the data, but not below 0.
-        high: highest value; None: of the data.
-        is_log: colours follow the logarithm.
-    """
-
-    metric: str
-    title: str
-    factor: float = 100.0
-    cmap: str = "viridis"
-    low: float | None = 0.0
-    high: float | None = None
-    is_log: bool = False
-
-    def norm(self, values: list[float]) -> Normalize:
-        """The colour scale of finite values."""
-        if self.is_log:
-            positive = [v for v in values if v > 0] or [1.0]
-            return LogNorm(min(positive), max(positive) if max(positive) > min(positive) else 10 * min(positive), clip=False)
-        low = max(0.0, min(values, default=0.0)) if self.low is None else self.low
-        high = max(values, default=low) if self.high is None else self.high
-        if high > low:
-            return Normalize(low, high)
-        # All alike: what is at the scale's given end stays there.
-        return Normalize(low, low + 1) if self.high is None else Normalize(high - 1, high)
+def colour_scale(panel: Panel, values: list[float]) -> Normalize:
+    """The colours' scale of a panel's finite values."""
+    if panel.is_log:
+        positive = [v for v in values if v > 0] or [1.0]
+        return LogNorm(min(positive), max(positive) if max(positive) > min(positive) else 10 * min(positive), clip=False)
+    low = max(0.0, min(values, default=0.0)) if panel.low is None else panel.low
+    high = max(values, default=low) if panel.high is None else panel.high
+    if high > low:
+        return Normalize(low, high)
+    # All alike: what is at the scale's given end stays there.
+    return Normalize(low, low + 1) if panel.high is None else Normalize(high - 1, high)
 
 
 def _cell(block: Block) -> tuple[float, float]:
@@ -82,7 +60,7 @@ def draw_panel(axis: plt.Axes, panel: Panel, values: Mapping[str, float]) -> Non
         values: block id -> value in the drawn unit, NaN where it is not defined. Other blocks are hatched.
     """
     finite = [v for v in values.values() if np.isfinite(v)]
-    norm, colours = panel.norm(finite), plt.get_cmap(panel.cmap).with_extremes(under=_UNDER)
+    norm, colours = colour_scale(panel, finite), plt.get_cmap(panel.cmap).with_extremes(under=_UNDER)
     for block in BLOCKS:
         _draw_cell(axis, block, values.get(block.id), norm, colours)
     for component, depths in DEPTHS.items():

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 from aurorascope.files import check_file, read_record, sha256_file, write_bytes, write_table, write_text
-from aurorascope.records import KINDS, released_kinds
+from aurorascope.measures.all import RELEASED_KINDS
+from aurorascope.records import KINDS
 from aurorascope.release.card import model_card
 from aurorascope.release.schema import INDEX_SCHEMA
 from aurorascope.release.suite import Suite
@@ -21,7 +22,7 @@ def release_files(results: Path) -> list[Path]:
     names = ["README.md", "aurora_sae.py", "sae_index.json", "sae_index.schema.json", "evaluation/suite.parquet"]
     names += [f"figures/{name}.{kind}" for name in ("suite", "levels") for kind in ("png", "csv")]
     for sae in index["saes"]:
-        for kind in released_kinds():
+        for kind in RELEASED_KINDS:
             if sae[kind.index_key] is not None:
                 names += kind.released(block=sae["id"])
     return sorted(Path(name) for name in names)

@@ -4,8 +4,8 @@ import datetime
 import re
 from typing import Any
 
-from aurorascope.evaluation.cells import by_stage, percent, span
-from aurorascope.evaluation.measures import MEASURES
+from aurorascope.measures.all import MEASURES
+from aurorascope.measures.cells import by_stage, percent, span
 
 # The published card's ranges of FVE in percent, by (component, stage); what ours are read beside.
 PUBLISHED_FVE = {

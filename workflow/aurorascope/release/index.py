@@ -17,10 +17,10 @@ from aurorascope.config.calendar import ENOUGH_HELD_OUT, SPLITS
 from aurorascope.config.model import Config
 from aurorascope.config.stages import RECIPES
 from aurorascope.errors import UserError
-from aurorascope.evaluation.measure import refuse_mixture
-from aurorascope.evaluation.measures import MEASURES
-from aurorascope.evaluation.record import HELD_OUT
 from aurorascope.files import sha256_file, sha256_json
+from aurorascope.measures.all import MEASURES
+from aurorascope.measures.held_out.record import HELD_OUT
+from aurorascope.measures.measure import refuse_mixture
 from aurorascope.records import KINDS
 from aurorascope.release.quality import quality_flags
 from aurorascope.release.schema import index_schema

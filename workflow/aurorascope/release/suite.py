@@ -20,6 +20,7 @@ import jsonschema
 from aurorascope.blocks import BLOCK_IDS
 from aurorascope.errors import UserError, remake
 from aurorascope.files import sha256_file
+from aurorascope.measures.all import MEASURES
 from aurorascope.release.schema import index_schema
 
 if TYPE_CHECKING:
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
 
 _INDEX = "sae_index.json"
 _PLACE = ("component", "stage", "block", "depth_index", "d_model", "d_hidden", "n_parameters")
-# Heading, metric and format of the columns that a printed suite has; those of forecasts, where any SAE has them.
-_COLUMNS = (("FVE", "fve", ".4f"), ("anomaly FVE", "fve_anom", ".4f"), ("L0", "l0", ".1f"), ("dead", "frac_dead", ".1%"))
-_FORECASTS = (("fidelity", "fidelity_mean", ".4f"), ("map fidelity", "fidelity_position_mean", ".4f"))
 
 
 def _version(text: object) -> tuple[int, ...] | None:
@@ -230,10 +228,10 @@ class Suite:
 
     def __repr__(self) -> str:
         is_known = {name for sae in self._entries.values() for name, value in sae["metrics"].items() if value is not None}
-        columns = (*_COLUMNS, *(column for column in _FORECASTS if column[1] in is_known))
-        lines = [["id", "d_model", "d_hidden", *(heading for heading, _, _ in columns)]]
+        columns = [column for measure in MEASURES for column in measure.columns if column.metric in is_known]
+        lines = [["id", "d_model", "d_hidden", *(column.heading for column in columns)]]
         for sae in self._entries.values():
-            values = [(sae["metrics"].get(name), form) for _, name, form in columns]
+            values = [(sae["metrics"].get(column.metric), column.form) for column in columns]
             texts = ["n/a" if value is None else format(value, form) for value, form in values]
             lines.append([sae["id"], str(sae["d_model"]), str(sae["d_hidden"]), *texts])
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]

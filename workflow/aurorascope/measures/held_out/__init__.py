@@ -1,0 +1,1 @@
+"""What the SAEs are worth on snapshots that they have not seen."""
