@@ -11,6 +11,7 @@ demo: $(VENV)/.ready
 	$(SNAKEMAKE) fill_activations --cores all --rerun-incomplete
 	$(SNAKEMAKE) fidelity_together --cores all --rerun-incomplete
 	$(SNAKEMAKE) --cores all --rerun-incomplete
+	@echo "48 SAEs of the demo: results/README.md describes them, results/figures/suite.png shows them; next: README.md, Use an SAE."
 
 # Three processes on two cores: tests on a cluster, or of locks and lost jobs, spend much of their time waiting.
 test: $(VENV)/.ready

@@ -152,6 +152,13 @@ def test_a_missing_or_altered_file_is_named_with_its_way_back(request, is_run):
     opened["encoder_s0_b0"]
 
 
+@pytest.mark.parametrize("n_bytes", [0, 10, -200])
+def test_a_cut_file_is_refused_without_verification_too(release, n_bytes):
+    path = release / "saes" / f"sae_{ONE}.pt"
+    path.write_bytes(path.read_bytes()[:n_bytes])
+    refused(lambda: Suite.open(release).load(ONE, verify=False), str(path), "an unreadable file")
+
+
 def test_golden_vectors_are_met_or_absent(release):
     """Golden vectors of another block, or damaged ones, stop the load; without them the digest alone vouches."""
     opened, golden = Suite.open(release), release / "saes" / "golden" / f"{ONE}.safetensors"
@@ -160,7 +167,8 @@ def test_golden_vectors_are_met_or_absent(release):
     from safetensors.torch import save_file
 
     save_file(tensors, golden)
-    refused(lambda: opened[ONE], "differ from the golden vectors")
+    # The weights have been compared with the index by then: it is the vectors that are named.
+    refused(lambda: opened[ONE], f"{golden}: expected golden vectors", "differ from the golden vectors")
     opened.load(ONE, verify=False)
     golden.write_bytes(b"damaged")
     refused(lambda: opened[ONE], str(golden))
@@ -172,6 +180,8 @@ def test_an_index_that_cannot_be_read_is_said_so(release, tmp_path):
     """No folder, no index, no JSON, a newer version, and one that its schema does not allow."""
     refused(lambda: Suite.open(tmp_path / "nowhere"), "nowhere/sae_index.json", "no such file")
     refused(lambda: Suite.open(release / "README.md"), "no such file")
+    (tmp_path / "sae_index.json").mkdir()
+    refused(lambda: Suite.open(tmp_path), "the index of a suite", "a folder")
     known = index_schema()["properties"]["schema_version"]["const"]
     change_index(release, lambda index: index.update(schema_version="10.0", novelty=1))
     refused(lambda: Suite.open(release), f"schema_version {known} or older", "found 10.0", "a newer one")

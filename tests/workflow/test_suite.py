@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 
 import jsonschema
 import pytest
@@ -167,3 +168,11 @@ def test_the_demo_runs_without_any_network(bare, suite):
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert bare.hashes() == {ONE: suite.hashes()[ONE]}
+
+
+def test_a_folder_without_snakemakes_memory_is_no_other_configurations(finished):
+    """Only the records say then how its SAEs were trained; they are not listed under other settings."""
+    shutil.rmtree(finished.path / ".snakemake" / "metadata")
+    finished.configure(tiny_config(sae__seed=7))
+    line = finished.fail("--force", "results/sae_index.json")
+    assert "results/saes: expected SAEs of the present configuration" in line and "--forcerun train_sae" in line

@@ -13,6 +13,7 @@ import difflib
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -56,8 +57,8 @@ def _check_index(index: Any, path: Path, fix: str) -> None:
 def _read_index(file: Path, fix: str) -> dict[str, Any]:
     try:
         index = json.loads(file.read_text())
-    except (FileNotFoundError, NotADirectoryError):
-        raise UserError(file, "the index of a suite", "no such file", fix) from None
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        raise UserError(file, "the index of a suite", "a folder" if file.is_dir() else "no such file", fix) from None
     except ValueError as error:
         raise UserError(file, "the JSON index of a suite", f"unreadable JSON ({error})", fix) from None
     _check_index(index, file, fix)
@@ -170,25 +171,29 @@ class Suite:
         if verify and (found := sha256_file(path)) != entry["sha256"]:
             raise UserError(path, f"sha256 {entry['sha256']}", f"sha256 {found}", fix)
         try:
-            return AuroraSAE.from_file(str(path), golden=self._golden(entry) if verify else None)
-        except ValueError as error:
-            raise UserError(path, f"the SAE of {block_id}", str(error), fix) from None
+            sae = AuroraSAE.from_file(str(path))
+        except (ValueError, RuntimeError, EOFError, UnpicklingError) as error:
+            raise UserError(path, f"the SAE of {block_id}", f"an unreadable file ({str(error)[:200]})", fix) from None
+        if verify:
+            self._check_golden(sae, entry)
+        return sae
 
-    def _golden(self, entry: dict[str, Any]) -> dict[str, Any] | None:
+    def _check_golden(self, sae: "AuroraSAE", entry: dict[str, Any]) -> None:
+        """Compare an SAE, whose file has been compared with the index, with its golden vectors where those are there."""
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
         name = entry.get("golden_file", f"saes/golden/{entry['id']}.safetensors")
         if self._repository is not None and self._repository.lacks(name):
-            return None
+            return
         path = self._path(name)
         try:
-            return load_file(path) if path.is_file() else None
-        except SafetensorError as error:
-            raise UserError(
-                path, f"golden vectors of {entry['id']}", f"an unreadable file ({error})",
-                self._again(name, f"saes/sae_{entry['id']}.json"),
-            ) from None
+            if path.is_file():
+                sae.check(load_file(path))
+        except (SafetensorError, ValueError) as error:
+            found = f"an unreadable file ({error})" if isinstance(error, SafetensorError) else str(error)
+            fix = self._again(name, f"saes/sae_{entry['id']}.json")
+            raise UserError(path, f"golden vectors that the SAE of {entry['id']} meets", found, fix) from None
 
     def _place(self) -> str:
         return str(self._repository or self.root)
