@@ -172,7 +172,7 @@ class Suite:
             raise UserError(path, f"sha256 {entry['sha256']}", f"sha256 {found}", fix)
         try:
             sae = AuroraSAE.from_file(str(path))
-        except (ValueError, RuntimeError, EOFError, UnpicklingError) as error:
+        except (ValueError, RuntimeError, OSError, EOFError, UnpicklingError) as error:
             raise UserError(path, f"the SAE of {block_id}", f"an unreadable file ({str(error)[:200]})", fix) from None
         if verify:
             self._check_golden(sae, entry)
