@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 from aurorascope.cams.demo import write_demo_day
 from aurorascope.cams.grid import regular_grid
+from aurorascope.cams.validate import read_day
 from aurorascope.cams.variables import LEVELS
 
 from tests.cams.ads_run import AdsRun
@@ -27,6 +28,12 @@ def demo_zip(tmp_path_factory, grid) -> Path:
     path = tmp_path_factory.mktemp("demo") / f"{DATE}.zip"
     write_demo_day(DATE, HOURS, *grid, LEVELS, path)
     return path
+
+
+@pytest.fixture(scope="session")
+def day(demo_zip) -> xr.Dataset:
+    """The demo's day as it is read, to be copied before it is changed."""
+    return read_day(demo_zip, DATE, HOURS, LEVELS).states
 
 
 @pytest.fixture(scope="session")

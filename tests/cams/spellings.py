@@ -64,28 +64,32 @@ def with_lead(day: xr.Dataset, hours: float, names=("time", "step", "valid_time"
 def grib(day: xr.Dataset, path: Path, packing: str = "grid_ieee", edition: int = 2, bits: int = 16) -> Path:
     """A message for each variable, time and level, in the order of a data store's file."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    fields = {str(name): field.values for name, field in day.data_vars.items()}
+    levels = day["level"].values.tolist() if "level" in day.coords else []
     with open(path, "wb") as file:
         for t, time in enumerate(day["time"].values):
-            for variable in (BY_NAME[str(name)] for name in day.data_vars):
-                values = day[variable.netcdf].values[t]
-                levels = day["level"].values.tolist() if variable.kind == "atmos" else [None]
-                for place, level in enumerate(levels):
-                    field = values if level is None else values[place]
-                    message(file, day, variable.netcdf, field, time, level, packing, edition, bits)
+            for name, values in fields.items():
+                for place, level in enumerate(levels if BY_NAME[name].kind == "atmos" else [None]):
+                    field = values[t] if level is None else values[t, place]
+                    message(file, day, name, field, time, level, packing, edition, bits)
     return path
 
 
 @functools.cache
-def _template(lat: tuple, lon: tuple, has_level: bool, packing: str, edition: int, bits: int) -> int:
-    """A message of the grid and packing, to be cloned."""
+def _template(lat: bytes, lon: bytes, param: int, has_level: bool, packing: str, edition: int, bits: int) -> int:
+    """A message of the grid, parameter and packing, to be given other values, times and levels: a clone takes a millisecond."""
     sample = "regular_ll_pl" if has_level else "regular_ll_sfc"
     handle = eccodes.codes_grib_new_from_samples(f"{sample}_grib{edition}")
+    lat, lon = np.frombuffer(lat), np.frombuffer(lon)
     settings = {
         "centre": "ecmf", "Ni": len(lon), "Nj": len(lat), "latitudeOfFirstGridPointInDegrees": lat[0],
         "latitudeOfLastGridPointInDegrees": lat[-1], "longitudeOfFirstGridPointInDegrees": lon[0],
         "longitudeOfLastGridPointInDegrees": lon[-1], "iDirectionIncrementInDegrees": abs(lon[1] - lon[0]),
         "jDirectionIncrementInDegrees": abs(lat[1] - lat[0]), "jScansPositively": int(lat[0] < lat[-1]),
+        "paramId": param,
     }
+    if has_level:
+        settings["typeOfLevel"] = "isobaricInhPa"
     for key, value in settings.items():
         eccodes.codes_set(handle, key, value)
     # The packing is changed once there are values of the right number.
@@ -98,20 +102,16 @@ def _template(lat: tuple, lon: tuple, has_level: bool, packing: str, edition: in
 
 def message(file, day, name, field, time, level, packing="grid_ieee", edition=2, bits=16, lead=0, param=None) -> None:
     """Write one message; `time` is the reference time, `lead` hours."""
-    axes = (tuple(day[axis].values.tolist()) for axis in ("latitude", "longitude"))
-    handle = eccodes.codes_clone(_template(*axes, level is not None, packing, edition, bits))
+    axes = (day.variables[axis].values.astype("f8").tobytes() for axis in ("latitude", "longitude"))
+    handle = _template(*axes, param or NAMES[name].param_ids[0], level is not None, packing, edition, bits)
     when = time.astype("datetime64[s]").astype(datetime.datetime)
-    settings = {
-        "dataDate": int(when.strftime("%Y%m%d")), "dataTime": when.hour * 100, "step": lead,
-        "paramId": param or NAMES[name].param_ids[0],
-    }
+    settings = {"dataDate": int(when.strftime("%Y%m%d")), "dataTime": when.hour * 100, "step": lead}
     if level is not None:
-        settings |= {"typeOfLevel": "isobaricInhPa", "level": int(level)}
+        settings["level"] = int(level)
     for key, value in settings.items():
         eccodes.codes_set(handle, key, value)
     eccodes.codes_set_values(handle, np.asarray(field, np.float64).ravel())
     eccodes.codes_write(handle, file)
-    eccodes.codes_release(handle)
 
 
 def grib_of_messages_of_several(day: xr.Dataset, path: Path, n_fields: int = 13) -> Path:

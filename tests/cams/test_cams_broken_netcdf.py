@@ -12,11 +12,6 @@ from tests.cams.spellings import save
 DATE = "2022-06-11"
 
 
-@pytest.fixture(scope="module")
-def day(demo_zip):
-    return read_day(demo_zip, DATE, (0, 12), LEVELS).states
-
-
 def _chunk(path):
     """Flip bytes in the middle of a checked chunk."""
     data = bytearray(path.read_bytes())

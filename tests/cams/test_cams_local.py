@@ -11,18 +11,11 @@ from aurorascope.cams.local.index import changed, files_of, load_index, note_pat
 from aurorascope.cams.local.listing import list_files
 from aurorascope.cams.local.notes import dates_in, refresh
 from aurorascope.cams.local.verify import verify_sources
-from aurorascope.cams.validate import read_day
-from aurorascope.cams.variables import LEVELS
 from aurorascope.errors import UserError
 from aurorascope.files import sha256_file, write_json
 
 from tests.cams.made import DATE, cams, make
 from tests.cams.spellings import pair, save, with_lead
-
-
-@pytest.fixture(scope="module")
-def day(demo_zip):
-    return read_day(demo_zip, DATE, (0, 12), LEVELS).states
 
 
 @pytest.fixture
@@ -170,7 +163,7 @@ def test_a_climatology_beside_the_days(day, tmp_path):
 
     from tests.cams.spellings import grib
 
-    path = grib(day, tmp_path / "mine" / "a.grib")
+    path = grib(day[["t2m"]], tmp_path / "mine" / "a.grib")
     with open(path, "rb") as file:
         handle = eccodes.codes_grib_new_from_file(file)
     eccodes.codes_set(handle, "day", 0)

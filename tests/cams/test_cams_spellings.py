@@ -1,4 +1,4 @@
-"""Equal content gives equal states, however it is spelt; what is no analysis, no unit of ours or no globe is refused."""
+"""Equal content gives equal states, however it is spelt."""
 
 import os
 from pathlib import Path
@@ -10,18 +10,11 @@ from aurorascope.cams.reader.grib import read_grib
 from aurorascope.cams.reader.pieces import Found
 from aurorascope.cams.validate import read_day
 from aurorascope.cams.variables import ATMOS, LEVELS, SURFACE
-from aurorascope.errors import UserError
 
-from tests.cams.spelling_tables import CONVERTED, DATE, INCONVERTIBLE, READ, REFUSED, file_each, from_west, merged_month
-from tests.cams.spellings import BY_NAME, grib, message, pair, save
+from tests.cams.spelling_tables import DATE, READ, file_each, from_west, merged_month
+from tests.cams.spellings import grib, message, pair, save
 
 HOURS = (0, 12)
-
-
-@pytest.fixture(scope="module")
-def day(demo_zip):
-    """The demo's day as it is read."""
-    return read_day(demo_zip, DATE, HOURS, LEVELS).states
 
 
 def _read(sources, date=DATE, hours=HOURS):
@@ -48,35 +41,14 @@ def test_what_was_done_is_said(day, tmp_path):
     assert doubts == ["no units attribute, taken to be in Aurora's: co"]
 
 
-@pytest.mark.parametrize(("name", "units", "inverse"), CONVERTED, ids=[f"{n} in {u}".replace("/", " per ") for n, u, _ in CONVERTED])
-def test_units_are_converted(name, units, inverse, day, tmp_path):
-    """To within two roundings of float32, with all other fields as they were."""
-    changed = day.copy()
-    changed[name] = inverse(changed[name].astype("f8")).assign_attrs(units=units)
-    states = _read(save(changed, tmp_path / "day.nc")).states
-    expected = day[name].values
-    assert np.abs(states[name].values - expected).max() <= 2 * np.spacing(np.abs(expected).max())
-    assert states[name].attrs["units"] == BY_NAME[name].units
-    assert states.drop_vars(name).equals(day.drop_vars(name))
-
-
-@pytest.mark.parametrize(("name", "units", "said"), INCONVERTIBLE)
-def test_units_that_cannot_be_converted(name, units, said, day, tmp_path):
-    changed = day.copy()
-    changed[name] = changed[name].assign_attrs(units=units)
-    with pytest.raises(UserError, match=said) as caught:
-        _read(save(changed, tmp_path / "day.nc"))
-    assert name in caught.value.where and "delete" not in caught.value.fix
-
-
 def test_geopotential_height_in_grib(day, tmp_path):
     """paramId 156, in gpm."""
-    path = grib(day.drop_vars("z"), tmp_path / "day.grib")
-    with open(path, "ab") as file:
+    rest, heights = save(day.drop_vars("z"), tmp_path / "rest.nc"), tmp_path / "z.grib"
+    with open(heights, "wb") as file:
         for t, time in enumerate(day["time"].values):
             for place, level in enumerate(day["level"].values):
                 message(file, day, "z", day["z"].values[t, place] / 9.80665, time, level, param=156)
-    states, expected = _read(path).states, day["z"].values
+    states, expected = _read([rest, heights]).states, day["z"].values
     assert np.abs(states["z"].values - expected).max() <= 2 * np.spacing(np.abs(expected).max())
 
 
@@ -99,15 +71,6 @@ def test_packed_grib_is_within_its_step(day, tmp_path):
             field, found = (field, found) if v.kind == "surface" else (field[:, place], found[:, place])
             step = 2 * (field.max() - field.min()) / 65535
             assert np.abs(found - field).max() <= step
-
-
-@pytest.mark.parametrize("spelling", REFUSED)
-def test_what_is_refused(spelling, day, tmp_path):
-    """With one clear line; nothing of the user's is to be deleted."""
-    make, said = REFUSED[spelling]
-    with pytest.raises(UserError, match=said) as caught:
-        read_day(make(day, tmp_path), DATE, HOURS, LEVELS, fix="correct it")
-    assert "delete" not in caught.value.one_line()
 
 
 def test_a_grid_without_the_south_pole(day, tmp_path):

@@ -9,14 +9,14 @@ import gc
 import importlib
 import json
 import os
-import random
 import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+from tests.workflow.forks import become, start
 
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 _PATIENCE_S = 900
@@ -47,14 +47,9 @@ def snakemake(words: Iterable[str], cwd: Path, environment: Mapping[str, str]) -
 
 @functools.cache
 def _server() -> tuple[socket.socket, subprocess.Popen]:
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    ours.settimeout(_PATIENCE_S)
-    with theirs:
-        # It ends when this process does, since nothing else holds the other end.
-        process = subprocess.Popen(
-            [sys.executable, __file__, str(theirs.fileno())], pass_fds=[theirs.fileno()], env={**os.environ, "PYTHONPATH": ""}
-        )
-    return ours, process
+    channel, process = start(__name__, {**os.environ, "PYTHONPATH": ""})
+    channel.settimeout(_PATIENCE_S)
+    return channel, process
 
 
 def _serve(channel: socket.socket) -> None:
@@ -72,25 +67,12 @@ def _serve(channel: socket.socket) -> None:
         pid = os.fork()
         if not pid:
             channel.close()
-            _become(json.loads(data), *fds)
+            request = json.loads(data)
+            become(request, [os.open(os.devnull, os.O_RDONLY), *fds], [str(SNAKEMAKE), *request["words"]])
             sys.exit(cli.main())
         for fd in fds:
             os.close(fd)
         channel.send(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])).encode())
-
-
-def _become(request: dict, output: int, errors: int) -> None:
-    """Make this fork what a new process with these words, folder, environment and outputs would be."""
-    for source, target in ((os.open(os.devnull, os.O_RDONLY), 0), (output, 1), (errors, 2)):
-        os.dup2(source, target)
-        os.close(source)
-    os.environ.clear()
-    os.environ.update(request["environment"])
-    os.chdir(request["cwd"])
-    time.tzset()
-    tempfile.tempdir = None
-    random.seed()
-    sys.argv = [str(SNAKEMAKE), *request["words"]]
 
 
 if __name__ == "__main__":

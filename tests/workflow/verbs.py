@@ -11,16 +11,15 @@ import gc
 import importlib
 import json
 import os
-import random
 import runpy
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Mapping
 from pathlib import Path
+
+from tests.workflow.forks import become, start
 
 _LIBRARIES = ("numpy", "pandas", "pyarrow.parquet", "torch", "aurora", "safetensors.torch", "zarr", "xarray", "netCDF4")
 _LIBRARIES += ("jsonschema", "tqdm", "yaml", "psutil", "einops", "matplotlib.figure", "matplotlib.backends.backend_agg")
@@ -64,7 +63,7 @@ def _hand_on(listener: socket.socket) -> None:
             met[key] += 1
             if met[key] >= _OFTEN:
                 if key not in servers:
-                    servers[key] = _start(environment)
+                    servers[key], _ = start(__name__, environment)
                     if len(servers) > _MOST:
                         servers.popitem(last=False)[1].close()
                 servers.move_to_end(key)
@@ -75,14 +74,6 @@ def _hand_on(listener: socket.socket) -> None:
                     servers.pop(key).close()
             for fd in fds:
                 os.close(fd)
-
-
-def _start(environment: dict[str, str]) -> socket.socket:
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs:
-        # It ends when this process does, or when nothing more is asked of it, since nothing else holds the other end.
-        subprocess.Popen([sys.executable, __file__, str(theirs.fileno())], pass_fds=[theirs.fileno()], env=environment)
-    return ours
 
 
 def _serve(channel: socket.socket) -> None:
@@ -103,7 +94,10 @@ def _serve(channel: socket.socket) -> None:
             verb = os.fork()
             if not verb:
                 os.close(client)
-                _become(json.loads(data), streams)
+                request = json.loads(data)
+                become(request, streams, [sys.executable, *request["words"][2:]])
+                sys.orig_argv = [sys.executable, *request["words"]]
+                sys.path[:1] = [request["cwd"], *filter(None, request["environment"].get("PYTHONPATH", "").split(":"))]
                 runpy.run_module("aurorascope", run_name="__main__", alter_sys=True)
                 sys.exit()
             status = os.waitstatus_to_exitcode(os.waitpid(verb, 0)[1])
@@ -113,22 +107,6 @@ def _serve(channel: socket.socket) -> None:
         os.waitpid(waiting, 0)
         for fd in fds:
             os.close(fd)
-
-
-def _become(request: dict, streams: list[int]) -> None:
-    """Make this fork what `python -m aurorascope VERB` in this folder and environment would be."""
-    for target, source in enumerate(streams):
-        os.dup2(source, target)
-        os.close(source)
-    os.environ.clear()
-    os.environ.update(request["environment"])
-    os.chdir(request["cwd"])
-    time.tzset()
-    tempfile.tempdir = None
-    random.seed()
-    sys.argv = [sys.executable, *request["words"][2:]]
-    sys.orig_argv = [sys.executable, *request["words"]]
-    sys.path[:1] = [request["cwd"], *filter(None, request["environment"].get("PYTHONPATH", "").split(":"))]
 
 
 if __name__ == "__main__":

@@ -1,0 +1,45 @@
+"""Processes that fork for commands: what starts one, and how a fork takes a command's place."""
+
+import os
+import random
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+_ROOT = Path(__file__).parents[2]
+
+
+def start(module: str, environment: Mapping[str, str]) -> tuple[socket.socket, subprocess.Popen]:
+    """Run a module that is given the number of a socket; returns the socket's other end and the process."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        # It ends when this process does, or when nothing more is asked of it, since nothing else holds the other end.
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, str(theirs.fileno())], cwd=_ROOT, pass_fds=[theirs.fileno()], env=environment
+        )
+    return ours, process
+
+
+def become(request: Mapping[str, Any], streams: Sequence[int], argv: Sequence[str]) -> None:
+    """Make this fork what a new process would be, but for what it has imported.
+
+    Args:
+        request: its `environment`, and `cwd`, its folder.
+        streams: open files that become its standard input, output and errors.
+        argv: its `sys.argv`.
+    """
+    for target, source in enumerate(streams):
+        os.dup2(source, target)
+        os.close(source)
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    os.chdir(request["cwd"])
+    time.tzset()
+    tempfile.tempdir = None
+    random.seed()
+    sys.argv = list(argv)
