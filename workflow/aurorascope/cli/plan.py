@@ -24,12 +24,10 @@ from aurorascope.spec import GRID
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
     parser.add_argument("--results", required=True, type=Path, help="the results folder")
 
 
 def run(args: argparse.Namespace, config: Config) -> None:
-    """Print the plan."""
     scratch, notes = args.results / "scratch", []
     grid, note = _grid(config, scratch)
     notes += [note] if note else []

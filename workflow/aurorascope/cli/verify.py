@@ -1,7 +1,8 @@
 """Compare all that lies under results with the digests of its records: stores, SAEs, tables, checkpoint, statics, states;
 and the files of the release with `SHA256SUMS`.
 
-Only looks, at whichever run the folder holds. Prints a line for each thing that is not in order and a summary.
+Only looks, at whichever run the folder holds. Prints a line for each thing that is not in order and a summary; where something
+is damaged, the error that it ends with names the commands that make it again.
 """
 
 import argparse
@@ -31,16 +32,10 @@ _SHOWN = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
     parser.add_argument("--results", required=True, type=Path, help="the results folder")
 
 
 def run(args: argparse.Namespace, config: Config) -> None:
-    """Verify.
-
-    Raises:
-        UserError: something is damaged; the message ends with the commands that make it again.
-    """
     start, damage = time.monotonic(), []
     stores = find_stores(args.results / "scratch")
     damage += _verify_stores(stores, start)
