@@ -195,6 +195,15 @@ def stage_name(block_id):
     return f"{block.component.capitalize()}, stage {block.stage}"
 
 
+def shown(path, caption, labels, **place):
+    """A figure and its table, as they stand in the report."""
+    caption = f"../report/{caption}.rst"
+    return {
+        kind: report(f"{path}.{kind}", caption, labels=labels | {"as": word}, **place)
+        for kind, word in {"png": "figure", "csv": "table"}.items()
+    }
+
+
 def consumers_of(wildcards):
     """Records of all that reads a block's stores: once they are there, the chunks may go."""
     block = wildcards.block
