@@ -27,12 +27,7 @@ _HELD: list[int] = []
 
 
 def visible_gpus(environ: MutableMapping[str, str] = os.environ, devices: Path = _DEVICES) -> list[str]:
-    """The GPUs that CUDA_VISIBLE_DEVICES names, as CUDA reads it; where it is not set, 0, 1, … for each device file.
-
-    Args:
-        environ: the environment.
-        devices: the folder of the files nvidia0, nvidia1, …
-    """
+    """The GPUs that CUDA_VISIBLE_DEVICES names, as CUDA reads it; where it is not set, 0, 1, … for each file nvidia0, nvidia1, …"""
     named = environ.get(_VISIBLE)
     if named is None:
         # CUDA counts from 0 whatever the files are called.
@@ -49,10 +44,7 @@ def visible_gpus(environ: MutableMapping[str, str] = os.environ, devices: Path =
 def gpu_bound(device: str, environ: MutableMapping[str, str] = os.environ, devices: Path = _DEVICES) -> int:
     """How many jobs that ask for a GPU may run at once on this machine; without a GPU, as many as there are cores.
 
-    Args:
-        device: the config key `aurora.device`; one that is named with its number is the only one.
-        environ: the environment.
-        devices: the folder of the device files.
+    A device that the config key `aurora.device` names with its number is the only one.
     """
     return 1 if device.startswith("cuda:") else len(visible_gpus(environ, devices)) or 10_000
 

@@ -35,13 +35,7 @@ def _room(shape: tuple[int, int], dtype: str) -> np.ndarray:
 
 
 class NotFiniteError(UserError):
-    """Activations of a snapshot are NaN or infinite.
-
-    Args:
-        where: the activations.
-        found: how many are not finite.
-        time: the snapshot's time.
-    """
+    """Activations of the snapshot at `time` are NaN or infinite."""
 
     def __init__(self, where: object, found: str, time: str) -> None:
         super().__init__(where, "finite values", found, "check the checkpoint, and aurora.autocast: false")

@@ -133,14 +133,7 @@ def _time(config: Config, e: Estimate, measured: Sequence[MeasureCost]) -> list[
 
 
 def report(config: Config, e: Estimate, measured: Sequence[MeasureCost], notes: Sequence[str]) -> list[str]:
-    """Lines of the plan without its last section, which needs the file system.
-
-    Args:
-        config: the configuration.
-        e: its estimate.
-        measured: what each measure adds to it.
-        notes: sentences to put under the head.
-    """
+    """Lines of the plan, with notes under its head, without its last section, which needs the file system."""
     rows, cols = e.grid
     head = (
         f"Plan: {config.cams.source} on {rows} x {cols}, Aurora {config.aurora.checkpoint_kind} at width "
@@ -152,14 +145,7 @@ def report(config: Config, e: Estimate, measured: Sequence[MeasureCost], notes: 
 
 
 def space_lines(e: Estimate, free: Free, need: Need, options: str) -> list[str]:
-    """The last section: what is free, what is needed, and the verdict.
-
-    Args:
-        e: the estimate.
-        free: what the file system of scratch has left.
-        need: what that file system must still take.
-        options: what to do when it does not fit.
-    """
+    """The last section: what the file system of scratch must still take, what it has left, and the verdict."""
     rows = [
         (
             "still to be written",

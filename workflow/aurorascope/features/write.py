@@ -108,9 +108,5 @@ def features_of(config: Config, day: str, sae_record: Path, manifest_path: Path,
 
 
 def write_features(config: Config, day: str, sae_record: Path, manifest_path: Path, states: Path, out: Path) -> None:
-    """Write `features_of` as NetCDF, whole or not at all.
-
-    Raises:
-        UserError: as `features_of`.
-    """
+    """Write `features_of` as NetCDF, whole or not at all."""
     write_bytes(out, netcdf_bytes(features_of(config, day, sae_record, manifest_path, states)))

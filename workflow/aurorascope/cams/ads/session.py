@@ -26,11 +26,7 @@ _PAGE = 100
 
 
 class StepError(Exception):
-    """A call that failed for good in this run.
-
-    Args:
-        fault: what it means.
-    """
+    """A call that failed for good in this run; `fault` is what that means."""
 
     def __init__(self, fault: Fault) -> None:
         self.fault = fault

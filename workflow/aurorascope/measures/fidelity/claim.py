@@ -66,11 +66,6 @@ class FidelityFiles:
 def make_claim(config: Config, block: Block, results: Path) -> dict[str, Any]:
     """The part of a fidelity record that says what it was made from.
 
-    Args:
-        config: the configuration.
-        block: the block.
-        results: the results folder.
-
     Returns:
         Block, digests of SAE, training manifest, checkpoint, statics and configuration, and the snapshots, each with the
         verifying time, or None where that state is not among those of the held-out split, and the states' digests.

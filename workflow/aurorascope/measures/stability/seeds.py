@@ -36,12 +36,6 @@ def trained(
 ) -> Iterator[list[dict[str, torch.Tensor]]]:
     """Weights of the seeds after the configured one; their checkpoints go when this context ends without an error.
 
-    Args:
-        config: the configuration.
-        block: the block.
-        feed: its training activations.
-        scratch: the scratch folder.
-
     Raises:
         UserError: as of any training, or another process trains one of them.
         SystemExit: status 143, after a checkpoint, when SIGTERM or Ctrl-C asked to stop.
