@@ -14,7 +14,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 
 from aurorascope.errors import UserError
-from aurorascope.files import disk_error
+from aurorascope.files import disk_errors
 
 _LOG = logging.getLogger(__name__)
 _DEVICES = Path("/dev")
@@ -94,21 +94,17 @@ def release_gpu() -> None:
 
 def _own_folder(folder: Path) -> Path:
     """The folder, made where it is missing; in a place that all users write to, another's is not to be trusted."""
-    try:
+    with disk_errors(folder, every=True):
         folder.mkdir(mode=0o700, exist_ok=True)
         if folder.lstat().st_uid != os.getuid():
             raise UserError(folder, "a folder of this user", "one of another user", "have it removed, then run again")
-    except OSError as error:
-        raise disk_error(folder, error) from error
     return folder
 
 
 def _locked(path: Path) -> bool:
     """Take a lock file, unless another process has it."""
-    try:
+    with disk_errors(path, every=True):
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise disk_error(path, error) from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -18,7 +18,7 @@ from zarr.errors import ZarrUserWarning
 from aurorascope.cams.chunk import CODECS
 from aurorascope.cams.day_group import AXES, NAMES, TIME_UNITS, iso_time, open_group, read_states, rebuild
 from aurorascope.errors import UserError
-from aurorascope.files import disk_error, publish_folder
+from aurorascope.files import disk_errors, publish_folder
 
 
 def state_digest(state: xr.Dataset) -> str:
@@ -62,14 +62,12 @@ def write_states(day: xr.Dataset, path: Path) -> dict[str, str]:
     encoding["time"] |= {"units": TIME_UNITS, "calendar": "proleptic_gregorian", "dtype": "int64"}
     work = path.with_name(f".{path.name}.work-{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with warnings.catch_warnings():
+        with disk_errors(path, every=True), warnings.catch_warnings():
+            path.parent.mkdir(parents=True, exist_ok=True)
             # Without consolidated metadata, it is every reader who gets a warning, and waits for 26 small files.
             warnings.simplefilter("ignore", ZarrUserWarning)
             day.to_zarr(work, mode="w", zarr_format=3, encoding=encoding, consolidated=True)
-        publish_folder(work, path)
-    except OSError as error:
-        raise disk_error(path, error) from error
+            publish_folder(work, path)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return {iso_time(time): state_digest(day.isel(time=i)) for i, time in enumerate(day["time"].values)}

@@ -4,11 +4,12 @@ Each line says where its number comes from: derived (it follows from the configu
 assumed.
 """
 
+import itertools
 from collections.abc import Sequence
 
 from aurorascope.config.calendar import SPLITS
 from aurorascope.config.model import Config
-from aurorascope.costs.estimate import BlockCost, Estimate
+from aurorascope.costs.estimate import Estimate
 from aurorascope.costs.hours import Stage, hours, stage
 from aurorascope.costs.need import Free, Need, total
 from aurorascope.costs.rows import MeasureCost, Row, there
@@ -40,17 +41,11 @@ def _cams(config: Config, e: Estimate) -> list[str]:
     return _section("Requests and CAMS (from the requests on, of the days that are not there)", rows)
 
 
-def _by_stage(e: Estimate) -> list[tuple[str, list[BlockCost]]]:
-    stages: dict[str, list[BlockCost]] = {}
-    for cost in e.blocks:
-        stages.setdefault(f"{cost.block.component}_s{cost.block.stage}", []).append(cost)
-    return list(stages.items())
-
-
 def _activations(config: Config, e: Estimate) -> list[str]:
     head = ("stage", "blocks", "tokens", "width", "latents", "a snapshot", "train store", "held_out store")
     table = [head]
-    for name, costs in _by_stage(e):
+    for name, group in itertools.groupby(e.blocks, key=lambda cost: f"{cost.block.component}_s{cost.block.stage}"):
+        costs = list(group)
         c = costs[0]
         tokens = f"{c.shape[0] * c.shape[1] * c.shape[2]:,}"
         room = [size(c.stores[split].content) for split in SPLITS]

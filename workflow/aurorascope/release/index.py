@@ -75,20 +75,11 @@ def index_entry(
     saelens = f"saelens/{block.id}/sae_weights.safetensors"
     return {
         "id": block.id,
-        "component": block.component,
-        "stage": block.stage,
-        "block": block.block,
-        "depth_index": block.depth_index,
-        "hook": block.hook,
-        "d_model": sae["d_model"],
-        "d_hidden": sae["d_hidden"],
+        **{key: getattr(block, key) for key in ("component", "stage", "block", "depth_index", "hook")},
+        **{key: sae[key] for key in ("d_model", "d_hidden", "sha256", "tensor_sha256", "size_bytes", "n_parameters")},
         "expansion_factor": sae["d_hidden"] // sae["d_model"],
         "filename": f"saes/sae_{block.id}.pt",
         "format": "pt",
-        "sha256": sae["sha256"],
-        "tensor_sha256": sae["tensor_sha256"],
-        "size_bytes": sae["size_bytes"],
-        "n_parameters": sae["n_parameters"],
         "dtype": "float32",
         "alternates": [
             {"filename": saelens, "format": "saelens", "sha256": sae["files"][saelens], "size_bytes": sae["saelens_bytes"]}
@@ -111,9 +102,7 @@ def index_entry(
         "training": {
             **{key: training[key] for key in ("seed", "optimizer", "lr", "loss", "l1_coeff", "reductions", "lambda_sum",
                                               "epochs", "n_steps", "n_tokens_seen", "shuffle")},
-            "recipe": sae["recipe"],
-            "train_config_sha256": sae["train_config_sha256"],
-            "activations_manifest_sha256": sae["activations_manifest_sha256"],
+            **{key: sae[key] for key in ("recipe", "train_config_sha256", "activations_manifest_sha256")},
         },
         **{key: name for entry in measured for key, name in entry.items() if key != "metrics"},
         "metrics": {name: value for entry in measured for name, value in entry["metrics"].items()},
