@@ -83,11 +83,6 @@ def is_filled(wildcards):
     return is_complete(paths, claim)
 
 
-def dump_gpu(wildcards):
-    """GPUs of a dump: none where it only verifies."""
-    return 0 if is_filled(wildcards) else GPU
-
-
 def dump_runtime(wildcards, attempt):
     """Minutes of a dump; more on each attempt, which resumes the one before."""
     return 60 if is_filled(wildcards) else growing(12 * 60)(wildcards, attempt)
@@ -117,8 +112,3 @@ def is_trained(wildcards):
         wildcards.block, stage_digest(CONFIG, "train_sae"), manifest
     )
     return is_finished(training_folder(SCRATCH, wildcards.block) / CHECKPOINT, claim)
-
-
-def train_gpu(wildcards):
-    """GPUs of a training: none where it only exports."""
-    return 0 if is_trained(wildcards) else GPU
