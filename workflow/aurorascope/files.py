@@ -241,6 +241,14 @@ def read_record(path: Path | str, kind: str) -> dict[str, Any]:
     return value
 
 
+def find_record(path: Path | str, kind: str) -> dict[str, Any] | None:
+    """As `read_record`, for whoever can do without: None where the record is missing, damaged or of another kind."""
+    try:
+        return read_record(path, kind)
+    except UserError:
+        return None
+
+
 def check_file(path: Path | str, sha256: str, record: Path | str) -> None:
     """Check that the heavy file which `record` stands for is there with the digest the record names.
 

@@ -31,13 +31,6 @@ _KEEP_K = tuple(name for name, architecture in ARCHITECTURES.items() if architec
 DATASET = "cams-global-atmospheric-composition-forecasts"
 
 
-def _saes(results: Path, block_ids: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Records of the suite's SAEs, in forward order."""
-    saes = [KINDS["sae"].read(results, block=block_id) for block_id in block_ids]
-    refuse_mixture(saes, ("train_config_sha256", "dump_config_sha256", "checkpoint_sha256"), KINDS["sae"], results)
-    return saes
-
-
 def _check_store(
     manifest: dict[str, Any], split: str, times: list[str], sae: dict[str, Any], evaluation: dict[str, Any]
 ) -> str:
@@ -138,7 +131,8 @@ def build_index(config: Config, results: Path) -> dict[str, Any]:
         UserError: a record is missing, the suite mixes configurations, or this code is not in a clone.
     """
     scratch = results / "scratch"
-    saes = _saes(results, config.block_ids)
+    saes = [KINDS["sae"].read(results, block=block_id) for block_id in config.block_ids]
+    refuse_mixture(saes, ("train_config_sha256", "dump_config_sha256", "checkpoint_sha256"), KINDS["sae"], results)
     measured = {measure: measure.read(results, saes, config) for measure in MEASURES}
     pairs = list(zip(saes, measured[HELD_OUT], strict=True))
     checkpoint, static = KINDS["checkpoint"].read(results), KINDS["static"].read(results)
