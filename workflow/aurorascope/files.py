@@ -207,11 +207,7 @@ def write_json(path: Path | str, value: Any) -> None:
 
 
 def write_table(path: Path | str, frame: Any) -> None:
-    """Write a pandas.DataFrame as Parquet atomically, without its index; the bytes depend on its content alone.
-
-    Raises:
-        DiskError: the disk is full or read-only.
-    """
+    """Write a pandas.DataFrame as Parquet atomically, without its index; the bytes depend on its content alone."""
     # Through memory: pandas opens what it is given a path of under its final name.
     buffer = io.BytesIO()
     frame.to_parquet(buffer, index=False)

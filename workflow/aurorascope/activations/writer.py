@@ -56,9 +56,7 @@ class StoreWriter:
         n_bytes: bytes of chunks written (or, where none are kept, hashed) by `add`.
     """
 
-    def __init__(
-        self, paths: StorePaths, claim: dict[str, Any], grid: TokenGrid, keep_chunks: bool = True
-    ) -> None:
+    def __init__(self, paths: StorePaths, claim: dict[str, Any], grid: TokenGrid, keep_chunks: bool = True) -> None:
         self.paths, self.claim, self.grid, self.keep_chunks = paths, claim, grid, keep_chunks
         self.n_bytes = 0
         n = len(claim["snapshots"])

@@ -46,12 +46,7 @@ def usual_range(variable: Variable, level: int | None) -> tuple[float, float]:
 
 
 def check_values(day: xr.Dataset, where: object, fix: str) -> list[str]:
-    """Refuse what cannot be; describe what is unusual.
-
-    Args:
-        day: the canonical day.
-        where: what messages call its source.
-        fix: what messages advise.
+    """Refuse what cannot be in a canonical day; describe what is unusual.
 
     Returns:
         One phrase for each variable and level whose values are outside the usual range or all the same.

@@ -74,11 +74,7 @@ def write_states(day: xr.Dataset, path: Path) -> dict[str, str]:
 
 
 def verify_states(path: Path, digests: Mapping[str, str]) -> None:
-    """Read a finished day back and compare it with what was written.
-
-    Args:
-        path: the zarr group, `<date>.zarr`.
-        digests: digest of each state by its time, what `write_states` returned.
+    """Read the finished day in the zarr group `path` back and compare it with the digests that `write_states` returned.
 
     Raises:
         UserError: the group is damaged, or holds other states or other values.
@@ -125,16 +121,5 @@ def open_states(folder: Path | str, times: Sequence[str]) -> xr.Dataset:
 
 
 def load_state(folder: Path | str, time: str) -> xr.Dataset:
-    """One state, in memory.
-
-    Args:
-        folder: the folder of the day groups.
-        time: `YYYY-MM-DDTHH:00:00Z`.
-
-    Returns:
-        The 22 variables, float32, dims ([level,] latitude, longitude); `time` stays as a scalar coordinate.
-
-    Raises:
-        UserError: the day or time is missing or damaged.
-    """
+    """As `open_states`, one state: dims ([level,] latitude, longitude); `time` stays as a scalar coordinate."""
     return open_states(folder, [time]).isel(time=0)

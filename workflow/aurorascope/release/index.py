@@ -53,13 +53,8 @@ def _check_store(
 def index_entry(
     sae: dict[str, Any], evaluation: dict[str, Any], measured: list[dict[str, Any]], states: dict[str, Any]
 ) -> dict[str, Any]:
-    """What the index says of one SAE.
-
-    Args:
-        sae: its record.
-        evaluation: the record of its evaluation.
-        measured: for each measure its metrics and the name of its table, `Measure.entry`.
-        states: the record of the training split, which has the grid.
+    """What the index says of one SAE, from its record, that of its evaluation, `Measure.entry` of each measure, and the record of
+    the training split, which has the grid.
     """
     block = BY_ID[sae["block"]]
     levels, rows, cols = evaluation["token_grid"]
@@ -118,11 +113,7 @@ def _flags(config: Config, checkpoint_source: str, n_saes: int, n_held_out: int)
 
 
 def build_index(config: Config, results: Path) -> dict[str, Any]:
-    """The index of the configured blocks.
-
-    Args:
-        config: the configuration.
-        results: the results folder, with records of SAEs, evaluations, stores, splits and checkpoint.
+    """The index of the configured blocks, from records of SAEs, measures, stores, splits and checkpoint.
 
     Returns:
         The index, valid against `sae_index.schema.json`.

@@ -102,10 +102,6 @@ class Published:
         block's store have been replaced. What is not here is not compared, nor what no record has: how long and on what
         the demo's Aurora is trained.
 
-        Args:
-            config: the present configuration.
-            scratch: `results/scratch`.
-
         Raises:
             UserError: the first setting that differs.
         """
@@ -135,10 +131,7 @@ class Published:
             return []
 
     def check_inputs(self, manifest: dict[str, Any]) -> None:
-        """Compare what the activations were made from with what they are made from here.
-
-        Args:
-            manifest: of the training activations that are here.
+        """Compare what the activations were made from with what those here, of this manifest, are made from.
 
         Raises:
             UserError: the first of CAMS states, statics, checkpoint and configuration that differs.

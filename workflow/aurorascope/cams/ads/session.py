@@ -153,11 +153,7 @@ class Session:
             wait = min(wait * 1.5, self._patience.poll_s)
 
     def download(self, results: Any, target: Path, what: str) -> int:
-        """Fetch a result; transfers that break off are resumed.
-
-        Returns:
-            Bytes, as many as the store announced.
-        """
+        """Fetch a result; transfers that break off are resumed. Returns its bytes, as many as the store announced."""
         size = results.content_length
         results.retry_options = {"maximum_tries": self._patience.tries, "retry_after": self._patience.retry_s}
         results.download_options = {"progress_bar": meter(what, size)}

@@ -30,18 +30,9 @@ def dates_in(name: str) -> list[str]:
 
 
 def refresh(files: Sequence[Listed], folder: Path, work: Path) -> dict[str, Any]:
-    """Bring the notes and the index up to date; files that are known as they are stay unopened.
+    """Bring the notes in a folder up to date, and the index (`index.load_index`), which is returned.
 
-    Args:
-        files: the user's files.
-        folder: folder of the notes.
-        work: folder in which zips are unpacked.
-
-    Returns:
-        The index, see `index.load_index`.
-
-    Raises:
-        DiskError: the folder is full or read-only.
+    Files that are known as they are stay unopened; zips are unpacked in `work`.
     """
     index = load_index(folder)
     if all(is_current(file, index) for file in files):

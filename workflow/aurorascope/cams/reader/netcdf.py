@@ -250,5 +250,3 @@ def _axis_of(field: xr.DataArray, names: tuple[str, ...], where: str) -> xr.Data
                 raise UserError(where, f"a regular grid with one {axis} a row or column", found, _FIX)
             return coordinate
     raise UserError(where, f"a coordinate for {axis}", f"dims {', '.join(map(str, field.dims))}", _FIX)
-
-

@@ -55,11 +55,11 @@ def make_claim(config: Config, block: Block, results: Path) -> dict[str, Any]:
         UserError: a record is missing, or the SAE or its training store is of another checkpoint or static file.
     """
     scratch = results / "scratch"
-    manifest_path = StorePaths.of(scratch, block.id, "train").manifest
+    sae_path, manifest_path = KINDS["sae"].where(results, block=block.id), StorePaths.of(scratch, block.id, "train").manifest
     sae, manifest = KINDS["sae"].read(results, block=block.id), read_manifest(manifest_path)
     checkpoint, static = KINDS["checkpoint"].read(results), KINDS["static"].read(results)
     for path, what, expected, found in (
-        (KINDS["sae"].where(results, block=block.id), "an SAE of the training store", manifest["sha256"], sae["activations_manifest_sha256"]),
+        (sae_path, "an SAE of the training store", manifest["sha256"], sae["activations_manifest_sha256"]),
         (manifest_path, "activations of the checkpoint", checkpoint["sha256"], manifest["checkpoint_sha256"]),
         (manifest_path, "activations with the static fields", static["content_sha256"], manifest["static_sha256"]),
     ):
@@ -119,22 +119,14 @@ def is_measured(files: FidelityFiles, claim: dict[str, Any]) -> bool:
 
 
 def leave(files: FidelityFiles, record: dict[str, Any], table: "pd.DataFrame") -> None:
-    """Leave a record, its table's digest added, and the table to be adopted; the record last.
-
-    Raises:
-        UserError: the disk is full or read-only.
-    """
+    """Leave a record, its table's digest added, and the table to be adopted; the record last."""
     write_table(files.waiting_table, table)
     content = {**record, "table_sha256": sha256_file(files.waiting_table)}
     write_json(files.complete, {"record_sha256": sha256_json(content), "record": content})
 
 
 def adopt(files: FidelityFiles, claim: dict[str, Any]) -> bool:
-    """Move a waiting record of this claim, and its table, to their place; False where none waits.
-
-    Raises:
-        UserError: the disk is full or read-only.
-    """
+    """Move a waiting record of this claim, and its table, to their place; False where none waits."""
     record = _waiting(files, claim)
     if record is None:
         return False
