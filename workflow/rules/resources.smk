@@ -91,12 +91,9 @@ def dump_runtime(wildcards, attempt):
 def gpu_unless_waiting(kind):
     """GPUs of a job that measures a block: none where a job of many left its record, so that this one only moves it."""
     (measure,) = [measure for measure in MEASURES if measure.kind.name == kind]
-
-    def count(wildcards):
-        is_there = measure.is_waiting(CONFIG, BY_ID[wildcards.block], RESULTS)
-        return 0 if is_there else GPU
-
-    return count
+    return lambda wildcards: (
+        0 if measure.is_waiting(CONFIG, BY_ID[wildcards.block], RESULTS) else GPU
+    )
 
 
 def is_trained(wildcards):

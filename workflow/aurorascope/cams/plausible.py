@@ -66,11 +66,7 @@ def check_values(day: xr.Dataset, where: object, fix: str) -> list[str]:
 
 
 def farthest(day: xr.Dataset) -> str:
-    """The field that reaches farthest from Aurora's statistics, in words.
-
-    Args:
-        day: states, dims (time, [level,] latitude, longitude).
-    """
+    """The field of states, dims (time, [level,] latitude, longitude), that reaches farthest from Aurora's statistics, in words."""
     reached = []
     for variable in SURFACE + ATMOS:
         for index, level in enumerate(day["level"].values.tolist() if variable.kind == "atmos" else [None]):

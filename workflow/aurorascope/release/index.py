@@ -27,7 +27,6 @@ from aurorascope.release.schema import index_schema
 from aurorascope.sae.architectures import ARCHITECTURES
 
 LOCK_PATH = Path(aurorascope.__file__).parents[2] / "requirements.lock"
-_KEEP_K = tuple(name for name, architecture in ARCHITECTURES.items() if architecture.keeps_k)
 DATASET = "cams-global-atmospheric-composition-forecasts"
 
 
@@ -75,7 +74,7 @@ def index_entry(
         "architecture": {
             "activation": sae["architecture"],
             "released_as": sae["released_as"],
-            "k": round(training["target_l0"]) if sae["architecture"] in _KEEP_K else None,
+            "k": round(training["target_l0"]) if ARCHITECTURES[sae["architecture"]].keeps_k else None,
             "apply_b_dec_to_input": True,
             "normalize_activations": "none",
             "decoder_unit_norm": True,
