@@ -22,7 +22,7 @@ from typing import NoReturn
 import aurorascope.cli
 from aurorascope.config import load_config
 from aurorascope.errors import UserError
-from aurorascope.files import disk_error
+from aurorascope.files import disk_errors
 from aurorascope.portable.switches import check_platform, is_asked_for, restart_with_switches, told
 from aurorascope.redact import Formatter, redact
 
@@ -43,11 +43,9 @@ def _first_line(verb: str) -> str:
 def _set_up_log(path: str | None) -> None:
     handlers: list[logging.Handler] = []
     if path:
-        try:
+        with disk_errors(path, every=True):
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             handlers.append(logging.FileHandler(path, mode="w", encoding="utf-8"))
-        except OSError as error:
-            raise disk_error(path, error) from error
     if not path or sys.stderr.isatty():
         handlers.append(logging.StreamHandler(sys.stderr))
     level = os.environ.get("AURORASCOPE_LOG_LEVEL", "INFO").upper()

@@ -86,26 +86,21 @@ def atomic_write(path: Path | str, mode: str = "wb") -> Iterator[IO[Any]]:
         UserError: the folder is read-only or the disk is full.
     """
     path = Path(path)
-    try:
+    with disk_errors(path, every=True):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=_before(path), suffix=_PARTIAL, dir=path.parent)
-    except OSError as error:
-        raise disk_error(path, error) from error
     try:
-        with os.fdopen(handle, mode) as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes files private; outputs follow the user's umask like any other file.
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-        temporary = None
-        _fsync(path.parent)
-    except OSError as error:
         # The caller's block may fail for reasons of its own, a source that is missing, say.
-        if error.errno not in _WRITE_ERRORS:
-            raise
-        raise disk_error(path, error) from error
+        with disk_errors(path):
+            with os.fdopen(handle, mode) as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            # mkstemp makes files private; outputs follow the user's umask like any other file.
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, path)
+            temporary = None
+            _fsync(path.parent)
     finally:
         if temporary is not None:
             with contextlib.suppress(FileNotFoundError):
@@ -159,8 +154,8 @@ def _way_out(path: Path, number: int | None) -> str:
 
 
 @contextlib.contextmanager
-def disk_errors(path: Path | str) -> Iterator[None]:
-    """Within this block, what a full, read-only or broken disk raises becomes the one error, for what zarr writes by itself.
+def disk_errors(path: Path | str, *, every: bool = False) -> Iterator[None]:
+    """Within this block, what a full, read-only or broken disk raises becomes the one error; every `OSError`, if so asked.
 
     Raises:
         DiskError: naming `path`.
@@ -168,7 +163,7 @@ def disk_errors(path: Path | str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _WRITE_ERRORS:
+        if not every and error.errno not in _WRITE_ERRORS:
             raise
         raise disk_error(path, error) from error
 
@@ -212,11 +207,7 @@ def write_json(path: Path | str, value: Any) -> None:
 
 
 def write_table(path: Path | str, frame: Any) -> None:
-    """Write a pandas.DataFrame as Parquet atomically, without its index; the bytes depend on its content alone.
-
-    Raises:
-        DiskError: the disk is full or read-only.
-    """
+    """Write a pandas.DataFrame as Parquet atomically, without its index; the bytes depend on its content alone."""
     # Through memory: pandas opens what it is given a path of under its final name.
     buffer = io.BytesIO()
     frame.to_parquet(buffer, index=False)
@@ -244,6 +235,14 @@ def read_record(path: Path | str, kind: str) -> dict[str, Any]:
     if found != kind:
         raise UserError.stale(path, f"a record of kind {kind}", f"kind {found}")
     return value
+
+
+def find_record(path: Path | str, kind: str) -> dict[str, Any] | None:
+    """As `read_record`, for whoever can do without: None where the record is missing, damaged or of another kind."""
+    try:
+        return read_record(path, kind)
+    except UserError:
+        return None
 
 
 def check_file(path: Path | str, sha256: str, record: Path | str) -> None:

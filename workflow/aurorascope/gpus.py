@@ -14,7 +14,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 
 from aurorascope.errors import UserError
-from aurorascope.files import disk_error
+from aurorascope.files import disk_errors
 
 _LOG = logging.getLogger(__name__)
 _DEVICES = Path("/dev")
@@ -27,12 +27,7 @@ _HELD: list[int] = []
 
 
 def visible_gpus(environ: MutableMapping[str, str] = os.environ, devices: Path = _DEVICES) -> list[str]:
-    """The GPUs that CUDA_VISIBLE_DEVICES names, as CUDA reads it; where it is not set, 0, 1, … for each device file.
-
-    Args:
-        environ: the environment.
-        devices: the folder of the files nvidia0, nvidia1, …
-    """
+    """The GPUs that CUDA_VISIBLE_DEVICES names, as CUDA reads it; where it is not set, 0, 1, … for each file nvidia0, nvidia1, …"""
     named = environ.get(_VISIBLE)
     if named is None:
         # CUDA counts from 0 whatever the files are called.
@@ -49,10 +44,7 @@ def visible_gpus(environ: MutableMapping[str, str] = os.environ, devices: Path =
 def gpu_bound(device: str, environ: MutableMapping[str, str] = os.environ, devices: Path = _DEVICES) -> int:
     """How many jobs that ask for a GPU may run at once on this machine; without a GPU, as many as there are cores.
 
-    Args:
-        device: the config key `aurora.device`; one that is named with its number is the only one.
-        environ: the environment.
-        devices: the folder of the device files.
+    A device that the config key `aurora.device` names with its number is the only one.
     """
     return 1 if device.startswith("cuda:") else len(visible_gpus(environ, devices)) or 10_000
 
@@ -102,21 +94,17 @@ def release_gpu() -> None:
 
 def _own_folder(folder: Path) -> Path:
     """The folder, made where it is missing; in a place that all users write to, another's is not to be trusted."""
-    try:
+    with disk_errors(folder, every=True):
         folder.mkdir(mode=0o700, exist_ok=True)
         if folder.lstat().st_uid != os.getuid():
             raise UserError(folder, "a folder of this user", "one of another user", "have it removed, then run again")
-    except OSError as error:
-        raise disk_error(folder, error) from error
     return folder
 
 
 def _locked(path: Path) -> bool:
     """Take a lock file, unless another process has it."""
-    try:
+    with disk_errors(path, every=True):
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise disk_error(path, error) from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

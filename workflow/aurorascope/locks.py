@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from aurorascope.errors import TryAgainError, UserError
-from aurorascope.files import disk_error
+from aurorascope.files import disk_errors
 
 # What `flock` raises where the file system does not have it, or its lock daemon does not run.
 _NO_FLOCK = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP}
@@ -22,11 +22,9 @@ def folder_lock(folder: Path) -> Iterator[None]:
         TryAgainError: another process holds it.
         UserError: the folder cannot be written, or its file system has no `flock`.
     """
-    try:
+    with disk_errors(folder, every=True):
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise disk_error(folder, error) from error
     try:
         _lock(folder, handle)
         yield

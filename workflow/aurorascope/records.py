@@ -76,11 +76,7 @@ class Kind:
         return match.groupdict() if match else {}
 
     def digests(self, path: Path, record: Mapping[str, Any]) -> dict[Path, str]:
-        """The files that a record stands for, each with the sha256 that it names.
-
-        Args:
-            path: the record's path.
-            record: its content.
+        """The files that the record at `path` stands for, each with the sha256 that it names.
 
         Raises:
             KeyError: the record lacks an entry.

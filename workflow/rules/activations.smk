@@ -22,7 +22,7 @@ rule dump_activations:
         "../../envs/aurorascope.yaml"
     threads: CONFIG.compute.threads
     resources:
-        **on_gpus(dump_gpu),
+        **on_gpus(lambda wildcards: 0 if is_filled(wildcards) else GPU),
         mem_mb=memory(64000),
         runtime=dump_runtime,
     params:

@@ -41,7 +41,7 @@ rule download_day:
         runtime=24 * 60,
     params:
         config=stage_params(CONFIG, "download_day"),
-        hours=hours_of,
+        hours=lambda wildcards: day_hours(CONFIG.cams).get(wildcards.day, []),
     shell:
         "python -m aurorascope download_day --date {wildcards.day} --record {output}"
         " --attempt {resources.attempt} --log {log}"

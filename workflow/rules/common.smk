@@ -195,6 +195,15 @@ def stage_name(block_id):
     return f"{block.component.capitalize()}, stage {block.stage}"
 
 
+def shown(path, caption, labels, **place):
+    """A figure and its table, as they stand in the report."""
+    caption = f"../report/{caption}.rst"
+    return {
+        kind: report(f"{path}.{kind}", caption, labels=labels | {"as": word}, **place)
+        for kind, word in {"png": "figure", "csv": "table"}.items()
+    }
+
+
 def consumers_of(wildcards):
     """Records of all that reads a block's stores: once they are there, the chunks may go."""
     block = wildcards.block
@@ -230,16 +239,6 @@ def store_of_day(wildcards):
     return f"results/scratch/activations/{wildcards.block}/{split}/manifest.json"
 
 
-def states_of_day(wildcards):
-    """Record of the split that holds a date."""
-    return f"results/scratch/states/{split_of(wildcards)}.json"
-
-
-def hours_of(wildcards):
-    """Hours (UTC) that the configuration needs of a day."""
-    return day_hours(CONFIG.cams).get(wildcards.day, [])
-
-
 def user_path(path, key):
     """A path of the configuration with `~` and variables expanded; one that is not set ends the parsing."""
     try:
@@ -254,7 +253,7 @@ def named_file(kind, path, key):
     return [path] if path and Path(path).is_file() else []
 
 
-def _published(wildcards):
+def published_sae(wildcards):
     """The SAE that is to be reproduced; a missing one, or one of another configuration, ends the planning."""
     try:
         published = Published.of(
@@ -272,10 +271,5 @@ def _published(wildcards):
 
 def data_to_reproduce(wildcards):
     """Manifest of the activations that an SAE is trained on again, once there is something to compare it with."""
-    _published(wildcards)
+    published_sae(wildcards)
     return f"results/scratch/activations/{wildcards.block}/train/manifest.json"
-
-
-def published_digest(wildcards):
-    """Digest of the published SAE, so that another one is compared anew."""
-    return _published(wildcards).digest()

@@ -5,7 +5,7 @@ rule write_features:
     input:
         sae="results/saes/sae_{block}.json",
         manifest=store_of_day,
-        states=states_of_day,
+        states=lambda wildcards: f"results/scratch/states/{split_of(wildcards)}.json",
     output:
         "results/features/{block}/{day}.nc",
     log:

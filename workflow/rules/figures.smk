@@ -8,17 +8,8 @@ rule draw_suite:
     input:
         "results/sae_index.json",
     output:
-        png=report(
-            "results/figures/suite.png",
-            caption="../report/suite.rst",
-            category="Suite",
-            labels={"shows": "all SAEs", "as": "figure"},
-        ),
-        csv=report(
-            "results/figures/suite.csv",
-            caption="../report/suite.rst",
-            category="Suite",
-            labels={"shows": "all SAEs", "as": "table"},
+        **shown(
+            "results/figures/suite", "suite", {"shows": "all SAEs"}, category="Suite"
         ),
     log:
         "results/logs/draw_suite.log",
@@ -40,23 +31,11 @@ rule draw_levels:
     input:
         SUITE["evaluations"],
     output:
-        png=report(
-            "results/figures/levels.png",
-            caption="../report/levels.rst",
+        **shown(
+            "results/figures/levels",
+            "levels",
+            {"shows": "explained variance by level and latitude"},
             category="Suite",
-            labels={
-                "shows": "explained variance by level and latitude",
-                "as": "figure",
-            },
-        ),
-        csv=report(
-            "results/figures/levels.csv",
-            caption="../report/levels.rst",
-            category="Suite",
-            labels={
-                "shows": "explained variance by level and latitude",
-                "as": "table",
-            },
         ),
     log:
         "results/logs/draw_levels.log",
@@ -78,17 +57,11 @@ rule draw_curves:
     input:
         SUITE["saes"],
     output:
-        png=report(
-            "results/figures/training_curves.png",
-            caption="../report/training_curves.rst",
+        **shown(
+            "results/figures/training_curves",
+            "training_curves",
+            {"shows": "training"},
             category="Suite",
-            labels={"shows": "training", "as": "figure"},
-        ),
-        csv=report(
-            "results/figures/training_curves.csv",
-            caption="../report/training_curves.rst",
-            category="Suite",
-            labels={"shows": "training", "as": "table"},
         ),
     log:
         "results/logs/draw_curves.log",
@@ -112,15 +85,15 @@ rule draw_blocks:
         **SUITE,
     output:
         *[
-            report(
-                f"results/figures/blocks/{block}.{kind}",
-                caption="../report/block.rst",
+            file
+            for block in CONFIG.block_ids
+            for file in shown(
+                f"results/figures/blocks/{block}",
+                "block",
+                {"block": block},
                 category=stage_name(block),
                 subcategory="Training and evaluation",
-                labels={"block": block, "as": content},
-            )
-            for block in CONFIG.block_ids
-            for kind, content in (("png", "figure"), ("csv", "table"))
+            ).values()
         ],
     log:
         "results/logs/draw_blocks.log",
@@ -145,19 +118,12 @@ rule draw_feature:
         states="results/scratch/states/held_out.json",
         static="results/scratch/static/static.json",
     output:
-        png=report(
-            "results/figures/feature_{block}.png",
-            caption="../report/feature.rst",
+        **shown(
+            "results/figures/feature_{block}",
+            "feature",
+            {"block": "{block}"},
             category=lambda wildcards: stage_name(wildcards.block),
             subcategory="A feature on the globe",
-            labels={"block": "{block}", "as": "figure"},
-        ),
-        csv=report(
-            "results/figures/feature_{block}.csv",
-            caption="../report/feature.rst",
-            category=lambda wildcards: stage_name(wildcards.block),
-            subcategory="A feature on the globe",
-            labels={"block": "{block}", "as": "table"},
         ),
     log:
         "results/logs/draw_feature/{block}.log",

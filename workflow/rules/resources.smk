@@ -83,11 +83,6 @@ def is_filled(wildcards):
     return is_complete(paths, claim)
 
 
-def dump_gpu(wildcards):
-    """GPUs of a dump: none where it only verifies."""
-    return 0 if is_filled(wildcards) else GPU
-
-
 def dump_runtime(wildcards, attempt):
     """Minutes of a dump; more on each attempt, which resumes the one before."""
     return 60 if is_filled(wildcards) else growing(12 * 60)(wildcards, attempt)
@@ -96,12 +91,9 @@ def dump_runtime(wildcards, attempt):
 def gpu_unless_waiting(kind):
     """GPUs of a job that measures a block: none where a job of many left its record, so that this one only moves it."""
     (measure,) = [measure for measure in MEASURES if measure.kind.name == kind]
-
-    def count(wildcards):
-        is_there = measure.is_waiting(CONFIG, BY_ID[wildcards.block], RESULTS)
-        return 0 if is_there else GPU
-
-    return count
+    return lambda wildcards: (
+        0 if measure.is_waiting(CONFIG, BY_ID[wildcards.block], RESULTS) else GPU
+    )
 
 
 def is_trained(wildcards):
@@ -117,8 +109,3 @@ def is_trained(wildcards):
         wildcards.block, stage_digest(CONFIG, "train_sae"), manifest
     )
     return is_finished(training_folder(SCRATCH, wildcards.block) / CHECKPOINT, claim)
-
-
-def train_gpu(wildcards):
-    """GPUs of a training: none where it only exports."""
-    return 0 if is_trained(wildcards) else GPU

@@ -22,7 +22,7 @@ rule train_sae:
         "../../envs/aurorascope.yaml"
     threads: CONFIG.compute.threads
     resources:
-        **on_gpus(train_gpu),
+        **on_gpus(lambda wildcards: 0 if is_trained(wildcards) else GPU),
         mem_mb=memory(96000),
         runtime=growing(12 * 60),
     params:
@@ -52,7 +52,8 @@ rule reproduce_sae:
         runtime=growing(12 * 60),
     params:
         config=stage_params(CONFIG, "reproduce_sae"),
-        published=published_digest,
+        # So that another one is compared anew.
+        published=lambda wildcards: published_sae(wildcards).digest(),
     shell:
         "python -m aurorascope reproduce_sae --block {wildcards.block} --manifest {input} --results results --log {log}"
 

@@ -76,11 +76,7 @@ class PositionSum:
             self.save()
 
     def save(self) -> None:
-        """Write the sum, if there is more in it than was written last and it is not half way through a snapshot.
-
-        Raises:
-            UserError: the disk is full or read-only.
-        """
+        """Write the sum, if there is more in it than was written last and it is not half way through a snapshot."""
         if not self._is_whole or self.n == self._saved_n:
             return
         arrays = {"n": np.array([self.n], np.int64), "total": self.total_nd}

@@ -12,11 +12,7 @@ import numpy as np
 
 
 class Buffers:
-    """Hands out byte arrays; safe to use from several threads.
-
-    Args:
-        most: arrays kept for use again.
-    """
+    """Hands out byte arrays, of which it keeps at most so many for use again; safe to use from several threads."""
 
     def __init__(self, most: int) -> None:
         self.most = most

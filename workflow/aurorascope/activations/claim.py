@@ -31,18 +31,12 @@ def _check_grids(states: dict[str, Any], static: dict[str, Any], scratch: Path) 
 def make_claim(config: Config, block: Block, split: str, scratch: Path) -> dict[str, Any]:
     """The content-only description of one store.
 
-    Args:
-        config: the configuration.
-        block: the block.
-        split: "train" or "held_out".
-        scratch: `results/scratch`, where the records of states, statics and checkpoint lie.
-
     Returns:
         Block, width, precision, digests of everything the numbers depend on, and the snapshots in time order, each
         with a key over all of its inputs.
 
     Raises:
-        UserError: one of the records is missing or damaged.
+        UserError: a record of states, statics or checkpoint under `scratch` is missing or damaged.
     """
     states = read_record(scratch / "states" / f"{split}.json", "states")
     checkpoint = read_record(scratch / "checkpoint" / "checkpoint.json", "checkpoint")

@@ -70,9 +70,7 @@ def decode(stored: np.ndarray, offset: np.ndarray, scale: np.ndarray) -> np.ndar
     return values
 
 
-def decoded_blocks(
-    stored: np.ndarray, offset: np.ndarray, scale: np.ndarray
-) -> Iterator[tuple[slice, np.ndarray]]:
+def decoded_blocks(stored: np.ndarray, offset: np.ndarray, scale: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     """Rows and their decoded values, block by block; each block's array is used again for the next."""
     if stored.dtype == np.float32:
         yield from ((rows, stored[rows]) for rows in row_blocks(*stored.shape))

@@ -152,9 +152,7 @@ class StreamFeed(_Base):
         )
 
 
-def open_feed(
-    reader: StoreReader, device: torch.device, must_be_resident: bool = False
-) -> ResidentFeed | StreamFeed:
+def open_feed(reader: StoreReader, device: torch.device, must_be_resident: bool = False) -> ResidentFeed | StreamFeed:
     """The fastest feed that fits: resident on the device, resident in host memory, else the stream.
 
     Stored values may take at most 40 % of the memory that is free, or 80 % where only a resident feed will do; within the

@@ -95,15 +95,9 @@ def _norm_quantiles(parts: list[_Arrays]) -> dict[str, Any]:
     by_level = np.median(np.stack([p["norm_quantiles"] for p in parts]), axis=0)
     by_band = np.median(np.stack([p["norm_quantiles_by_band"] for p in parts]), axis=0)
     return {
-        "norm_quantiles": {
-            level: _named(row) for level, row in zip(LATENT_LEVELS, by_level, strict=True)
-        },
+        "norm_quantiles": {level: _named(row) for level, row in zip(LATENT_LEVELS, by_level, strict=True)},
         "norm_quantiles_by_band": {
-            level: {
-                band: _named(row)
-                for band, row in zip(moments.BANDS, rows, strict=True)
-                if not np.isnan(row).any()
-            }
+            level: {band: _named(row) for band, row in zip(moments.BANDS, rows, strict=True) if not np.isnan(row).any()}
             for level, rows in zip(LATENT_LEVELS, by_band, strict=True)
         },
     }
@@ -113,9 +107,7 @@ def _named(row: np.ndarray) -> dict[str, float]:
     return {str(q): float(value) for q, value in zip(moments.NORM_QUANTILES, row, strict=True)}
 
 
-def _files(
-    paths: StorePaths, claim: dict[str, Any], grid: TokenGrid, digests: list[str]
-) -> dict[str, dict[str, Any]]:
+def _files(paths: StorePaths, claim: dict[str, Any], grid: TokenGrid, digests: list[str]) -> dict[str, dict[str, Any]]:
     """Size and digest of every file; chunks, there or not, are those that were hashed when they were encoded."""
     size = grid.n_tokens * claim["d_model"] * np.dtype(claim["dtype"]).itemsize + CRC_BYTES
     chunks = {paths.chunk(index): {"size": size, "blake3": digest} for index, digest in enumerate(digests)}

@@ -46,12 +46,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 
 def check_claim(manifest: dict[str, Any], claim: dict[str, Any], path: Path) -> None:
-    """Compare a manifest with what its store must hold.
-
-    Args:
-        manifest: what `read_manifest` returned.
-        claim: what `claim.make_claim` returned.
-        path: the manifest's file, to be named in the error.
+    """Compare the manifest in the file `path` with what its store must hold (`claim.make_claim`).
 
     Raises:
         UserError: another block, split, precision, checkpoint, static, configuration or snapshot.

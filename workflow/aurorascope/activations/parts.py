@@ -12,9 +12,7 @@ from safetensors.numpy import save
 from aurorascope.files import sha256_bytes, sha256_json, write_bytes
 
 _LOG = logging.getLogger(__name__)
-NAMES = frozenset(
-    ("offset", "scale", "mean", "m2", "norm_quantiles", "norm_quantiles_by_band", "loss", "max_abs")
-)
+NAMES = frozenset(("offset", "scale", "mean", "m2", "norm_quantiles", "norm_quantiles_by_band", "loss", "max_abs"))
 
 
 def write_tensors(path: Path, arrays: dict[str, np.ndarray], content: dict[str, Any] | None = None) -> None:

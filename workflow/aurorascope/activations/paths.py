@@ -1,22 +1,39 @@
 """Names inside the folder of one store, and the lock that keeps a second writer out."""
 
 import contextlib
-from dataclasses import dataclass
 from pathlib import Path
 
 from aurorascope.errors import remake
 from aurorascope.locks import folder_lock
 
 
-@dataclass(frozen=True)
 class StorePaths:
     """Where the pieces of one store lie.
 
     Attributes:
         folder: `results/scratch/activations/<block>/<split>`.
+        manifest: what rules depend on; written last, by the dump job alone.
+        complete: the manifest's content, left by whoever finished the store; a dump job verifies it and writes the manifest.
+        claim: what the store under construction is meant to hold.
+        provenance: versions, device and threads of the run that computed the store; undeclared.
+        zarr: the zarr group.
+        moments: moments of all snapshots; beside the chunks, so that deleting chunks keeps them.
+        position_mean: mean over snapshots at each token (training split only).
+        accumulated: running sum behind the position mean of a store that keeps no chunks, while it is being filled.
+        absent: says that chunks are absent on purpose, and why: never written (live) or deleted since (dropped).
     """
 
-    folder: Path
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.manifest = folder / "manifest.json"
+        self.complete = folder / "complete.json"
+        self.claim = folder / "claim.json"
+        self.provenance = folder / "provenance.json"
+        self.zarr = folder / "store.zarr"
+        self.moments = folder / "moments.safetensors"
+        self.position_mean = folder / "position_mean.safetensors"
+        self.accumulated = folder / "accumulated.safetensors"
+        self.absent = folder / "absent.json"
 
     @classmethod
     def of(cls, scratch: Path, block_id: str, split: str) -> "StorePaths":
@@ -27,51 +44,6 @@ class StorePaths:
     def scratch(self) -> Path:
         """The scratch folder that the store lies in, beside states, checkpoint and statics."""
         return self.folder.parents[2]
-
-    @property
-    def manifest(self) -> Path:
-        """What rules depend on; written last, by the dump job alone."""
-        return self.folder / "manifest.json"
-
-    @property
-    def complete(self) -> Path:
-        """The manifest's content, left by whoever finished the store; a dump job verifies it and writes the manifest."""
-        return self.folder / "complete.json"
-
-    @property
-    def claim(self) -> Path:
-        """What the store under construction is meant to hold."""
-        return self.folder / "claim.json"
-
-    @property
-    def provenance(self) -> Path:
-        """Versions, device and threads of the run that computed the store; undeclared."""
-        return self.folder / "provenance.json"
-
-    @property
-    def zarr(self) -> Path:
-        """The zarr group."""
-        return self.folder / "store.zarr"
-
-    @property
-    def moments(self) -> Path:
-        """Moments of all snapshots; beside the chunks, so that deleting chunks keeps them."""
-        return self.folder / "moments.safetensors"
-
-    @property
-    def position_mean(self) -> Path:
-        """Mean over snapshots at each token (training split only)."""
-        return self.folder / "position_mean.safetensors"
-
-    @property
-    def accumulated(self) -> Path:
-        """Running sum behind the position mean of a store that keeps no chunks, while it is being filled."""
-        return self.folder / "accumulated.safetensors"
-
-    @property
-    def absent(self) -> Path:
-        """Says that chunks are absent on purpose, and why: never written (live) or deleted since (dropped)."""
-        return self.folder / "absent.json"
 
     def chunk(self, index: int) -> Path:
         """The file of one snapshot's activations."""

@@ -59,9 +59,7 @@ def left_to_write(config: Config, block: Block, split: str, scratch: Path) -> Ne
     states = read_record(scratch / "states" / f"{split}.json", "states")
     tokens = n_tokens(block, (len(states["latitude"]), len(states["longitude"])))
     has_chunks = config.activations.mode == "dump"
-    need = store_need(
-        tokens, claim["d_model"], claim["dtype"], len(claim["snapshots"]), split, has_chunks=has_chunks
-    )
+    need = store_need(tokens, claim["d_model"], claim["dtype"], len(claim["snapshots"]), split, has_chunks=has_chunks)
     return need.beyond(there(paths.folder))
 
 

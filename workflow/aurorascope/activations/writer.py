@@ -35,13 +35,7 @@ def _room(shape: tuple[int, int], dtype: str) -> np.ndarray:
 
 
 class NotFiniteError(UserError):
-    """Activations of a snapshot are NaN or infinite.
-
-    Args:
-        where: the activations.
-        found: how many are not finite.
-        time: the snapshot's time.
-    """
+    """Activations of the snapshot at `time` are NaN or infinite."""
 
     def __init__(self, where: object, found: str, time: str) -> None:
         super().__init__(where, "finite values", found, "check the checkpoint, and aurora.autocast: false")
@@ -62,9 +56,7 @@ class StoreWriter:
         n_bytes: bytes of chunks written (or, where none are kept, hashed) by `add`.
     """
 
-    def __init__(
-        self, paths: StorePaths, claim: dict[str, Any], grid: TokenGrid, keep_chunks: bool = True
-    ) -> None:
+    def __init__(self, paths: StorePaths, claim: dict[str, Any], grid: TokenGrid, keep_chunks: bool = True) -> None:
         self.paths, self.claim, self.grid, self.keep_chunks = paths, claim, grid, keep_chunks
         self.n_bytes = 0
         n = len(claim["snapshots"])

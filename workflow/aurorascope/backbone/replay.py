@@ -54,11 +54,7 @@ class Replay:
         self._outputs: dict[torch.nn.Module, Any] = {}
 
     def advance(self, block: Block) -> None:
-        """Compute the clean outputs of all modules up to and including a block, those that are not known yet.
-
-        Args:
-            block: the block, not before that of the last call.
-        """
+        """Compute the clean outputs, as far as they are not known, of all modules up to a block, which comes not before the last one."""
         outside, inside = _known_by(self._model, block)
         found = dict(self._outputs)
 

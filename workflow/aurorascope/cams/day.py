@@ -15,7 +15,7 @@ from aurorascope.cams.ads.fetch import AdsDay
 from aurorascope.cams.request import day_request, request_sha256
 from aurorascope.config.model import Cams
 from aurorascope.errors import DiskError, UserError
-from aurorascope.files import read_record, sha256_file, write_json
+from aurorascope.files import find_record, sha256_file, write_json
 from aurorascope.locks import folder_lock
 from aurorascope.notices import shortened, tell
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from aurorascope.cams.validate import Day
 
 _LOG = logging.getLogger(__name__)
-
 
 
 def make_day(date: str, record: Path, cams: Cams, hours: Sequence[int], attempt: int = 1) -> None:
@@ -146,17 +145,9 @@ def _clean(folder: Path, date: str) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _proof(path: Path) -> dict[str, Any] | None:
-    """What is known of the finished download beside this file."""
-    try:
-        return read_record(path, "download") if path.is_file() else None
-    except UserError:
-        return None
-
-
 def _earlier_job(path: Path, request: dict[str, Any]) -> str | None:
     """The job that gave this request's result before: while the data store keeps it, nothing new need be asked for."""
-    proof = _proof(path)
+    proof = find_record(path, "download")
     return proof.get("job") if proof and proof.get("request_sha256") == request_sha256(request) else None
 
 
@@ -167,7 +158,7 @@ def _downloaded_before(
 
     Without its proof a zip may be another source's, the demo's say, which looks the same.
     """
-    proof = _proof(path)
+    proof = find_record(path, "download")
     if proof is None or not target.is_file() or proof["sha256"] != sha256_file(target):
         return None
     from aurorascope.cams.validate import read_day

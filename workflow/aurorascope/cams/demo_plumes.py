@@ -61,9 +61,7 @@ def _tracks(days: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return days - released, lat, lon
 
 
-def plumes(
-    days: float, lat: np.ndarray, lon: np.ndarray, lifetimes: Sequence[tuple[str, float, float]]
-) -> np.ndarray:
+def plumes(days: float, lat: np.ndarray, lon: np.ndarray, lifetimes: Sequence[tuple[str, float, float]]) -> np.ndarray:
     """Plume strength of several tracers at one time.
 
     Args:

@@ -46,12 +46,7 @@ def usual_range(variable: Variable, level: int | None) -> tuple[float, float]:
 
 
 def check_values(day: xr.Dataset, where: object, fix: str) -> list[str]:
-    """Refuse what cannot be; describe what is unusual.
-
-    Args:
-        day: the canonical day.
-        where: what messages call its source.
-        fix: what messages advise.
+    """Refuse what cannot be in a canonical day; describe what is unusual.
 
     Returns:
         One phrase for each variable and level whose values are outside the usual range or all the same.
@@ -71,11 +66,7 @@ def check_values(day: xr.Dataset, where: object, fix: str) -> list[str]:
 
 
 def farthest(day: xr.Dataset) -> str:
-    """The field that reaches farthest from Aurora's statistics, in words.
-
-    Args:
-        day: states, dims (time, [level,] latitude, longitude).
-    """
+    """The field of states, dims (time, [level,] latitude, longitude), that reaches farthest from Aurora's statistics, in words."""
     reached = []
     for variable in SURFACE + ATMOS:
         for index, level in enumerate(day["level"].values.tolist() if variable.kind == "atmos" else [None]):

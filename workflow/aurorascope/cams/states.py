@@ -18,7 +18,7 @@ from zarr.errors import ZarrUserWarning
 from aurorascope.cams.chunk import CODECS
 from aurorascope.cams.day_group import AXES, NAMES, TIME_UNITS, iso_time, open_group, read_states, rebuild
 from aurorascope.errors import UserError
-from aurorascope.files import disk_error, publish_folder
+from aurorascope.files import disk_errors, publish_folder
 
 
 def state_digest(state: xr.Dataset) -> str:
@@ -62,25 +62,19 @@ def write_states(day: xr.Dataset, path: Path) -> dict[str, str]:
     encoding["time"] |= {"units": TIME_UNITS, "calendar": "proleptic_gregorian", "dtype": "int64"}
     work = path.with_name(f".{path.name}.work-{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with warnings.catch_warnings():
+        with disk_errors(path, every=True), warnings.catch_warnings():
+            path.parent.mkdir(parents=True, exist_ok=True)
             # Without consolidated metadata, it is every reader who gets a warning, and waits for 26 small files.
             warnings.simplefilter("ignore", ZarrUserWarning)
             day.to_zarr(work, mode="w", zarr_format=3, encoding=encoding, consolidated=True)
-        publish_folder(work, path)
-    except OSError as error:
-        raise disk_error(path, error) from error
+            publish_folder(work, path)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return {iso_time(time): state_digest(day.isel(time=i)) for i, time in enumerate(day["time"].values)}
 
 
 def verify_states(path: Path, digests: Mapping[str, str]) -> None:
-    """Read a finished day back and compare it with what was written.
-
-    Args:
-        path: the zarr group, `<date>.zarr`.
-        digests: digest of each state by its time, what `write_states` returned.
+    """Read the finished day in the zarr group `path` back and compare it with the digests that `write_states` returned.
 
     Raises:
         UserError: the group is damaged, or holds other states or other values.
@@ -127,16 +121,5 @@ def open_states(folder: Path | str, times: Sequence[str]) -> xr.Dataset:
 
 
 def load_state(folder: Path | str, time: str) -> xr.Dataset:
-    """One state, in memory.
-
-    Args:
-        folder: the folder of the day groups.
-        time: `YYYY-MM-DDTHH:00:00Z`.
-
-    Returns:
-        The 22 variables, float32, dims ([level,] latitude, longitude); `time` stays as a scalar coordinate.
-
-    Raises:
-        UserError: the day or time is missing or damaged.
-    """
+    """As `open_states`, one state: dims ([level,] latitude, longitude); `time` stays as a scalar coordinate."""
     return open_states(folder, [time]).isel(time=0)

@@ -1,1 +1,4 @@
-"""One module a verb: parse, call the library, write."""
+"""One module a verb: `add_arguments` says what it is called with, `run` calls the library with that and the configuration.
+
+What a verb does is its module's docstring, whose first line `--help` prints.
+"""

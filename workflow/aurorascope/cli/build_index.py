@@ -14,12 +14,10 @@ _LOG = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
     parser.add_argument("--results", required=True, type=Path, help="the results folder")
 
 
 def run(args: argparse.Namespace, config: Config) -> None:
-    """Write the index."""
     index = build_index(config, args.results)
     write_json(args.results / "sae_index.json", index)
     unfit = [f"The suite: {flag}." for flag in index["suite"]["flags"] if flag.startswith(UNFIT)]

@@ -11,12 +11,10 @@ from aurorascope.progress import tell
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
     parser.add_argument("--folder", required=True, type=Path, help="folder of the days")
 
 
 def run(args: argparse.Namespace, config: Config) -> None:
-    """Print one line a finding."""
     if config.cams.source != "ads":
         tell(f"cams.source is {config.cams.source}: this configuration asks the data store for nothing.")
     date, hours = next(iter(day_hours(config.cams).items()))

@@ -10,14 +10,12 @@ from aurorascope.errors import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
     parser.add_argument("--date", required=True, help="YYYY-MM-DD, UTC")
     parser.add_argument("--record", required=True, type=Path, help="record to write")
     parser.add_argument("--attempt", type=int, default=1, help="which try within one run of the workflow this is")
 
 
 def run(args: argparse.Namespace, config: Config) -> None:
-    """Make the day."""
     cams = config.cams
     needed = day_hours(cams)
     if args.date not in needed:

@@ -8,11 +8,9 @@ from aurorascope.figures.page import draw_pages
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
     parser.add_argument("--results", required=True, type=Path, help="the results folder")
     parser.add_argument("--folder", required=True, type=Path, help="folder of the figures to write")
 
 
 def run(args: argparse.Namespace, config: Config) -> None:
-    """Draw."""
     draw_pages(config.block_ids, args.results, args.folder)

@@ -9,7 +9,6 @@ from aurorascope.figures.feature_map import draw_feature
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
     parser.add_argument("--sae", required=True, type=Path, help="record of the SAE")
     parser.add_argument("--held-out", required=True, type=Path, help="manifest of the held-out activations")
     parser.add_argument("--states", required=True, type=Path, help="record of the held-out split")
@@ -18,6 +17,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, config: Config) -> None:
-    """Draw."""
     make_repeatable(config.compute)
     draw_feature(config, args.sae, args.held_out, args.states, args.static, args.png)

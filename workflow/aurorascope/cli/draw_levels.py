@@ -8,11 +8,9 @@ from aurorascope.figures.levels import draw_levels
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
     parser.add_argument("--results", required=True, type=Path, help="the results folder")
     parser.add_argument("--png", required=True, type=Path, help="figure to write")
 
 
 def run(args: argparse.Namespace, config: Config) -> None:
-    """Draw."""
     draw_levels(config.block_ids, args.results, args.png)

@@ -8,11 +8,9 @@ from aurorascope.figures.suite import draw_suite
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
     parser.add_argument("--index", required=True, type=Path, help="sae_index.json")
     parser.add_argument("--png", required=True, type=Path, help="figure to write")
 
 
 def run(args: argparse.Namespace, config: Config) -> None:
-    """Draw."""
     draw_suite(args.index, args.png)

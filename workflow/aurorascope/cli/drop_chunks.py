@@ -9,12 +9,10 @@ from aurorascope.config import Config
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
     parser.add_argument("--block", required=True, choices=BLOCK_IDS, metavar="BLOCK")
     parser.add_argument("--scratch", required=True, type=Path, help="the scratch folder")
     parser.add_argument("--record", required=True, type=Path, help="record to write")
 
 
 def run(args: argparse.Namespace, config: Config) -> None:
-    """Delete."""
     drop_chunks(args.block, args.scratch, args.record)

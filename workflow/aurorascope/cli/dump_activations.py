@@ -16,14 +16,12 @@ _LOG = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
     parser.add_argument("--block", required=True, choices=BLOCK_IDS, metavar="BLOCK")
     parser.add_argument("--split", required=True, choices=SPLITS)
     parser.add_argument("--scratch", required=True, type=Path, help="the scratch folder")
 
 
 def run(args: argparse.Namespace, config: Config) -> None:
-    """Make and publish the store."""
     block, paths = BY_ID[args.block], StorePaths.of(args.scratch, args.block, args.split)
     if is_complete(paths, make_claim(config, block, args.split, args.scratch)):
         try:

@@ -9,7 +9,6 @@ from aurorascope.measures.held_out.evaluate import evaluate
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
     parser.add_argument("--sae", required=True, type=Path, help="record of the SAE")
     parser.add_argument("--train", required=True, type=Path, help="manifest of the training activations")
     parser.add_argument("--held-out", required=True, type=Path, help="manifest of the held-out activations")
@@ -18,7 +17,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, config: Config) -> None:
-    """Evaluate."""
     make_repeatable(config.compute)
     device = pick_device(config.aurora.device)
     evaluate(config, args.sae, args.train, args.held_out, args.states, args.record, device)

@@ -9,7 +9,6 @@ from aurorascope.measures.fidelity.claim import FidelityFiles, is_measured, make
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
     parser.add_argument("--results", required=True, type=Path, help="the results folder")
 
 

@@ -13,12 +13,10 @@ from aurorascope.config.calendar import SPLITS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
     parser.add_argument("--scratch", required=True, type=Path, help="the scratch folder")
 
 
 def run(args: argparse.Namespace, config: Config) -> None:
-    """Fill what is not complete."""
     blocks = [BY_ID[name] for name in config.block_ids]
     # Both splits at once: the second must not meet a full disk after the first took a day.
     check_space(config, blocks, SPLITS, args.scratch)

@@ -10,13 +10,11 @@ from aurorascope.files import write_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
     parser.add_argument("--record", required=True, type=Path, help="record to write, beside the notes")
     parser.add_argument("--no-record", action="store_true", help="bring the notes up to date and write no record")
 
 
 def run(args: argparse.Namespace, config: Config) -> None:
-    """Bring the notes up to date."""
     from aurorascope.cams.local.notes import refresh
 
     folder, files = args.record.parent, list_files(config.cams.directory or "")

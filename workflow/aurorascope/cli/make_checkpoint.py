@@ -12,12 +12,10 @@ from aurorascope.locks import folder_lock
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
     parser.add_argument("--record", required=True, type=Path, help="record to write")
 
 
 def run(args: argparse.Namespace, config: Config) -> None:
-    """Make the checkpoint."""
     make_repeatable(config.compute)
     with folder_lock(args.record.parent):
         sweep(checkpoint_path(args.record))

@@ -9,13 +9,11 @@ from aurorascope.measures.fidelity.claim import FidelityFiles, adopt, make_claim
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
     parser.add_argument("--block", required=True, choices=BLOCK_IDS, metavar="BLOCK")
     parser.add_argument("--results", required=True, type=Path, help="the results folder")
 
 
 def run(args: argparse.Namespace, config: Config) -> None:
-    """Make the record and the table."""
     block, files = BY_ID[args.block], FidelityFiles(args.results, args.block)
     claim = make_claim(config, block, args.results)
     if adopt(files, claim):

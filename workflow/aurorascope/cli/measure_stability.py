@@ -9,7 +9,6 @@ from aurorascope.measures.stability.measure import measure
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
     parser.add_argument("--sae", required=True, type=Path, help="record of the released SAE")
     parser.add_argument("--train", required=True, type=Path, help="manifest of the training activations")
     parser.add_argument("--held-out", required=True, type=Path, help="manifest of the held-out activations")

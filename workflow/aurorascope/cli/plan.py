@@ -16,7 +16,7 @@ from aurorascope.config.identity import is_of_run, scratch_folder
 from aurorascope.costs.estimate import Done, estimate
 from aurorascope.costs.report import report, space_lines
 from aurorascope.errors import UserError
-from aurorascope.files import read_record
+from aurorascope.files import find_record
 from aurorascope.measures.all import MEASURES
 from aurorascope.progress import tell
 from aurorascope.records import KINDS, Kind
@@ -24,12 +24,10 @@ from aurorascope.spec import GRID
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
     parser.add_argument("--results", required=True, type=Path, help="the results folder")
 
 
 def run(args: argparse.Namespace, config: Config) -> None:
-    """Print the plan."""
     scratch, notes = args.results / "scratch", []
     grid, note = _grid(config, scratch)
     notes += [note] if note else []
@@ -60,7 +58,7 @@ def _grid(config: Config, scratch: Path) -> tuple[tuple[int, int], str | None]:
     if cams.source == "ads":
         return GRID, None
     for day in day_hours(cams):
-        record = _record(scratch / "cams" / f"{day}.json", "cams_day")
+        record = find_record(scratch / "cams" / f"{day}.json", "cams_day")
         if record and record.get("source") == "local":
             return (record["latitude"]["n"], record["longitude"]["n"]), None
     try:
@@ -86,14 +84,6 @@ def _read_grid(path: Path) -> tuple[int, int] | None:
     except UserError:
         return None
     return None
-
-
-def _record(path: Path, kind: str) -> dict | None:
-    """A record, or None where it is missing or damaged: a plan counts it as not there."""
-    try:
-        return read_record(path, kind)
-    except UserError:
-        return None
 
 
 def _done(config: Config, results: Path) -> Done:
@@ -125,7 +115,7 @@ def _done(config: Config, results: Path) -> Done:
 
 
 def _has_day(config: Config, scratch: Path, day: str, hours: list[int]) -> bool:
-    record = _record(scratch / "cams" / f"{day}.json", "cams_day")
+    record = find_record(scratch / "cams" / f"{day}.json", "cams_day")
     wanted = {f"{day}T{hour:02d}:00:00Z" for hour in hours}
     return (
         record is not None
@@ -137,7 +127,7 @@ def _has_day(config: Config, scratch: Path, day: str, hours: list[int]) -> bool:
 
 def _has_split(config: Config, scratch: Path, split: str) -> bool:
     """Whether the record of a split is that of the configuration; a store's claim is made from it."""
-    record = _record(scratch / "states" / f"{split}.json", "states")
+    record = find_record(scratch / "states" / f"{split}.json", "states")
     return record is not None and [s["time"] for s in record["snapshots"]] == [
         s.time for s in snapshots(config.cams, split)
     ]

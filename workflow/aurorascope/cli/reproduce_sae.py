@@ -12,7 +12,6 @@ from aurorascope.reproduction.reproduce import reproduce
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
     parser.add_argument("--block", required=True, choices=BLOCK_IDS, metavar="BLOCK")
     parser.add_argument("--manifest", required=True, type=Path, help="manifest of the training activations")
     parser.add_argument("--results", required=True, type=Path, help="the results folder, where the trained one goes")

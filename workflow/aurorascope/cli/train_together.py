@@ -10,12 +10,10 @@ from aurorascope.training.together import Together
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
     parser.add_argument("--results", required=True, type=Path, help="the results folder")
 
 
 def run(args: argparse.Namespace, config: Config) -> None:
-    """Train what is not trained yet."""
     make_repeatable(config.compute)
     together = Together(config, args.results, pick_device(config.aurora.device))
     together.train([BY_ID[name] for name in config.block_ids])

@@ -1,7 +1,8 @@
 """Compare all that lies under results with the digests of its records: stores, SAEs, tables, checkpoint, statics, states;
 and the files of the release with `SHA256SUMS`.
 
-Only looks, at whichever run the folder holds. Prints a line for each thing that is not in order and a summary.
+Only looks, at whichever run the folder holds. Prints a line for each thing that is not in order and a summary; where something
+is damaged, the error that it ends with names the commands that make it again.
 """
 
 import argparse
@@ -11,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from aurorascope.activations.scrub import STATES, Finding, Store, find_stores, scrub
 from aurorascope.cams.local.verify import verify_sources
@@ -31,20 +31,15 @@ _SHOWN = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
     parser.add_argument("--results", required=True, type=Path, help="the results folder")
 
 
 def run(args: argparse.Namespace, config: Config) -> None:
-    """Verify.
-
-    Raises:
-        UserError: something is damaged; the message ends with the commands that make it again.
-    """
     start, damage = time.monotonic(), []
     stores = find_stores(args.results / "scratch")
     damage += _verify_stores(stores, start)
-    damage += _verify_records(list(_records(args.results)), args.results / "SHA256SUMS")
+    records = [(kind, path) for kind in _KINDS for path in kind.found(args.results)]
+    damage += _verify_records(records, args.results / "SHA256SUMS")
     if config.cams.source == "local":
         damage += verify_sources(args.results / "scratch" / "cams", config.cams.directory or "")
     if damage:
@@ -91,12 +86,6 @@ def _lines(finding: Finding) -> Iterator[str]:
         yield f"{finding.folder}: also holds {', '.join(finding.extra[:_SHOWN])}{more}, no part of the store."
 
 
-def _records(results: Path) -> Iterator[tuple[Kind, Path]]:
-    """Kind and path of the other records that are there."""
-    for kind in _KINDS:
-        yield from ((kind, path) for path in kind.found(results))
-
-
 def _verify_records(records: list[tuple[Kind, Path]], sums: Path) -> list[UserError]:
     """Check and report what each record stands for, and the release; returns one error for each thing that is damaged."""
     n_files = count(sums)
@@ -127,7 +116,10 @@ def _compared(kind: Kind, path: Path) -> tuple[Vouched, list[UserError]]:
     try:
         record = read_record(path, kind.name)
         if kind.name == "cams_day":
-            _verify_day(path, record)
+            # Imported only where there are states: xarray costs a second.
+            from aurorascope.cams.states import verify_states
+
+            verify_states(path.with_suffix(".zarr"), record["states"])
         files = kind.digests(path, record)
         for file, digest in files.items():
             check_file(file, digest, path)
@@ -137,11 +129,3 @@ def _compared(kind: Kind, path: Path) -> tuple[Vouched, list[UserError]]:
     except UserError as error:
         return Vouched(path, files, False), [error]
     return Vouched(path, files, True), []
-
-
-def _verify_day(path: Path, record: dict[str, Any]) -> None:
-    digests = record["states"]
-    # Imported only where there are states: xarray costs a second.
-    from aurorascope.cams.states import verify_states
-
-    verify_states(path.with_suffix(".zarr"), digests)

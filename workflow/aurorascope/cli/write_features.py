@@ -10,7 +10,6 @@ from aurorascope.features.write import write_features
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
     parser.add_argument("--day", required=True, help="YYYY-MM-DD, UTC")
     parser.add_argument("--sae", required=True, type=Path, help="record of the SAE")
     parser.add_argument("--manifest", required=True, type=Path, help="manifest of the activations of the date's split")
@@ -19,7 +18,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, config: Config) -> None:
-    """Write."""
     split_of_day(config.cams, args.day)
     make_repeatable(config.compute)
     write_features(config, args.day, args.sae, args.manifest, args.states, args.netcdf)

@@ -16,11 +16,9 @@ _PARTS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the verb."""
     parser.add_argument("--part", required=True, choices=sorted(_PARTS))
     parser.add_argument("--results", required=True, type=Path, help="the results folder")
 
 
 def run(args: argparse.Namespace, config: Config) -> None:
-    """Write the part."""
     _PARTS[args.part](args.results)

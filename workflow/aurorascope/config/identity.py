@@ -11,7 +11,7 @@ from typing import Any
 from aurorascope.config.model import Config
 from aurorascope.config.paths import expanded
 from aurorascope.errors import UserError
-from aurorascope.files import disk_error, read_record, sha256_json, write_json
+from aurorascope.files import disk_errors, read_record, sha256_json, write_json
 
 
 def identity(config: Config) -> dict[str, Any]:
@@ -100,15 +100,11 @@ def link_scratch(wanted: Path | None, link: Path) -> None:
     """
     if wanted is None:
         if not link.is_symlink():
-            try:
+            with disk_errors(link, every=True):
                 link.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise disk_error(link, error) from error
         return
-    try:
+    with disk_errors(wanted, every=True):
         wanted.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise disk_error(wanted, error) from error
     if link.is_symlink() and link.resolve() == wanted.resolve():
         return
     if link.is_symlink() or (link.exists() and (not link.is_dir() or any(link.iterdir()))):
@@ -116,10 +112,8 @@ def link_scratch(wanted: Path | None, link: Path) -> None:
         raise UserError(
             link, f"a link to storage.scratch ({wanted})", found, f"move its contents to {wanted} and remove {link}"
         )
-    try:
+    with disk_errors(link, every=True):
         if link.exists():
             link.rmdir()
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(wanted)
-    except OSError as error:
-        raise disk_error(link, error) from error

@@ -1,16 +1,14 @@
-"""Sections of the configuration that say what is measured of finished SAEs, and which features are written, what is compared."""
+"""Sections of the configuration that say what is measured of finished SAEs, and which features are written, what is compared.
+
+As in `model`, meanings and defaults are in schemas/config.schema.yaml.
+"""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Fidelity:
-    """Forecasts with an SAE's reconstruction in the place of its block's output.
-
-    Attributes:
-        enabled: whether a plain run measures them.
-        snapshots: held-out snapshots that Aurora is run on, the first in time order, or None for all.
-    """
+    """Forecasts with an SAE's reconstruction in the place of its block's output."""
 
     enabled: bool
     snapshots: int | None
@@ -18,12 +16,7 @@ class Fidelity:
 
 @dataclass(frozen=True)
 class Stability:
-    """Whether other seeds find the same features.
-
-    Attributes:
-        blocks: "auto" for one block a stage, or ids, of which the configured ones count.
-        seeds: SAEs that are compared, the released one among them.
-    """
+    """Whether other seeds find the same features."""
 
     blocks: str | tuple[str, ...]
     seeds: int
@@ -31,13 +24,7 @@ class Stability:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What is measured of the SAEs.
-
-    Attributes:
-        lat_bands: edges of the latitude bands, degrees north, ascending.
-        fidelity: what forecasts lose.
-        stability: whether other seeds find the same features.
-    """
+    """What is measured of the SAEs."""
 
     lat_bands: tuple[float, ...]
     fidelity: Fidelity
@@ -46,23 +33,14 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Reproduce:
-    """What a reproduction is compared with.
-
-    Attributes:
-        against: results folder or copied release that holds the published SAE, or None for this run's own results.
-    """
+    """What a reproduction is compared with."""
 
     against: str | None
 
 
 @dataclass(frozen=True)
 class Features:
-    """What the feature file of a block and date holds.
-
-    Attributes:
-        top_k: strongest features kept of each token.
-        chosen: features written in full instead.
-    """
+    """What the feature file of a block and date holds."""
 
     top_k: int
     chosen: tuple[int, ...]

@@ -13,13 +13,7 @@ from aurorascope.config.sae import Sae
 
 @dataclass(frozen=True)
 class Split:
-    """Dates of one split, ISO strings, UTC.
-
-    Attributes:
-        start: first date, or None where `dates` is given.
-        end: last date, included.
-        dates: explicit dates, which beat start and end.
-    """
+    """Dates of one split, ISO strings, UTC."""
 
     start: str | None
     end: str | None
@@ -28,15 +22,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Ads:
-    """Patience with the Atmosphere Data Store.
-
-    Attributes:
-        wait_hours: how long one run waits for one day.
-        tries: how often one call is tried.
-        retry_s: seconds before the second try; doubled for each further one.
-        poll_s: most seconds between two looks at a job.
-        timeout_s: seconds of silence after which a connection is given up.
-    """
+    """Patience with the Atmosphere Data Store."""
 
     wait_hours: float
     tries: int
@@ -47,21 +33,7 @@ class Ads:
 
 @dataclass(frozen=True)
 class Cams:
-    """Which CAMS states exist and where they come from.
-
-    Attributes:
-        source: "demo", "local" or "ads".
-        directory: folder of the user's files, or glob patterns of them, for "local".
-        levels: pressure levels in hPa.
-        train: dates of the training split.
-        held_out: dates of the held-out split.
-        gap_hours: least distance between states of the two splits.
-        init_hours: hours (UTC) of the snapshots.
-        missing_dates: dates absent from the archive.
-        demo_grid: rows and columns of the demo atmosphere.
-        keep_zips: keep a downloaded zip once its states are verified.
-        ads: patience with the data store.
-    """
+    """Which CAMS states exist and where they come from."""
 
     source: str
     directory: str | tuple[str, ...] | None
@@ -78,13 +50,7 @@ class Cams:
 
 @dataclass(frozen=True)
 class Static:
-    """Aurora's static fields.
-
-    Attributes:
-        source: "demo", "official" or "file".
-        path: the file, for "file".
-        sha256: digest that a pickle must have before it is opened.
-    """
+    """Aurora's static fields."""
 
     source: str
     path: str | None
@@ -93,13 +59,7 @@ class Static:
 
 @dataclass(frozen=True)
 class DemoTraining:
-    """How the demo checkpoint is trained.
-
-    Attributes:
-        grid: rows and columns it is trained on.
-        steps: optimiser steps.
-        seed: seed of the initial weights.
-    """
+    """How the demo checkpoint is trained."""
 
     grid: tuple[int, int]
     steps: int
@@ -108,16 +68,7 @@ class DemoTraining:
 
 @dataclass(frozen=True)
 class Aurora:
-    """The base model.
-
-    Attributes:
-        checkpoint: "demo", "official" or a path.
-        revision: commit of the model repository for official files.
-        embed_dim: width of the first stage.
-        autocast: bfloat16 autocast in the backbone.
-        device: "auto", "cpu", "cuda" or "cuda:N".
-        demo: training of the demo checkpoint.
-    """
+    """The base model."""
 
     checkpoint: str
     revision: str
@@ -134,13 +85,7 @@ class Aurora:
 
 @dataclass(frozen=True)
 class Activations:
-    """How activations reach the training.
-
-    Attributes:
-        mode: "dump" or "live".
-        dtype: stored precision, "float16" or "float32".
-        keep: keep the chunks of a block when all its consumers are done.
-    """
+    """How activations reach the training."""
 
     mode: str
     dtype: str
@@ -149,12 +94,7 @@ class Activations:
 
 @dataclass(frozen=True)
 class Compute:
-    """Resources that can change last bits.
-
-    Attributes:
-        threads: CPU threads of every numeric job.
-        portable: the same bits on every x86-64 machine, at a cost in time.
-    """
+    """Resources that can change last bits."""
 
     threads: int
     portable: bool
@@ -162,24 +102,14 @@ class Compute:
 
 @dataclass(frozen=True)
 class Storage:
-    """Where heavy files go.
-
-    Attributes:
-        scratch: target of the link results/scratch, or None.
-    """
+    """Where heavy files go."""
 
     scratch: str | None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Rates that turn costs into hours.
-
-    Attributes:
-        download_mb_s: megabytes a second from the data store.
-        disk_mb_s: megabytes a second to and from scratch.
-        tflops: sustained 1e12 operations a second.
-    """
+    """Rates that turn costs into hours."""
 
     download_mb_s: float
     disk_mb_s: float
@@ -188,23 +118,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Config:
-    """The whole configuration.
-
-    Attributes:
-        cams: the analyses.
-        static: the static fields.
-        aurora: the base model.
-        blocks: "all" or ids.
-        activations: how activations are kept.
-        sae: the autoencoders.
-        evaluation: the metrics.
-        features: the feature files.
-        reproduce: what reproductions are compared with.
-        compute: threads.
-        storage: folders.
-        plan: rates for the estimate of hours.
-        replace_results: let another identity take over this folder.
-    """
+    """The whole configuration."""
 
     cams: Cams
     static: Static

@@ -49,11 +49,6 @@ class CamsCost:
     states: Need
 
 
-def raw_state_bytes(grid: tuple[int, int], n_levels: int) -> int:
-    """Bytes of one state as plain float32: 12 surface fields and 10 on each pressure level."""
-    return (N_SURFACE + N_ATMOS * n_levels) * grid[0] * grid[1] * 4
-
-
 def cams_cost(cams: Cams, grid: tuple[int, int], without: Collection[str] = ()) -> CamsCost:
     """What the configured days cost.
 
@@ -67,7 +62,8 @@ def cams_cost(cams: Cams, grid: tuple[int, int], without: Collection[str] = ()) 
     """
     hours = {day: needed for day, needed in day_hours(cams).items() if day not in set(without)}
     n_days, n_states = len(hours), sum(map(len, hours.values()))
-    raw = n_states * raw_state_bytes(grid, len(cams.levels))
+    # Plain float32, surface fields and those on each pressure level.
+    raw = n_states * (N_SURFACE + N_ATMOS * len(cams.levels)) * grid[0] * grid[1] * 4
     is_ads, zipped = cams.source == "ads", round(raw / _ZIP_RATIO[cams.source])
     keeps_zips = cams.source == "demo" or (is_ads and cams.keep_zips)
     zips = Need(zipped, n_days) if keeps_zips else Need()

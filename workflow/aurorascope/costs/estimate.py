@@ -178,13 +178,7 @@ def block_cost(config: Config, block: Block, grid: tuple[int, int], forward_flop
 
 
 def estimate(config: Config, grid: tuple[int, int], done: Done | None = None) -> Estimate:
-    """What the configured run costs.
-
-    Args:
-        config: the configuration.
-        grid: rows and columns of the states.
-        done: what is there already; nothing where it is None.
-    """
+    """What the configured run costs on states of a grid of (rows, columns), less what is done already."""
     done = done or Done()
     forward = flops.forward_flops(grid, len(config.cams.levels), config.aurora.embed_dim)
     return Estimate(

@@ -69,13 +69,7 @@ def _before(block: Block, previous: Block, grid: tuple[int, int], embed_dim: int
 
 
 def forward_flops(grid: tuple[int, int], n_levels: int, embed_dim: int) -> dict[str, int]:
-    """Operations of one forward of batch size 1 that stops after a block, for each of the 48.
-
-    Args:
-        grid: rows and columns of the states.
-        n_levels: pressure levels.
-        embed_dim: width of the first stage.
-    """
+    """Operations of one forward of batch size 1 that stops after a block, for each of the 48, on a grid of (rows, columns)."""
     macs, flops = _encoder(grid, n_levels, embed_dim), {}
     for previous, block in zip((BLOCKS[0], *BLOCKS), BLOCKS, strict=False):
         macs += _before(block, previous, grid, embed_dim) + _block(block, grid, block.width(embed_dim))

@@ -57,12 +57,7 @@ def stage(flop: float, moved: float, rates: Plan) -> Stage:
 
 
 def hours(estimate: Estimate, rates: Plan) -> Hours:
-    """Hours of what an estimate leaves to do.
-
-    Args:
-        estimate: the estimate.
-        rates: megabytes (1e6) a second and 1e12 operations a second.
-    """
+    """Hours of what an estimate leaves to do, at rates in megabytes (1e6) and 1e12 operations a second."""
     left, n_train = estimate.days_left, estimate.n_snapshots["train"]
     # What is written is read back once, when the store is finished.
     stores = 2 * sum(need.content for need in estimate.store_needs(left=True).values())

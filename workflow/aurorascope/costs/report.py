@@ -4,11 +4,12 @@ Each line says where its number comes from: derived (it follows from the configu
 assumed.
 """
 
+import itertools
 from collections.abc import Sequence
 
 from aurorascope.config.calendar import SPLITS
 from aurorascope.config.model import Config
-from aurorascope.costs.estimate import BlockCost, Estimate
+from aurorascope.costs.estimate import Estimate
 from aurorascope.costs.hours import Stage, hours, stage
 from aurorascope.costs.need import Free, Need, total
 from aurorascope.costs.rows import MeasureCost, Row, there
@@ -40,17 +41,11 @@ def _cams(config: Config, e: Estimate) -> list[str]:
     return _section("Requests and CAMS (from the requests on, of the days that are not there)", rows)
 
 
-def _by_stage(e: Estimate) -> list[tuple[str, list[BlockCost]]]:
-    stages: dict[str, list[BlockCost]] = {}
-    for cost in e.blocks:
-        stages.setdefault(f"{cost.block.component}_s{cost.block.stage}", []).append(cost)
-    return list(stages.items())
-
-
 def _activations(config: Config, e: Estimate) -> list[str]:
     head = ("stage", "blocks", "tokens", "width", "latents", "a snapshot", "train store", "held_out store")
     table = [head]
-    for name, costs in _by_stage(e):
+    for name, group in itertools.groupby(e.blocks, key=lambda cost: f"{cost.block.component}_s{cost.block.stage}"):
+        costs = list(group)
         c = costs[0]
         tokens = f"{c.shape[0] * c.shape[1] * c.shape[2]:,}"
         room = [size(c.stores[split].content) for split in SPLITS]
@@ -133,14 +128,7 @@ def _time(config: Config, e: Estimate, measured: Sequence[MeasureCost]) -> list[
 
 
 def report(config: Config, e: Estimate, measured: Sequence[MeasureCost], notes: Sequence[str]) -> list[str]:
-    """Lines of the plan without its last section, which needs the file system.
-
-    Args:
-        config: the configuration.
-        e: its estimate.
-        measured: what each measure adds to it.
-        notes: sentences to put under the head.
-    """
+    """Lines of the plan, with notes under its head, without its last section, which needs the file system."""
     rows, cols = e.grid
     head = (
         f"Plan: {config.cams.source} on {rows} x {cols}, Aurora {config.aurora.checkpoint_kind} at width "
@@ -152,14 +140,7 @@ def report(config: Config, e: Estimate, measured: Sequence[MeasureCost], notes: 
 
 
 def space_lines(e: Estimate, free: Free, need: Need, options: str) -> list[str]:
-    """The last section: what is free, what is needed, and the verdict.
-
-    Args:
-        e: the estimate.
-        free: what the file system of scratch has left.
-        need: what that file system must still take.
-        options: what to do when it does not fit.
-    """
+    """The last section: what the file system of scratch must still take, what it has left, and the verdict."""
     rows = [
         (
             "still to be written",

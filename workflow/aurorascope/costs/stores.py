@@ -49,9 +49,7 @@ def snapshot_need(tokens: int, width: int, dtype: str, *, has_chunks: bool = Tru
     return part + Need(activation_bytes(tokens, width, dtype) + _CRC_BYTES, _CHUNK_INODES)
 
 
-def store_need(
-    tokens: int, width: int, dtype: str, n_snapshots: int, split: str, *, has_chunks: bool = True
-) -> Need:
+def store_need(tokens: int, width: int, dtype: str, n_snapshots: int, split: str, *, has_chunks: bool = True) -> Need:
     """Room of a finished store.
 
     Args:

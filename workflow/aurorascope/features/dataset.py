@@ -1,7 +1,4 @@
-"""Features of tokens as a labelled dataset, and as the bytes of a NetCDF file that any reader opens.
-
-NetCDF 3 (64-bit offset), whose bytes follow from the content alone; HDF5 writes the version of its library into a file.
-"""
+"""Features of tokens as a labelled dataset."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -89,8 +86,3 @@ def chosen_dataset(
     activation = ((*_DIMS, "feature"), h_tnf.reshape(shape), {"long_name": "value of the feature", "units": "1"})
     ids = {"feature": ("feature", np.array(chosen, np.int32), {"long_name": "index of the feature", "units": "1"})}
     return _dataset(times, grid, {"activation": activation}, ids, attrs)
-
-
-def netcdf_bytes(data: xr.Dataset) -> bytes | memoryview:
-    """The dataset as a NetCDF file: the same bytes for the same content."""
-    return data.to_netcdf(format="NETCDF3_64BIT", engine="scipy")

@@ -13,7 +13,7 @@ from aurorascope.activations.reader import StoreReader
 from aurorascope.blocks import BY_ID
 from aurorascope.config.model import Config
 from aurorascope.errors import UserError
-from aurorascope.features.dataset import chosen_dataset, netcdf_bytes, strongest_dataset
+from aurorascope.features.dataset import chosen_dataset, strongest_dataset
 from aurorascope.features.strongest import strongest
 from aurorascope.files import read_record, write_bytes
 from aurorascope.sae.aurora_sae import AuroraSAE
@@ -108,9 +108,7 @@ def features_of(config: Config, day: str, sae_record: Path, manifest_path: Path,
 
 
 def write_features(config: Config, day: str, sae_record: Path, manifest_path: Path, states: Path, out: Path) -> None:
-    """Write `features_of` as NetCDF, whole or not at all.
-
-    Raises:
-        UserError: as `features_of`.
-    """
-    write_bytes(out, netcdf_bytes(features_of(config, day, sae_record, manifest_path, states)))
+    """Write `features_of` as NetCDF, whole or not at all."""
+    data = features_of(config, day, sae_record, manifest_path, states)
+    # NetCDF 3 (64-bit offset), whose bytes follow from the content alone; HDF5 writes the version of its library into a file.
+    write_bytes(out, data.to_netcdf(format="NETCDF3_64BIT", engine="scipy"))

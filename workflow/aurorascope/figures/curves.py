@@ -29,16 +29,7 @@ def read_log(results: Path, block_id: str) -> pd.DataFrame:
 
 
 def draw_curves(block_ids: Sequence[str], results: Path, png: Path) -> None:
-    """Draw the curves.
-
-    Args:
-        block_ids: blocks to draw.
-        results: the results folder.
-        png: figure to write.
-
-    Raises:
-        UserError: a training log is missing or is not the one that its SAE's record names.
-    """
+    """Draw the logs of some blocks (`read_log`), a line each in the colour of its stage."""
     table = pd.concat([read_log(results, block_id).assign(block=block_id) for block_id in block_ids])
     figure, axes = plt.subplots(1, len(_PANELS), figsize=(11, 3.6))
     for axis, (name, label, scale) in zip(axes, _PANELS, strict=True):

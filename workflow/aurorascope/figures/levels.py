@@ -15,11 +15,7 @@ _KEYS = ["component", "stage", "level", "lat_band"]
 
 
 def levels_table(block_ids: Sequence[str], results: Path) -> pd.DataFrame:
-    """Median, lowest and highest FVE over a stage's blocks, by latent level and latitude band.
-
-    Raises:
-        UserError: a table is missing or is not the one that its record names.
-    """
+    """Median, lowest and highest FVE over a stage's blocks, by latent level and latitude band."""
     tables = []
     for block_id in block_ids:
         block = BY_ID[block_id]

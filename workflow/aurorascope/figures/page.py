@@ -17,11 +17,7 @@ _BIN = 0.5
 
 
 def page_table(log: pd.DataFrame, evaluation: pd.DataFrame) -> pd.DataFrame:
-    """All that a page shows, one number a row.
-
-    Args:
-        log: the training's log.
-        evaluation: the evaluation's table.
+    """All that a page shows of a training's log and an evaluation's table, one number a row.
 
     Returns:
         Columns panel, series, at, level, lat_band, value. "training": loss terms, l0 and frac_dead (series) at each logged
@@ -42,11 +38,7 @@ def page_table(log: pd.DataFrame, evaluation: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_pages(block_ids: Sequence[str], results: Path, folder: Path) -> None:
-    """Draw `<folder>/<block>.png`, with its numbers as CSV, for each block.
-
-    Raises:
-        UserError: a training log or an evaluation's table is missing or is not the one that its record names.
-    """
+    """Draw `<folder>/<block>.png`, with its numbers as CSV, for each block."""
     for block_id in block_ids:
         table = page_table(read_log(results, block_id), read_evaluation(results, block_id))
         _draw(block_id, table, folder / f"{block_id}.png")

@@ -52,13 +52,7 @@ def ink_on(colour: tuple[float, ...]) -> str:
 
 
 def draw_panel(axis: plt.Axes, panel: Panel, values: Mapping[str, float]) -> None:
-    """Draw one metric.
-
-    Args:
-        axis: where.
-        panel: what and how.
-        values: block id -> value in the drawn unit, NaN where it is not defined. Other blocks are hatched.
-    """
+    """Draw one metric: values by block id in the drawn unit, NaN where it is not defined. Other blocks are hatched."""
     finite = [v for v in values.values() if np.isfinite(v)]
     norm, colours = colour_scale(panel, finite), plt.get_cmap(panel.cmap).with_extremes(under=_UNDER)
     for block in BLOCKS:

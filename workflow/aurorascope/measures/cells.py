@@ -1,5 +1,6 @@
 """How numbers stand in the tables of the model card."""
 
+import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -27,8 +28,6 @@ def cosine(value: float | None) -> str:
 
 
 def by_stage(saes: Iterable[Mapping[str, Any]]) -> dict[tuple[str, int], list[Mapping[str, Any]]]:
-    """Entries of the index by (component, stage), in their order."""
-    stages: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
-    for sae in saes:
-        stages.setdefault((sae["component"], sae["stage"]), []).append(sae)
-    return stages
+    """Entries of the index, which are in forward order, by (component, stage)."""
+    groups = itertools.groupby(saes, key=lambda sae: (sae["component"], sae["stage"]))
+    return {stage: list(group) for stage, group in groups}

@@ -95,12 +95,7 @@ class Measure:
             raise ValueError(f"measure {self.kind.name}: {', '.join(sorted(strange))} have no formula")
 
     def read(self, results: Path, saes: Sequence[Mapping[str, Any]], config: Config) -> list[dict[str, Any] | None]:
-        """The record of each SAE, None where its block is not measured and no record is looked for.
-
-        Args:
-            results: the results folder.
-            saes: records of the suite's SAEs.
-            config: the configuration.
+        """The record of each SAE of a suite, None where its block is not measured and no record is looked for.
 
         Raises:
             UserError: a record is missing, is of another SAE or other inputs than its SAE's, or differs from the others in

@@ -95,11 +95,7 @@ def compute_answers() -> dict[str, str]:
 
 @functools.cache
 def check_answers() -> None:
-    """Compare this process's answers to the recorded ones.
-
-    Raises:
-        UserError: an operation gives other bits here.
-    """
+    """Compare this process's answers to the recorded ones (`recorded.compare`)."""
     compare(compute_answers())
 
 

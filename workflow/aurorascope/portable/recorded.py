@@ -17,10 +17,7 @@ _FIX = "install the versions of requirements.lock, or set compute.portable: fals
 
 
 def compare(found: dict[str, str]) -> None:
-    """Compare answers to the recorded ones.
-
-    Args:
-        found: operation to digest (`answers.compute_answers`).
+    """Compare answers (`answers.compute_answers`) to the recorded ones.
 
     Raises:
         UserError: an operation gives other bits here.

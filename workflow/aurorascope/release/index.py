@@ -27,7 +27,6 @@ from aurorascope.release.schema import index_schema
 from aurorascope.sae.architectures import ARCHITECTURES
 
 LOCK_PATH = Path(aurorascope.__file__).parents[2] / "requirements.lock"
-_KEEP_K = tuple(name for name, architecture in ARCHITECTURES.items() if architecture.keeps_k)
 DATASET = "cams-global-atmospheric-composition-forecasts"
 
 
@@ -70,13 +69,8 @@ def _check_store(
 def index_entry(
     sae: dict[str, Any], evaluation: dict[str, Any], measured: list[dict[str, Any]], states: dict[str, Any]
 ) -> dict[str, Any]:
-    """What the index says of one SAE.
-
-    Args:
-        sae: its record.
-        evaluation: the record of its evaluation.
-        measured: for each measure its metrics and the name of its table, `Measure.entry`.
-        states: the record of the training split, which has the grid.
+    """What the index says of one SAE, from its record, that of its evaluation, `Measure.entry` of each measure, and the record of
+    the training split, which has the grid.
     """
     block = BY_ID[sae["block"]]
     levels, rows, cols = evaluation["token_grid"]
@@ -85,20 +79,11 @@ def index_entry(
     saelens = f"saelens/{block.id}/sae_weights.safetensors"
     return {
         "id": block.id,
-        "component": block.component,
-        "stage": block.stage,
-        "block": block.block,
-        "depth_index": block.depth_index,
-        "hook": block.hook,
-        "d_model": sae["d_model"],
-        "d_hidden": sae["d_hidden"],
+        **{key: getattr(block, key) for key in ("component", "stage", "block", "depth_index", "hook")},
+        **{key: sae[key] for key in ("d_model", "d_hidden", "sha256", "tensor_sha256", "size_bytes", "n_parameters")},
         "expansion_factor": sae["d_hidden"] // sae["d_model"],
         "filename": f"saes/sae_{block.id}.pt",
         "format": "pt",
-        "sha256": sae["sha256"],
-        "tensor_sha256": sae["tensor_sha256"],
-        "size_bytes": sae["size_bytes"],
-        "n_parameters": sae["n_parameters"],
         "dtype": "float32",
         "alternates": [
             {"filename": saelens, "format": "saelens", "sha256": sae["files"][saelens], "size_bytes": sae["saelens_bytes"]}
@@ -106,7 +91,7 @@ def index_entry(
         "architecture": {
             "activation": sae["architecture"],
             "released_as": sae["released_as"],
-            "k": round(training["target_l0"]) if sae["architecture"] in _KEEP_K else None,
+            "k": round(training["target_l0"]) if ARCHITECTURES[sae["architecture"]].keeps_k else None,
             "apply_b_dec_to_input": True,
             "normalize_activations": "none",
             "decoder_unit_norm": True,
@@ -121,9 +106,7 @@ def index_entry(
         "training": {
             **{key: training[key] for key in ("seed", "optimizer", "lr", "loss", "l1_coeff", "reductions", "lambda_sum",
                                               "epochs", "n_steps", "n_tokens_seen", "shuffle")},
-            "recipe": sae["recipe"],
-            "train_config_sha256": sae["train_config_sha256"],
-            "activations_manifest_sha256": sae["activations_manifest_sha256"],
+            **{key: sae[key] for key in ("recipe", "train_config_sha256", "activations_manifest_sha256")},
         },
         **{key: name for entry in measured for key, name in entry.items() if key != "metrics"},
         "metrics": {name: value for entry in measured for name, value in entry["metrics"].items()},
@@ -146,11 +129,7 @@ def _flags(config: Config, checkpoint_source: str, n_saes: int, n_held_out: int)
 
 
 def build_index(config: Config, results: Path) -> dict[str, Any]:
-    """The index of the configured blocks.
-
-    Args:
-        config: the configuration.
-        results: the results folder, with records of SAEs, evaluations, stores, splits and checkpoint.
+    """The index of the configured blocks, from records of SAEs, measures, stores, splits and checkpoint.
 
     Returns:
         The index, valid against `sae_index.schema.json`.

@@ -16,12 +16,7 @@ UNFIT = (_NOT_TO_BE_USED, _ONE_MOMENT)
 
 
 def faults(sae: dict[str, Any], evaluation: dict[str, Any]) -> list[str]:
-    """What is wrong with one SAE, in words.
-
-    Args:
-        sae: the SAE's record.
-        evaluation: the record of its evaluation.
-    """
+    """What is wrong with one SAE, in words, from its record and that of its evaluation."""
     found, metrics = [], evaluation["metrics"]
     if metrics["fve"] < 0:
         found.append(f"explains less than the mean activation does, FVE {metrics['fve']:.3g}")
@@ -34,12 +29,7 @@ def faults(sae: dict[str, Any], evaluation: dict[str, Any]) -> list[str]:
 
 
 def quality_flags(pairs: Iterable[tuple[dict[str, Any], dict[str, Any]]], n_train: int) -> list[str]:
-    """Flags of a suite: SAEs with faults, counted and named, and a training set of one snapshot.
-
-    Args:
-        pairs: records of the SAEs and of their evaluations.
-        n_train: snapshots of the training split.
-    """
+    """Flags of a suite: SAEs with faults, counted and named, and a training set of one snapshot."""
     bad = {sae["block"]: found for sae, evaluation in pairs if (found := faults(sae, evaluation))}
     flags = []
     if bad:

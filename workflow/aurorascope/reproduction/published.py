@@ -4,7 +4,6 @@ Nothing heavy is imported: Snakemake asks when it plans a reproduction, so that 
 activation is made for it.
 """
 
-import contextlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from aurorascope.config.calendar import snapshots
 from aurorascope.config.model import Config
 from aurorascope.config.stages import ONLY_WHEN_ON, stage_params
 from aurorascope.errors import UserError
-from aurorascope.files import read_record, sha256_file, sha256_json
+from aurorascope.files import find_record, sha256_file, sha256_json
 
 FORMAT = 2
 _INPUTS = {
@@ -103,10 +102,6 @@ class Published:
         block's store have been replaced. What is not here is not compared, nor what no record has: how long and on what
         the demo's Aurora is trained.
 
-        Args:
-            config: the present configuration.
-            scratch: `results/scratch`.
-
         Raises:
             UserError: the first setting that differs.
         """
@@ -122,24 +117,21 @@ class Published:
             states, store = (
                 content if content and states_digest({"snapshots": _states(content)}) == self.record["states_sha256"] else None
                 for content in (
-                    _read(scratch / "states" / "train.json", "states"),
-                    _read(StorePaths.of(scratch, self.block_id, "train").manifest, ACTIVATIONS),
+                    find_record(scratch / "states" / "train.json", "states"),
+                    find_record(StorePaths.of(scratch, self.block_id, "train").manifest, ACTIVATIONS),
                 )
             )
             found = [_snapshots(content, config) for content in (states, store) if content]
             found += _grid(states, config) if states else []
-            checkpoint = _read(scratch / "checkpoint" / "checkpoint.json", "checkpoint")
+            checkpoint = find_record(scratch / "checkpoint" / "checkpoint.json", "checkpoint")
             is_same = checkpoint and checkpoint["sha256"] == self.record["checkpoint_sha256"]
             return found + (_model(checkpoint, config) if is_same else [])
         except (KeyError, TypeError):
-            # As with one that `_read` cannot read.
+            # As with one that cannot be read, which is for the job that reads it to refuse.
             return []
 
     def check_inputs(self, manifest: dict[str, Any]) -> None:
-        """Compare what the activations were made from with what they are made from here.
-
-        Args:
-            manifest: of the training activations that are here.
+        """Compare what the activations were made from with what those here, of this manifest, are made from.
 
         Raises:
             UserError: the first of CAMS states, statics, checkpoint and configuration that differs.
@@ -151,13 +143,6 @@ class Published:
                     f"{what}, for {self.block_id}", f"{key} {self.record[key]}, with which {self.path} was made", here[key],
                     "reproduce it where its data are, or with the configuration that it was made with",
                 )
-
-
-def _read(path: Path, kind: str) -> dict[str, Any] | None:
-    """A record that is here; a damaged one is for the job that reads it to refuse."""
-    with contextlib.suppress(UserError):
-        return read_record(path, kind)
-    return None
 
 
 def _states(content: dict[str, Any]) -> list[dict[str, Any]]:

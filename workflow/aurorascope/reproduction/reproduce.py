@@ -38,13 +38,6 @@ _ROWS = 8192
 def reproduce(config: Config, published: Published, manifest: Path, results: Path, device: torch.device) -> None:
     """Train again and compare; writes `results/reproduced/<block>.json` where the SAE is reproduced, else no such file.
 
-    Args:
-        config: the configuration.
-        published: the SAE to be reproduced, which is only read.
-        manifest: manifest of the training activations.
-        results: the results folder.
-        device: where it is trained.
-
     Raises:
         UserError: configuration, recipe versions or data are not those of the published SAE, or it came out otherwise; the
             weights trained here are then in `results/reproduced/<block>/`.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aurorascope.errors import UserError
-from aurorascope.files import read_record, write_json
+from aurorascope.files import find_record, write_json
 
 
 @dataclass
@@ -43,11 +43,8 @@ class JobState:
     @classmethod
     def load(cls, path: Path, request_sha256: str) -> "JobState":
         """The state on disk, or a new one where there is none of this request."""
-        try:
-            found = read_record(path, "ads_job")
-        except UserError:
-            return cls(path, request_sha256)
-        if found.get("request_sha256") != request_sha256:
+        found = find_record(path, "ads_job")
+        if found is None or found.get("request_sha256") != request_sha256:
             return cls(path, request_sha256)
         values = {key: value for key, value in found.items() if key in cls.__dataclass_fields__}
         return cls(**{**values, "path": path})

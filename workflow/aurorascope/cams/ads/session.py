@@ -26,11 +26,7 @@ _PAGE = 100
 
 
 class StepError(Exception):
-    """A call that failed for good in this run.
-
-    Args:
-        fault: what it means.
-    """
+    """A call that failed for good in this run; `fault` is what that means."""
 
     def __init__(self, fault: Fault) -> None:
         self.fault = fault
@@ -157,11 +153,7 @@ class Session:
             wait = min(wait * 1.5, self._patience.poll_s)
 
     def download(self, results: Any, target: Path, what: str) -> int:
-        """Fetch a result; transfers that break off are resumed.
-
-        Returns:
-            Bytes, as many as the store announced.
-        """
+        """Fetch a result; transfers that break off are resumed. Returns its bytes, as many as the store announced."""
         size = results.content_length
         results.retry_options = {"maximum_tries": self._patience.tries, "retry_after": self._patience.retry_s}
         results.download_options = {"progress_bar": meter(what, size)}

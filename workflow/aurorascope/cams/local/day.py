@@ -53,7 +53,8 @@ def read_local(date: str, hours: Sequence[int], cams: Cams, folder: Path, work: 
         raise
     except UserError as error:
         if used == own:
-            raise _with_unread(error, files, index) from error
+            # Files that nobody can read, and whose dates are therefore unknown, may hold what is missing.
+            raise UserError(error.where, error.expected, error.found + _unread(files, index), error.fix) from error
         # What is missing may be in the others, whose own error then says what is wrong.
         used, day = own, read(own)
     unread = [f"{file.name} cannot be read, and nothing is missing without it" for file in own if file not in used]
@@ -64,12 +65,6 @@ def read_local(date: str, hours: Sequence[int], cams: Cams, folder: Path, work: 
 def write_sources(date: str, folder: Path, sources: list[dict[str, Any]]) -> None:
     """Write beside a day's record what it was read from: `verify` compares it with the files."""
     write_json(folder / f"{date}.source.json", {"kind": "day_source", "format": 1, "date": date, "files": sources})
-
-
-def _with_unread(error: UserError, files: Sequence[Listed], index: Mapping[str, Any]) -> UserError:
-    """The error, with the files that nobody can read and whose dates are therefore unknown: they may hold what is missing."""
-    unread = _unread(files, index)
-    return UserError(error.where, error.expected, error.found + unread, error.fix) if unread else error
 
 
 def _unread(files: Sequence[Listed], index: Mapping[str, Any]) -> str:

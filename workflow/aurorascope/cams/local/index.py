@@ -13,8 +13,6 @@ from typing import Any
 from aurorascope.cams.local.listing import Listed
 from aurorascope.files import sha256_bytes, sha256_json
 
-_INDEX = "index.json"
-
 
 def note_path(folder: Path, name: str) -> Path:
     """Where the note of a file lies."""
@@ -30,7 +28,7 @@ def listing_digest(files: Iterable[Listed]) -> str:
 
 def load_index(folder: Path) -> dict[str, Any]:
     """What is known of each file, by name; nothing where there is no index or it is damaged, which then is made anew."""
-    path = folder / _INDEX
+    path = index_path(folder)
     try:
         status = path.stat()
         # Asked for once for each of a year's days; a file that replaces it has another inode, if perhaps the same time.
@@ -46,7 +44,7 @@ def _parsed(path: Path, version: tuple[int, int, int]) -> dict[str, Any]:
 
 def index_path(folder: Path) -> Path:
     """Where the index lies."""
-    return folder / _INDEX
+    return folder / "index.json"
 
 
 def is_current(file: Listed, index: Mapping[str, Any]) -> bool:

@@ -15,7 +15,7 @@ from aurorascope.cams.local.listing import Listed
 from aurorascope.cams.source import MOST_LOCAL, open_files
 from aurorascope.cams.validate import look_into
 from aurorascope.errors import DiskError, TryAgainError, UserError
-from aurorascope.files import read_record, sha256_file, write_json
+from aurorascope.files import find_record, sha256_file, write_json
 from aurorascope.locks import folder_lock
 
 _LOG = logging.getLogger(__name__)
@@ -30,18 +30,9 @@ def dates_in(name: str) -> list[str]:
 
 
 def refresh(files: Sequence[Listed], folder: Path, work: Path) -> dict[str, Any]:
-    """Bring the notes and the index up to date; files that are known as they are stay unopened.
+    """Bring the notes in a folder up to date, and the index (`index.load_index`), which is returned.
 
-    Args:
-        files: the user's files.
-        folder: folder of the notes.
-        work: folder in which zips are unpacked.
-
-    Returns:
-        The index, see `index.load_index`.
-
-    Raises:
-        DiskError: the folder is full or read-only.
+    Files that are known as they are stay unopened; zips are unpacked in `work`.
     """
     index = load_index(folder)
     if all(is_current(file, index) for file in files):
@@ -86,11 +77,7 @@ def _patient_lock(folder: Path) -> Iterator[None]:
 
 def _look(file: Listed, folder: Path, work: Path) -> dict[str, Any]:
     note, path = _note(file, work), note_path(folder, file.name)
-    try:
-        is_same = read_record(path, "local_file") == note
-    except UserError:
-        is_same = False
-    if not is_same:
+    if find_record(path, "local_file") != note:
         write_json(path, note)
     _LOG.info("%s: %s", file.name, note["problem"] or f"analyses of {len(note['dates'])} dates")
     entry = {"size": file.size, "ctime_ns": file.ctime_ns, "note": path.name, "sha256": note["sha256"]}

@@ -11,14 +11,11 @@ from aurorascope.progress import Progress, tell
 
 
 def verify_sources(folder: Path, directory: str | Sequence[str]) -> list[UserError]:
-    """Hash the files that days were read from; says what it found.
-
-    Args:
-        folder: folder of the day records.
-        directory: `cams.directory`.
+    """Hash the files of `cams.directory` that the days in a folder were read from; says what it found.
 
     Returns:
-        An error for each file, and each state of it that a day was read from, that holds something else now. A file that is gone is told of and no error: its days are made.
+        An error for each file, and each state of it that a day was read from, that holds something else now. A file that is
+        gone is told of and no error: its days are made.
     """
     # A file that was corrected between two days has two digests, of which it can hold one.
     expected: dict[str, dict[str, str]] = {}

@@ -58,12 +58,7 @@ def _opened(path: Path, eccodes: Any) -> Iterator[Any]:
 
 
 def read_grib(path: Path, where: str, found: Found) -> None:
-    """Add a file's messages to what was found.
-
-    Args:
-        path: the file.
-        where: what messages call it.
-        found: gets the pieces, forecasts, other fields and problems.
+    """Add the pieces, forecasts, other fields and problems of a file, which errors call `where`, to what was found.
 
     Raises:
         UserError: it is no readable GRIB file, or eccodes is not installed.

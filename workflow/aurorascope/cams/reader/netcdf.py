@@ -29,13 +29,9 @@ _FIX = "write the field as one array along time, level, latitude and longitude, 
 
 
 def read_netcdf(path: Path, where: str, stack: contextlib.ExitStack, found: Found) -> None:
-    """Add a file's fields to what was found.
+    """Add the pieces, forecasts, other fields and problems of a file, which errors call `where`, to what was found.
 
-    Args:
-        path: the file.
-        where: what messages call it.
-        stack: keeps the file open for as long as pieces are to be loaded.
-        found: gets the pieces, forecasts, other fields and problems.
+    The stack keeps the file open for as long as pieces are to be loaded.
 
     Raises:
         UserError: it is no readable NetCDF file.
@@ -250,5 +246,3 @@ def _axis_of(field: xr.DataArray, names: tuple[str, ...], where: str) -> xr.Data
                 raise UserError(where, f"a regular grid with one {axis} a row or column", found, _FIX)
             return coordinate
     raise UserError(where, f"a coordinate for {axis}", f"dims {', '.join(map(str, field.dims))}", _FIX)
-
-

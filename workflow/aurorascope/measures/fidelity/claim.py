@@ -6,7 +6,6 @@ to their place. Nothing heavy is imported here, so that 48 such jobs cost second
 
 import json
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from aurorascope.config.model import Config
 from aurorascope.config.stages import stage_digest
 from aurorascope.errors import UserError
 from aurorascope.files import read_record, sha256_file, sha256_json, write_bytes, write_json, write_table
+from aurorascope.records import KINDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,51 +25,27 @@ if TYPE_CHECKING:
 KIND = "fidelity"
 
 
-@dataclass(frozen=True)
 class FidelityFiles:
     """Where one block's record and table lie, finished or waiting to be adopted.
 
     Attributes:
-        results: the results folder.
-        block_id: the block.
+        record: the record, the one file that rules depend on.
+        table: all metrics by variable and level.
+        work: folder of a record that waits.
+        complete: a record that waits, with its digest.
+        waiting_table: its table.
     """
 
-    results: Path
-    block_id: str
-
-    @property
-    def record(self) -> Path:
-        """The record, the one file that rules depend on."""
-        return self.results / "fidelity" / f"{self.block_id}.json"
-
-    @property
-    def table(self) -> Path:
-        """All metrics by variable and level."""
-        return self.record.with_suffix(".parquet")
-
-    @property
-    def work(self) -> Path:
-        """Folder of a record that waits."""
-        return self.results / "scratch" / "fidelity" / self.block_id
-
-    @property
-    def complete(self) -> Path:
-        """A record that waits, with its digest."""
-        return self.work / "complete.json"
-
-    @property
-    def waiting_table(self) -> Path:
-        """Its table."""
-        return self.work / "table.parquet"
+    def __init__(self, results: Path, block_id: str) -> None:
+        self.record = results / "fidelity" / f"{block_id}.json"
+        self.table = self.record.with_suffix(".parquet")
+        self.work = results / "scratch" / "fidelity" / block_id
+        self.complete = self.work / "complete.json"
+        self.waiting_table = self.work / "table.parquet"
 
 
 def make_claim(config: Config, block: Block, results: Path) -> dict[str, Any]:
     """The part of a fidelity record that says what it was made from.
-
-    Args:
-        config: the configuration.
-        block: the block.
-        results: the results folder.
 
     Returns:
         Block, digests of SAE, training manifest, checkpoint, statics and configuration, and the snapshots, each with the
@@ -79,12 +55,9 @@ def make_claim(config: Config, block: Block, results: Path) -> dict[str, Any]:
         UserError: a record is missing, or the SAE or its training store is of another checkpoint or static file.
     """
     scratch = results / "scratch"
-    sae_path = results / "saes" / f"sae_{block.id}.json"
-    sae = read_record(sae_path, "sae")
-    manifest_path = StorePaths.of(scratch, block.id, "train").manifest
-    manifest = read_manifest(manifest_path)
-    checkpoint = read_record(scratch / "checkpoint" / "checkpoint.json", "checkpoint")
-    static = read_record(scratch / "static" / "static.json", "static")
+    sae_path, manifest_path = KINDS["sae"].where(results, block=block.id), StorePaths.of(scratch, block.id, "train").manifest
+    sae, manifest = KINDS["sae"].read(results, block=block.id), read_manifest(manifest_path)
+    checkpoint, static = KINDS["checkpoint"].read(results), KINDS["static"].read(results)
     for path, what, expected, found in (
         (sae_path, "an SAE of the training store", manifest["sha256"], sae["activations_manifest_sha256"]),
         (manifest_path, "activations of the checkpoint", checkpoint["sha256"], manifest["checkpoint_sha256"]),
@@ -146,22 +119,14 @@ def is_measured(files: FidelityFiles, claim: dict[str, Any]) -> bool:
 
 
 def leave(files: FidelityFiles, record: dict[str, Any], table: "pd.DataFrame") -> None:
-    """Leave a record, its table's digest added, and the table to be adopted; the record last.
-
-    Raises:
-        UserError: the disk is full or read-only.
-    """
+    """Leave a record, its table's digest added, and the table to be adopted; the record last."""
     write_table(files.waiting_table, table)
     content = {**record, "table_sha256": sha256_file(files.waiting_table)}
     write_json(files.complete, {"record_sha256": sha256_json(content), "record": content})
 
 
 def adopt(files: FidelityFiles, claim: dict[str, Any]) -> bool:
-    """Move a waiting record of this claim, and its table, to their place; False where none waits.
-
-    Raises:
-        UserError: the disk is full or read-only.
-    """
+    """Move a waiting record of this claim, and its table, to their place; False where none waits."""
     record = _waiting(files, claim)
     if record is None:
         return False

@@ -98,11 +98,6 @@ def _replacements(results: Path, block: Block, device: torch.device) -> dict[str
 def measure(config: Config, blocks: Sequence[Block], results: Path) -> None:
     """Measure every block whose record is neither there nor waiting, and leave its record waiting to be adopted.
 
-    Args:
-        config: the configuration.
-        blocks: the blocks.
-        results: the results folder.
-
     Raises:
         UserError: a file is missing, altered or of another run, or another process measures one of the blocks; blocks
             that were finished before are kept.

@@ -64,12 +64,7 @@ def headline(sums: ForecastSums) -> dict[str, Any]:
 
 
 def by_variable(sums: ForecastSums, variables: list[str]) -> dict[str, dict[str, float | None]]:
-    """The same by variable: means over its levels where they are defined.
-
-    Args:
-        sums: the sums.
-        variables: name of each field's variable.
-    """
+    """The same by variable, given the name of each field's: means over its levels where they are defined."""
     found, names = by_field(sums), np.array(variables)
     return {
         variable: {name: mean_of_defined(found[name][names == variable]) for name in FIDELITY_FORMULAS if name in found}

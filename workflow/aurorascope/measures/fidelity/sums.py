@@ -4,7 +4,6 @@ A field is one surface variable, or one other variable at one pressure level.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -42,7 +41,6 @@ def mean_square(a_vyx: torch.Tensor, b_vyx: torch.Tensor, weights_y: np.ndarray)
     return torch.stack(found).cpu().numpy()
 
 
-@dataclass
 class ForecastSums:
     """Running sums over snapshots of mean squares over the globe.
 
@@ -57,19 +55,11 @@ class ForecastSums:
         error_v: of a forecast minus the analysis, for the clean one and by condition.
     """
 
-    weights_y: np.ndarray
-    n_fields: int
-    n: int = 0
-    n_verified: int = 0
-    size_v: np.ndarray = field(init=False)
-    tendency_v: np.ndarray = field(init=False)
-    divergence_v: dict[str, np.ndarray] = field(init=False)
-    error_v: dict[str, np.ndarray] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.size_v, self.tendency_v = np.zeros(self.n_fields), np.zeros(self.n_fields)
-        self.divergence_v = {name: np.zeros(self.n_fields) for name in CONDITIONS}
-        self.error_v = {name: np.zeros(self.n_fields) for name in FORECASTS}
+    def __init__(self, weights_y: np.ndarray, n_fields: int) -> None:
+        self.weights_y, self.n_fields, self.n, self.n_verified = weights_y, n_fields, 0, 0
+        self.size_v, self.tendency_v = np.zeros(n_fields), np.zeros(n_fields)
+        self.divergence_v = {name: np.zeros(n_fields) for name in CONDITIONS}
+        self.error_v = {name: np.zeros(n_fields) for name in FORECASTS}
 
     def add(
         self, state_vyx: torch.Tensor, analysis_vyx: torch.Tensor | None, forecasts: Mapping[str, torch.Tensor]

@@ -4,7 +4,7 @@ What is subtracted is known before the pass (the held-out mean and the training 
 and variances are sums of squares of small numbers and no digit is lost to large means. Snapshots may come in pieces and in any order.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,6 @@ class Means:
     decoder: np.ndarray
 
 
-@dataclass
 class Sums:
     """Running sums, in `totals`; names ending in `_g` are per group of tokens (latent level x latitude band).
 
@@ -51,20 +50,15 @@ class Sums:
             (tokens with 0, 1, ... features on).
     """
 
-    groups: np.ndarray
-    weights: np.ndarray
-    means: Means
-    n_latents: int
-    totals: dict[str, Any] = field(init=False)
-
-    def __post_init__(self) -> None:
-        n_groups, d = int(self.groups.max()) + 1, len(self.means.held_out)
-        self.totals = {name: 0.0 for name in _SCALARS}
+    def __init__(self, groups: np.ndarray, weights: np.ndarray, means: Means, n_latents: int) -> None:
+        self.groups, self.weights, self.means, self.n_latents = groups, weights, means, n_latents
+        n_groups, d = int(groups.max()) + 1, len(means.held_out)
+        self.totals: dict[str, Any] = {name: 0.0 for name in _SCALARS}
         self.totals |= {name: np.zeros(n_groups) for name in ("n_g", "sse_g", "sst_g")}
         self.totals |= {"dev_gd": np.zeros((n_groups, d)), "second_dd": np.zeros((d, d))}
         self.totals |= {name: np.zeros(d) for name in ("weighted_dev_d", "error_d")}
-        self.totals["fired_h"] = np.zeros(self.n_latents, np.int64)
-        self.totals["l0_counts"] = np.zeros(self.n_latents + 1, np.int64)
+        self.totals["fired_h"] = np.zeros(n_latents, np.int64)
+        self.totals["l0_counts"] = np.zeros(n_latents + 1, np.int64)
 
     @property
     def scalars(self) -> dict[str, float]:

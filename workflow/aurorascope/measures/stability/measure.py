@@ -36,13 +36,7 @@ def _mean(values: list[float | None]) -> float | None:
 
 
 def metrics(pairs: list[Likeness], by_chance: dict[str, Likeness], n_alive: list[int]) -> dict[str, Any]:
-    """The metrics of `STABILITY_FORMULAS`, in its order.
-
-    Args:
-        pairs: every two of the seeds.
-        by_chance: two dictionaries of random directions, for each of `CHANCES`.
-        n_alive: alive features of each seed.
-    """
+    """The metrics of `STABILITY_FORMULAS`, in its order; `pairs` are every two seeds, `by_chance` two dictionaries of each chance."""
     found: dict[str, Any] = {"n_stability_seeds": len(n_alive), "n_stability_features": float(np.mean(n_alive))}
     for suffix, of in {"": pairs, **{f"_{name}": [pair] for name, pair in by_chance.items()}}.items():
         found[f"pw_mcc{suffix}"] = _mean([pair.mcc for pair in of])
@@ -78,14 +72,7 @@ def measure(
 ) -> None:
     """Measure the stability of one block and write `matches.parquet` beside `out`, then the record `out`.
 
-    Args:
-        config: the configuration.
-        record_path: record of the released SAE.
-        train_manifest: manifest of its training activations.
-        held_out_manifest: manifest of the activations that say which features are alive.
-        out: the record.
-        device: where SAEs are trained.
-        scratch: where checkpoints go meanwhile.
+    Checkpoints go under `scratch` meanwhile; the held-out activations say which features are alive.
 
     Raises:
         UserError: the SAE, the stores or the configuration do not belong together, or a training fails.

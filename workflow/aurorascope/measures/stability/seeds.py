@@ -31,16 +31,8 @@ def seeds_of(config: Config) -> list[int]:
 
 
 @contextlib.contextmanager
-def trained(
-    config: Config, block: Block, feed: Feed, scratch: Path
-) -> Iterator[list[dict[str, torch.Tensor]]]:
+def trained(config: Config, block: Block, feed: Feed, scratch: Path) -> Iterator[list[dict[str, torch.Tensor]]]:
     """Weights of the seeds after the configured one; their checkpoints go when this context ends without an error.
-
-    Args:
-        config: the configuration.
-        block: the block.
-        feed: its training activations.
-        scratch: the scratch folder.
 
     Raises:
         UserError: as of any training, or another process trains one of them.
