@@ -1,5 +1,6 @@
 """README is short, and every link of README and docs leads to a file, and to a heading where it names one."""
 
+import codeop
 import re
 from pathlib import Path
 
@@ -41,3 +42,15 @@ def test_every_page_can_be_reached_from_the_readme():
 
 def test_the_readme_is_short():
     assert len((ROOT / "README.md").read_text().splitlines()) <= 130
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_snippets_can_be_pasted_at_the_prompt(page):
+    """Line by line: what is indented ends with an empty line there, which a file can do without."""
+    for snippet in re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE):
+        entered = []
+        for line in [*snippet.splitlines(), ""]:
+            entered.append(line)
+            if codeop.compile_command("\n".join(entered)) is not None:
+                entered = []
+        assert not entered, snippet

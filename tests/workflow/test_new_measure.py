@@ -14,7 +14,10 @@ from aurorascope.costs.rows import MeasureCost
 from aurorascope.measures.measure import Measure, Panel
 from aurorascope.records import Kind
 
-KIND = Kind("toy", "toy/{block}.json", "toys", {"toy/{block}.parquet": "table_sha256"}, "toy_file")
+KIND = Kind(
+    "toy", "toy/{block}.json", "toys", {"toy/{block}.parquet": "table_sha256"}, "toy_file",
+    stage=("measure_toy", "toy_config_sha256"),
+)
 FORMULAS = {"toy_norm": ("norm_mean", "mean norm of the columns of W_enc")}
 
 

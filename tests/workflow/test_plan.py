@@ -73,6 +73,16 @@ def test_a_finished_run_has_nothing_left(finished):
     assert not finished.planned()
 
 
+def test_saes_of_other_settings_are_not_counted_as_there(finished):
+    """Nor what was measured of them; other settings of a measure leave its SAEs."""
+    finished.configure(tiny_config(sae__seed=7))
+    text = finished.make("plan", cores=1).stdout
+    assert "no SAEs there yet" in text and "evaluation" in text and "no records there yet" in text
+    finished.configure(tiny_config(evaluation__lat_bands=[-90, 0, 90]))
+    text = finished.make("plan", cores=1).stdout
+    assert "4 SAEs already there" in text and "no records there yet" in text
+
+
 def test_planning_another_run_changes_and_counts_nothing_here(finished):
     """A demo's folder plans the year: it stays the demo's, and its days and stores are not the year's."""
     before = finished.result("run.json").read_bytes()

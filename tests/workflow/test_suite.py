@@ -174,5 +174,10 @@ def test_a_folder_without_snakemakes_memory_is_no_other_configurations(finished)
     """Only the records say then how its SAEs were trained; they are not listed under other settings."""
     shutil.rmtree(finished.path / ".snakemake" / "metadata")
     finished.configure(tiny_config(sae__seed=7))
-    line = finished.fail("--force", "results/sae_index.json")
-    assert "results/saes: expected SAEs of the present configuration" in line and "--forcerun train_sae" in line
+    line = finished.fail("--dry-run")
+    assert "expected SAEs of the present configuration" in line and "rm -f results/saes/sae_*.json" in line
+    for path in finished.result("saes").glob("sae_*.json"):
+        path.unlink()
+    assert finished.planned()["train_sae"] == len(BLOCKS)
+    finished.configure(tiny_config())
+    assert "train_sae" in finished.planned()

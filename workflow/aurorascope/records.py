@@ -33,6 +33,7 @@ class Kind:
         index_key: entry of an SAE in the index that names its file of this kind, and is null where there is none; None for
             records that are not released.
         unreleased: those of its files that are not uploaded.
+        stage: the stage whose settings it was made with, and the record's entry with their digest.
 
     Raises:
         ValueError: a name in a file's path that the record's path lacks.
@@ -44,6 +45,7 @@ class Kind:
     files: Mapping[str, str] = field(default_factory=dict)
     index_key: str | None = None
     unreleased: tuple[str, ...] = ()
+    stage: tuple[str, str] | None = None
 
     def __post_init__(self) -> None:
         for path in (*self.files, *self.unreleased):
@@ -112,7 +114,7 @@ KINDS = {kind.name: kind for kind in (
             "saelens/{block}/sae_weights.safetensors": _SEVERAL,
             "training/{block}.parquet": _SEVERAL,
         },
-        "filename", ("training/{block}.parquet",),
+        "filename", ("training/{block}.parquet",), ("train_sae", "train_config_sha256"),
     ),
     Kind("checkpoint", "scratch/checkpoint/checkpoint.json", "checkpoint", {"scratch/checkpoint/aurora.ckpt": "sha256"}),
     Kind("static", "scratch/static/static.json", "static fields", {"scratch/static/static.nc": "sha256"}),

@@ -33,6 +33,7 @@ from aurorascope.config.identity import (
     save_config,
     scratch_folder,
 )
+from aurorascope.config.made import refuse_forgotten
 from aurorascope.config.paths import expanded
 from aurorascope.config.resolve import resolve
 from aurorascope.config.stages import stage_params
@@ -108,6 +109,16 @@ CONFIG, CONFIG_PATH = _checked_config()
 REPRESENTATIVES = stage_representatives(CONFIG.block_ids)
 MADE = {"sae": CONFIG.block_ids}
 MADE |= {measure.kind.name: measure.blocks(CONFIG) for measure in MEASURES}
+if workflow.is_main_process and not MAY_LOOK:
+    try:
+        refuse_forgotten(
+            CONFIG,
+            RESULTS,
+            [(ALL_KINDS[name], blocks) for name, blocks in MADE.items()],
+            PRIVATE.parent / "metadata",
+        )
+    except UserError as error:
+        _stop(error.one_line())
 
 
 def _exports():

@@ -13,13 +13,14 @@ from aurorascope.cams.local.listing import list_files
 from aurorascope.config import Config
 from aurorascope.config.calendar import SPLITS, day_hours, snapshots
 from aurorascope.config.identity import is_of_run, scratch_folder
+from aurorascope.config.made import blocks_made
 from aurorascope.costs.estimate import Done, estimate
 from aurorascope.costs.report import report, space_lines
 from aurorascope.errors import UserError
 from aurorascope.files import find_record
 from aurorascope.measures.all import MEASURES
 from aurorascope.progress import tell
-from aurorascope.records import KINDS, Kind
+from aurorascope.records import KINDS
 from aurorascope.spec import GRID
 
 
@@ -101,16 +102,15 @@ def _done(config: Config, results: Path) -> Done:
             else:
                 begun[name, split] = there(paths.folder)
 
-    def there_of(kind: Kind) -> frozenset[str]:
-        return frozenset(block for block in config.block_ids if kind.where(results, block=block).is_file())
-
+    # What must be made again leaves nothing to be measured of it.
+    saes = blocks_made(config, results, KINDS["sae"], config.block_ids)
     return Done(
         days=days,
         finished=frozenset(finished),
         begun=begun,
         has_checkpoint=KINDS["checkpoint"].where(results).is_file(),
-        saes=there_of(KINDS["sae"]),
-        measured={measure.kind.name: there_of(measure.kind) for measure in MEASURES},
+        saes=saes,
+        measured={measure.kind.name: blocks_made(config, results, measure.kind, saes) for measure in MEASURES},
     )
 
 

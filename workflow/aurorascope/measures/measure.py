@@ -88,8 +88,8 @@ class Measure:
     columns: tuple[Column, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.kind.index_key is None or len(self.kind.files) != 1:
-            raise ValueError(f"measure {self.kind.name}: its kind needs an index_key and one table")
+        if self.kind.index_key is None or len(self.kind.files) != 1 or self.kind.stage is None:
+            raise ValueError(f"measure {self.kind.name}: its kind needs an index_key, one table and a stage")
         shown = {drawn.metric for drawn in (*self.panels, *self.columns)}
         if strange := shown - set(self.formulas):
             raise ValueError(f"measure {self.kind.name}: {', '.join(sorted(strange))} have no formula")

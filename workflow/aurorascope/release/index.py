@@ -15,7 +15,7 @@ from aurorascope.activations.paths import StorePaths
 from aurorascope.blocks import BLOCK_IDS, BY_ID
 from aurorascope.config.calendar import ENOUGH_HELD_OUT, SPLITS
 from aurorascope.config.model import Config
-from aurorascope.config.stages import RECIPES, stage_digest
+from aurorascope.config.stages import RECIPES
 from aurorascope.errors import UserError
 from aurorascope.files import sha256_file, sha256_json
 from aurorascope.measures.all import MEASURES
@@ -28,23 +28,6 @@ from aurorascope.sae.architectures import ARCHITECTURES
 
 LOCK_PATH = Path(aurorascope.__file__).parents[2] / "requirements.lock"
 DATASET = "cams-global-atmospheric-composition-forecasts"
-
-
-def _saes(results: Path, config: Config) -> list[dict[str, Any]]:
-    """Records of the suite's SAEs, in forward order, trained as is configured.
-
-    Snakemake notices a changed setting by what it remembers of each job; a folder that was copied without that memory holds
-    SAEs of which only their records say how they were trained.
-    """
-    saes = [KINDS["sae"].read(results, block=block_id) for block_id in config.block_ids]
-    refuse_mixture(saes, ("train_config_sha256", "dump_config_sha256", "checkpoint_sha256"), KINDS["sae"], results)
-    expected, found = stage_digest(config, "train_sae"), saes[0]["train_config_sha256"]
-    if found != expected:
-        raise UserError(
-            results / "saes", f"SAEs of the present configuration, train_config_sha256 {expected[:12]}", f"those of {found[:12]}",
-            "set the configuration that they were trained with, or make them again: snakemake --cores N --forcerun train_sae",
-        )
-    return saes
 
 
 def _check_store(
@@ -138,7 +121,8 @@ def build_index(config: Config, results: Path) -> dict[str, Any]:
         UserError: a record is missing, the suite mixes configurations, or this code is not in a clone.
     """
     scratch = results / "scratch"
-    saes = _saes(results, config)
+    saes = [KINDS["sae"].read(results, block=block_id) for block_id in config.block_ids]
+    refuse_mixture(saes, ("train_config_sha256", "dump_config_sha256", "checkpoint_sha256"), KINDS["sae"], results)
     measured = {measure: measure.read(results, saes, config) for measure in MEASURES}
     pairs = list(zip(saes, measured[HELD_OUT], strict=True))
     checkpoint, static = KINDS["checkpoint"].read(results), KINDS["static"].read(results)

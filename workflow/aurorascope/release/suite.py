@@ -13,7 +13,6 @@ import difflib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -23,6 +22,7 @@ from aurorascope.errors import UserError, remake
 from aurorascope.files import sha256_file
 from aurorascope.measures.all import MEASURES
 from aurorascope.release.schema import index_schema
+from aurorascope.spec import DEPTHS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,13 +56,17 @@ def _check_index(index: Any, path: Path, fix: str) -> None:
 
 def _read_index(file: Path, fix: str) -> dict[str, Any]:
     try:
-        index = json.loads(file.read_text())
+        index = json.loads(file.read_text(), parse_constant=_refuse_constant)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         raise UserError(file, "the index of a suite", "a folder" if file.is_dir() else "no such file", fix) from None
     except ValueError as error:
         raise UserError(file, "the JSON index of a suite", f"unreadable JSON ({error})", fix) from None
     _check_index(index, file, fix)
     return index
+
+
+def _refuse_constant(word: str) -> None:
+    raise ValueError(f"{word} is no JSON")
 
 
 class Suite:
@@ -91,12 +95,14 @@ class Suite:
         """The suite of a folder.
 
         Args:
-            path: the folder that holds `sae_index.json`.
+            path: the folder that holds `sae_index.json`, or that file.
 
         Raises:
             UserError: there is no index, it is no valid one, or it is of a newer version than this code knows.
         """
         root = Path(path)
+        if root.name == _INDEX and root.is_file():
+            root = root.parent
         return cls(root, _read_index(root / _INDEX, _again(root, _INDEX, _INDEX)))
 
     @classmethod
@@ -172,8 +178,14 @@ class Suite:
             raise UserError(path, f"sha256 {entry['sha256']}", f"sha256 {found}", fix)
         try:
             sae = AuroraSAE.from_file(str(path))
-        except (ValueError, RuntimeError, OSError, EOFError, UnpicklingError) as error:
-            raise UserError(path, f"the SAE of {block_id}", f"an unreadable file ({str(error)[:200]})", fix) from None
+        except ValueError as error:
+            raise UserError(path, f"the SAE of {block_id}", str(error)[:300], fix) from None
+        except Exception as error:
+            # What torch raises depends on the bytes it meets, and its advice is to read such a file without safety.
+            raise UserError(path, f"the SAE of {block_id}", f"an unreadable file ({type(error).__name__})", fix) from error
+        if (sae.d_model, sae.d_hidden) != (entry["d_model"], entry["d_hidden"]):
+            sizes = f"{entry['d_model']} channels and {entry['d_hidden']} features"
+            raise UserError(path, f"the SAE of {block_id}, {sizes}", f"one of {sae.d_model} and {sae.d_hidden}", fix)
         if verify:
             self._check_golden(sae, entry)
         return sae
@@ -183,7 +195,7 @@ class Suite:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        name = entry.get("golden_file", f"saes/golden/{entry['id']}.safetensors")
+        name = f"saes/golden/{entry['id']}.safetensors"
         if self._repository is not None and self._repository.lacks(name):
             return
         path = self._path(name)
@@ -205,7 +217,13 @@ class Suite:
         return _again(self.root, name, record) if self._repository is None else self._repository.again(name)
 
     def select(self, component: str | None = None, stage: int | None = None) -> list[str]:
-        """Ids of one component ("encoder", "decoder"), of one stage (0, 1, 2), or of both, in forward order."""
+        """Ids of one component ("encoder", "decoder"), of one stage (0, 1, 2), or of both, in forward order.
+
+        Raises:
+            UserError: there is no such component or stage in Aurora.
+        """
+        if component not in (None, *DEPTHS) or stage not in (None, *range(len(DEPTHS["encoder"]))):
+            raise UserError("Suite.select", "component encoder or decoder, stage 0, 1 or 2", f"{component!r}, {stage!r}", "correct it")
         return [
             block_id
             for block_id, sae in self._entries.items()

@@ -74,7 +74,10 @@ def _is_waiting(config: Config, block: Block, results: Path) -> bool:
 
 
 FIDELITY = Measure(
-    kind=Kind(KIND, "fidelity/{block}.json", "measured forecasts", {"fidelity/{block}.parquet": "table_sha256"}, "fidelity_file"),
+    kind=Kind(
+        KIND, "fidelity/{block}.json", "measured forecasts", {"fidelity/{block}.parquet": "table_sha256"}, "fidelity_file",
+        stage=("measure_fidelity", "fidelity_config_sha256"),
+    ),
     formulas=FIDELITY_FORMULAS,
     blocks=_blocks,
     made_from={

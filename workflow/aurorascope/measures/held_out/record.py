@@ -8,7 +8,10 @@ from aurorascope.measures.measure import Column, Measure, Panel
 from aurorascope.records import Kind
 from aurorascope.units import flop
 
-_KIND = Kind("evaluation", "evaluation/{block}.json", "evaluations", {"evaluation/{block}.parquet": "table_sha256"}, "metrics_file")
+_KIND = Kind(
+    "evaluation", "evaluation/{block}.json", "evaluations", {"evaluation/{block}.parquet": "table_sha256"}, "metrics_file",
+    stage=("evaluate_sae", "evaluate_config_sha256"),
+)
 
 
 def _cost(config: Config, e: Estimate) -> MeasureCost:

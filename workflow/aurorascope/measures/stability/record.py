@@ -16,6 +16,7 @@ from aurorascope.units import flop
 _KIND = Kind(
     "stability", "stability/{block}/summary.json", "comparisons of seeds",
     {"stability/{block}/matches.parquet": "table_sha256"}, "stability_file",
+    stage=("measure_stability", "stability_config_sha256"),
 )
 
 
