@@ -11,13 +11,15 @@ import numpy as np
 import torch
 
 from aurorascope.sae.auxk import AuxK
-from aurorascope.sae.objective import Objective, Parameters, Settings
+from aurorascope.sae.objective import Parameters, Settings
+from aurorascope.sae.selecting import Selecting
+from aurorascope.sae.selection import Chosen, above
 
 SAMPLE = 2048
 _RATE = 0.01
 
 
-class BatchTopK(Objective):
+class BatchTopK(Selecting):
     """See the module; `target_l0` is k.
 
     `state["threshold"]` is the running mean, float64; `state["n_seen"]` the number of batches in it.
@@ -53,7 +55,10 @@ class BatchTopK(Objective):
         rate = torch.clamp(1 / seen.double(), min=_RATE)
         self.state["threshold"].lerp_(self._middle.double(), rate)
 
-    def _activate(self, z_nh: torch.Tensor) -> torch.Tensor:
+    def _choose(self, z_nh: torch.Tensor) -> Chosen:
+        return above(z_nh, float(self._least.numpy()))
+
+    def _mask(self, z_nh: torch.Tensor) -> torch.Tensor:
         return z_nh.relu_().mul_(z_nh >= self._least)
 
     def release(self) -> Parameters:

@@ -1,0 +1,118 @@
+"""What the top-k family has in common: latents are chosen, and where few are, products are over those alone.
+
+After the dense z = xc W_enc + b_enc, a step's other four products are sums over the entries that are on (`active.Active`)
+where these are at most `Settings.densest` of all, and dense where they are more, on a GPU and in bfloat16. Which of the two
+follows from the number of latents that is kept, never from a time or the values, so that it is the same in every run.
+"""
+
+import numpy as np
+import torch
+
+from aurorascope.sae.active import Active, ByLatent
+from aurorascope.sae.auxk import AuxK
+from aurorascope.sae.objective import Objective, Parameters, Settings, weigh
+from aurorascope.sae.selection import Chosen
+
+
+class Selecting(Objective):
+    """See the module; `target_l0` is the number of latents per token that is kept in the end."""
+
+    def __init__(self, parameters: Parameters, settings: Settings, auxk: AuxK | None = None) -> None:
+        super().__init__(parameters, settings, auxk)
+        # The memory of the other sum's transpose, which these products do not need.
+        self._grad_enc_hd = self._grad_dh.view(self.h, self.d)
+        # NumPy knows neither bfloat16 nor a GPU.
+        self._is_exact = self.device.type == "cpu" and self.dtype == self.wide
+        self._is_sparse = False
+        self._places = np.empty(0, np.int64)
+
+    def kept(self) -> float:
+        """Latents on per token that are kept at this point of the training.
+
+        Growing from 1, latents first divide the data among themselves and are then joined, rather than left out, by others:
+        far fewer die than with all of them from the start (docs/benchmarks.md, "Architectures and recipes").
+        """
+        target, growth = self.settings.target_l0, self.settings.growth
+        return target if self.progress >= growth else 1 + (target - 1) * self.progress / growth
+
+    def _choose(self, z_nh: torch.Tensor) -> Chosen:
+        """Places and values of the latents that stay, as `selection.largest`; z_nh is float32 on the CPU."""
+        raise NotImplementedError
+
+    def _mask(self, z_nh: torch.Tensor) -> torch.Tensor:
+        """As `_choose`, on a GPU and in bfloat16: the latents, in place, zero but where they stay."""
+        raise NotImplementedError
+
+    def _begin(self, x_nd: torch.Tensor, centre_d: torch.Tensor) -> None:
+        super()._begin(x_nd, centre_d)
+        self._is_sparse = self._is_exact and self.kept() <= self.settings.densest * self.h
+
+    def _end(self, n: int) -> None:
+        if not self._is_sparse:
+            super()._end(n)
+            return
+        self.grads["b_enc"].copy_(self._sum_dz_h)
+        self.grads["W_enc"].copy_(self._grad_enc_hd.T)
+
+    def _activate(self, z_nh: torch.Tensor) -> torch.Tensor:
+        if not self._is_exact:
+            return self._mask(z_nh)
+        self._places, values = self._choose(z_nh)
+        return _only(z_nh, self._places, values)
+
+    def _to_latents(
+        self, r_nd: torch.Tensor, f_nh: torch.Tensor, weight_n: torch.Tensor | None, n: int
+    ) -> torch.Tensor:
+        return self._keep_on(self._through_decoder(r_nd, n), f_nh)
+
+    def _keep_on(self, df_nh: torch.Tensor, f_nh: torch.Tensor) -> torch.Tensor:
+        """Gradients of latents that are on, in place; zeros for the others."""
+        if self._is_exact:
+            return _only(df_nh, self._places, df_nh.numpy().reshape(-1)[self._places])
+        return df_nh.mul_(f_nh != 0)
+
+    def _micro(self, xc_nd: torch.Tensor, weight_n: torch.Tensor | None, n: int) -> None:
+        if not self._is_sparse:
+            super()._micro(xc_nd, weight_n, n)
+            return
+        z_nh = self._encode(xc_nd, self._f_nh)
+        dead_nk = None if self.auxk is None else self.auxk.pick(z_nh)
+        active = Active.of(self._choose(z_nh), len(xc_nd), self.h)
+        r_nd = self._sparse_residual(active, xc_nd)
+        q_nd = None if dead_nk is None else self.auxk.residual(dead_nk, r_nd, self._weights["W_dec"])
+        self._sse.add_(weigh(r_nd, weight_n))
+        self._add_sparse(active, xc_nd, r_nd, weight_n, n)
+        if q_nd is not None:
+            self._aux.add_(weigh(q_nd, weight_n))
+            self._add_dead(xc_nd, dead_nk, q_nd, n)
+
+    def _sparse_residual(self, active: Active, xc_nd: torch.Tensor) -> torch.Tensor:
+        return active.times(self._weights["W_dec"]).sub_(xc_nd)
+
+    def _add_sparse(
+        self, active: Active, xc_nd: torch.Tensor, r_nd: torch.Tensor, weight_n: torch.Tensor | None, n: int
+    ) -> None:
+        """Add a micro-batch to the gradients; rows of r_nd are x_hat - x times their weights."""
+        scale, by_latent = 2 / (n * self.d), active.by_latent()
+        by_latent.add_product(self.grads["W_dec"], active.values, r_nd, scale)
+        self._add_encoder(active, by_latent, active.of_product(r_nd, self._weights["W_dec"], scale), xc_nd)
+        self._sum_r_d.add_(r_nd.sum(0))
+
+    def _add_encoder(self, active: Active, by_latent: ByLatent, dz: torch.Tensor, xc_nd: torch.Tensor) -> None:
+        by_latent.add_product(self._grad_enc_hd, dz, xc_nd)
+        self._sum_dz_h.add_(active.total(dz))
+        self.on_h.add_(torch.from_numpy(np.diff(by_latent.ends)))
+
+    def _add_dead(self, xc_nd: torch.Tensor, dead_nk: torch.Tensor, q_nd: torch.Tensor, n: int) -> None:
+        dz_nk, dead_i = self.auxk.gradient(dead_nk, q_nd, self._weights["W_dec"], self.grads["W_dec"], n), self.auxk.dead_i
+        self._grad_enc_hd.index_add_(0, dead_i, torch.mm(dz_nk.T, xc_nd))
+        self._sum_dz_h.index_add_(0, dead_i, dz_nk.sum(0))
+
+
+def _only(values_nh: torch.Tensor, places: np.ndarray, values: np.ndarray) -> torch.Tensor:
+    """The matrix with these values at these places, flat, and zeros elsewhere; in place."""
+    # Several times as fast as torch's indexing.
+    flat = values_nh.numpy().reshape(-1)
+    flat.fill(0)
+    flat[places] = values
+    return values_nh
