@@ -68,7 +68,7 @@ class Matryoshka(BatchTopK):
         df_nh = self._dz_nh[: len(r_nd)]
         for chunk, sum_nd in zip(self.chunks, self._weighed(weight_n, len(r_nd)), strict=True):
             torch.mm(sum_nd.to(self.dtype), self._weights["W_dec"][chunk].T, out=df_nh[:, chunk])
-        return self._keep_on(df_nh.mul_(2 / (n * self.d)), f_nh)
+        return self._keep_on(df_nh, f_nh, n)
 
     def _accumulate(
         self, xc_nd: torch.Tensor, f_nh: torch.Tensor, r_nd: torch.Tensor, dz_nh: torch.Tensor, n: int

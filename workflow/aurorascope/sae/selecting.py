@@ -63,13 +63,15 @@ class Selecting(Objective):
     def _to_latents(
         self, r_nd: torch.Tensor, f_nh: torch.Tensor, weight_n: torch.Tensor | None, n: int
     ) -> torch.Tensor:
-        return self._keep_on(self._through_decoder(r_nd, n), f_nh)
+        df_nh = torch.mm(r_nd.to(self.dtype), self._weights["W_dec"].T, out=self._dz_nh[: len(r_nd)])
+        return self._keep_on(df_nh, f_nh, n)
 
-    def _keep_on(self, df_nh: torch.Tensor, f_nh: torch.Tensor) -> torch.Tensor:
-        """Gradients of latents that are on, in place; zeros for the others."""
+    def _keep_on(self, df_nh: torch.Tensor, f_nh: torch.Tensor, n: int) -> torch.Tensor:
+        """2 / (n d) times the gradients of latents that are on, in place; zeros for the others."""
+        scale = 2 / (n * self.d)
         if self._is_exact:
-            return _only(df_nh, self._places, df_nh.numpy().reshape(-1)[self._places])
-        return df_nh.mul_(f_nh != 0)
+            return _only(df_nh, self._places, df_nh.numpy().reshape(-1)[self._places] * df_nh.numpy().dtype.type(scale))
+        return df_nh.mul_(scale).mul_(f_nh != 0)
 
     def _micro(self, xc_nd: torch.Tensor, weight_n: torch.Tensor | None, n: int) -> None:
         if not self._is_sparse:
