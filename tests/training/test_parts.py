@@ -135,12 +135,13 @@ def test_dead_are_those_silent_for_a_window(fired, window):
 def test_products_are_sparse_on_a_cpu_up_to_an_eighth(caplog, monkeypatch):
     """One line says where the target is denser; a GPU and portable numbers stay dense, and nothing else is said."""
     caplog.set_level("INFO")
-    for architecture, target, says in (("abstopk", 64.0, False), ("abstopk", 65.0, True), ("jumprelu", 65.0, False)):
+    cases = (("abstopk", 64.0, 8, False), ("abstopk", 65.0, 8, True), ("jumprelu", 65.0, 8, False), ("matryoshka", 33.0, 16, True))
+    for architecture, target, inverse, says in cases:
         caplog.clear()
         config = of(architecture, target_l0=target)
-        assert densest(config, 512, CPU) == 1 / 8
+        assert densest(config, 512, CPU) == 1 / inverse
         assert [record.message for record in caplog.records] == says * [
-            "65 of 512 latents a token are more than one in 8: products are dense once so many are kept."
+            f"{target:g} of 512 latents a token are more than one in {inverse}: products are dense once so many are kept."
         ]
         assert densest(config, 512, torch.device("cuda")) == 0
     assert densest(of("relu"), 512, CPU) == 1 / 8
