@@ -181,7 +181,7 @@ class Objective:
 
     def _micro(self, xc_nd: torch.Tensor, weight_n: torch.Tensor | None, n: int) -> None:
         z_nh = self._encode(xc_nd, self._f_nh)
-        dead_nk = None if self.auxk is None else self.auxk.pick(z_nh)
+        dead_nk = self._pick_dead(z_nh)
         f_nh = self._activate(z_nh)
         r_nd = self._residual(f_nh, xc_nd)
         q_nd = None if dead_nk is None else self.auxk.residual(dead_nk, r_nd, self._weights["W_dec"])
@@ -195,6 +195,10 @@ class Objective:
         self._accumulate(xc_nd, f_nh, r_nd, dz_nh, n)
         # The buffer of gradients is free by now.
         self._add_sum(self.on_h, torch.ne(f_nh, 0, out=dz_nh))
+
+    def _pick_dead(self, z_nh: torch.Tensor) -> torch.Tensor | None:
+        """Latents of the dead, as `AuxK.pick`; None without it."""
+        return None if self.auxk is None else self.auxk.pick(z_nh)
 
     def _activate(self, z_nh: torch.Tensor) -> torch.Tensor:
         """Latents of pre-activations, in place or in a buffer of the architecture's own."""

@@ -5,13 +5,15 @@ where these are at most `Settings.densest` of all, and dense where they are more
 follows from the number of latents that is kept, never from a time or the values, so that it is the same in every run.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
 from aurorascope.sae.active import Active, ByLatent
-from aurorascope.sae.auxk import AuxK
+from aurorascope.sae.auxk import ALPHA, AuxK
 from aurorascope.sae.objective import Objective, Parameters, Settings, weigh
-from aurorascope.sae.selection import Chosen
+from aurorascope.sae.selection import Chosen, largest
 
 
 class Selecting(Objective):
@@ -78,15 +80,15 @@ class Selecting(Objective):
             super()._micro(xc_nd, weight_n, n)
             return
         z_nh = self._encode(xc_nd, self._f_nh)
-        dead_nk = None if self.auxk is None else self.auxk.pick(z_nh)
+        dead = self._sparse_dead(z_nh)
         active = Active.of(self._choose(z_nh), len(xc_nd), self.h)
         r_nd = self._sparse_residual(active, xc_nd)
-        q_nd = None if dead_nk is None else self.auxk.residual(dead_nk, r_nd, self._weights["W_dec"])
+        q_nd = None if dead is None else self._dead_residual(dead, r_nd)
         self._sse.add_(weigh(r_nd, weight_n))
         self._add_sparse(active, xc_nd, r_nd, weight_n, n)
-        if q_nd is not None:
+        if dead is not None:
             self._aux.add_(weigh(q_nd, weight_n))
-            self._add_dead(xc_nd, dead_nk, q_nd, n)
+            self._add_dead(dead, q_nd, xc_nd, n)
 
     def _sparse_residual(self, active: Active, xc_nd: torch.Tensor) -> torch.Tensor:
         return active.times(self._weights["W_dec"]).sub_(xc_nd)
@@ -105,8 +107,38 @@ class Selecting(Objective):
         self._sum_dz_h.add_(active.total(dz))
         self.on_h.add_(torch.from_numpy(np.diff(by_latent.ends)))
 
-    def _add_dead(self, xc_nd: torch.Tensor, dead_nk: torch.Tensor, q_nd: torch.Tensor, n: int) -> None:
-        dz_nk, dead_i = self.auxk.gradient(dead_nk, q_nd, self._weights["W_dec"], self.grads["W_dec"], n), self.auxk.dead_i
+    def _pick_dead(self, z_nh: torch.Tensor) -> torch.Tensor | None:
+        dead_i = None if self.auxk is None else self.auxk.dead_i
+        if not self._is_exact or dead_i is None or self.auxk.k >= len(dead_i):
+            return super()._pick_dead(z_nh)
+        z_nk = z_nh.index_select(1, dead_i)
+        return _only(z_nk, *largest(z_nk, self.auxk.k, False))
+
+    def _sparse_dead(self, z_nh: torch.Tensor) -> Active | torch.Tensor | None:
+        """Latents of the dead that AuxK keeps: over all latents where they are few of the dead, else as `AuxK.pick`."""
+        dead_i = None if self.auxk is None else self.auxk.dead_i
+        if dead_i is None or self.auxk.k > self.settings.densest * len(dead_i):
+            return self._pick_dead(z_nh)
+        z_nk = z_nh.index_select(1, dead_i)
+        kept = Active.of(largest(z_nk, self.auxk.k, False), *z_nk.shape)
+        return replace(kept, columns=dead_i.numpy()[kept.columns].astype(np.int32), h=self.h)
+
+    def _dead_residual(self, dead: Active | torch.Tensor, r_nd: torch.Tensor) -> torch.Tensor:
+        """As `AuxK.residual`."""
+        if isinstance(dead, Active):
+            return dead.times(self._weights["W_dec"]).add_(r_nd)
+        return self.auxk.residual(dead, r_nd, self._weights["W_dec"])
+
+    def _add_dead(self, dead: Active | torch.Tensor, q_nd: torch.Tensor, xc_nd: torch.Tensor, n: int) -> None:
+        """Add the auxiliary loss's gradient; rows of q_nd are times their weights."""
+        if isinstance(dead, Active):
+            scale, by_latent = 2 * ALPHA / (n * self.d), dead.by_latent()
+            by_latent.add_product(self.grads["W_dec"], dead.values, q_nd, scale)
+            dz = dead.of_product(q_nd, self._weights["W_dec"], scale)
+            by_latent.add_product(self._grad_enc_hd, dz, xc_nd)
+            self._sum_dz_h.add_(dead.total(dz))
+            return
+        dz_nk, dead_i = self.auxk.gradient(dead, q_nd, self._weights["W_dec"], self.grads["W_dec"], n), self.auxk.dead_i
         self._grad_enc_hd.index_add_(0, dead_i, torch.mm(dz_nk.T, xc_nd))
         self._sum_dz_h.index_add_(0, dead_i, dz_nk.sum(0))
 
