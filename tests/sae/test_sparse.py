@@ -65,12 +65,13 @@ def test_products_are_those_of_the_full_matrix(active):
 
 
 @EACH
-@pytest.mark.parametrize("dead", [(), (1, 5, 77, 100, 101, 190)])
+# The four of six dead that AuxK keeps are few enough to be sparse, or are not.
+@pytest.mark.parametrize(("dead", "densest"), [((), 0.5), ((1, 5, 77, 100, 101, 190), 0.5), ((1, 5, 77, 100, 101, 190), 0.7)])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_sparse_and_dense_agree_to_rounding(kind, dead, weighted):
+def test_sparse_and_dense_agree_to_rounding(kind, dead, densest, weighted):
     """In float32, the same latents are on, and gradients differ by rounding."""
     weight = random_weights(N, dtype=torch.float32) if weighted else None
-    (sparse, terms), (dense, expected) = (computed(kind, None, weight, dead, **given) for given in ({}, {"densest": 0.0}))
+    (sparse, terms), (dense, expected) = (computed(kind, None, weight, dead, densest=share) for share in (densest, 0.0))
     assert torch.equal(sparse.on_h, dense.on_h)
     assert any(not torch.equal(gradient, dense.grads[name]) for name, gradient in sparse.grads.items())
     for name, gradient in sparse.grads.items():
