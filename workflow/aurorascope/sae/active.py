@@ -2,7 +2,7 @@
 
 The entries are held by rows (CSR), and for the products that sum over rows by columns. Each element of a result is summed by
 one thread in the order of rows or of columns, so that threads change no bit. On the CPU sums over latents are torch's own
-kernel and sums over rows MKL's, each of which measured as the faster one (docs/benchmarks.md, "One sparse step").
+kernel and sums over rows MKL's, each of which measured as the faster one (docs/benchmarks.md, "Sparse steps").
 """
 
 import warnings
