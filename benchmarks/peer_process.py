@@ -76,18 +76,19 @@ def run_script(script: Path, *arguments: str) -> Any:
 
 
 class Peer:
-    """The process of one library.
+    """The process of one library's step, or of one of ours.
 
     Args:
-        name: as in `peers.PACKAGES`.
+        name: what the tables call it.
         python: of the environment that holds it.
-        threads: torch's threads there.
+        script: beside this file; it answers as `peers.serve` does.
+        arguments: the script's.
     """
 
-    def __init__(self, name: str, python: Path, threads: int) -> None:
+    def __init__(self, name: str, python: Path, script: str, *arguments: object) -> None:
         self.name, self._errors = name, tempfile.TemporaryFile("w+")  # noqa: SIM115
         self._process = subprocess.Popen(
-            [python, _HERE / "peers.py", name, str(threads)],
+            [python, _HERE / script, *map(str, arguments)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True, env={**os.environ, **_QUIET},
         )
 
@@ -106,7 +107,7 @@ class Peer:
         return answer
 
     def prepare(self, folder: Path) -> str:
-        """Load x.npy, W_enc.npy and W_dec.npy, build the SAE and warm up; returns the library's version."""
+        """Load x.npy, W_enc.npy and W_dec.npy, build the SAE and warm up; returns the version of what it times."""
         return self._ask(do="prepare", folder=str(folder))["version"]
 
     def units(self) -> float:

@@ -1,6 +1,6 @@
 """One SAE library, timed in an environment of its own: asked over stdin for one repeat at a time, JSON lines.
 
-    .venv-peers/bin/python benchmarks/peers.py sae_lens|dictionary_learning|overcomplete THREADS
+    .venv-peers/bin/python benchmarks/peers.py sae_lens|dictionary_learning|overcomplete THREADS [topk|batchtopk]
 
 benchmarks/step.py starts it. Each library takes its own training step, as it comes: its forward pass, loss, clipping,
 Adam and constraint, without logging. All start from the same weights; that they reconstruct alike is checked first.
@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 Steps = Callable[[int], None]
-Reconstruct = Callable[[torch.Tensor], torch.Tensor]
+Reconstruct = Features = Callable[[torch.Tensor], torch.Tensor]
 PACKAGES = {"sae_lens": "sae-lens", "dictionary_learning": "dictionary-learning", "overcomplete": "overcomplete"}
 LR, L1 = 4e-4, 3e-4
 _SECONDS = 0.3
@@ -132,19 +132,31 @@ def _overcomplete(x_nd: torch.Tensor, w_dh: torch.Tensor, d_hd: torch.Tensor) ->
 _BUILD = {"sae_lens": _sae_lens, "dictionary_learning": _dictionary_learning, "overcomplete": _overcomplete}
 
 
-def _check(reconstruct: Reconstruct, x_nd: torch.Tensor, w_dh: torch.Tensor, d_hd: torch.Tensor) -> None:
+def _check(
+    reconstruct: Reconstruct, features: Features, x_nd: torch.Tensor, w_dh: torch.Tensor, d_hd: torch.Tensor
+) -> None:
     rows_nd = x_nd[:_CHECKED_ROWS]
     with torch.no_grad():
-        expected_nd = torch.relu(rows_nd @ w_dh) @ d_hd
+        expected_nd = features(rows_nd @ w_dh) @ d_hd
         error = float((reconstruct(rows_nd) - expected_nd).norm() / expected_nd.norm())
     if not error < _TOLERANCE:
         raise ValueError(f"with the same weights it reconstructs otherwise, by {error:.2g} of the norm")
 
 
-def _timer(name: str, folder: Path) -> Timer:
-    x_nd, w_dh, d_hd = (torch.from_numpy(np.load(folder / f"{part}.npy")) for part in ("x", "W_enc", "W_dec"))
-    steps, reconstruct = _BUILD[name](x_nd, w_dh, d_hd)
-    _check(reconstruct, x_nd, w_dh, d_hd)
+def read_tensors(folder: Path) -> list[torch.Tensor]:
+    """Rows of a step, W_enc and W_dec, as the benchmark left them."""
+    return [torch.from_numpy(np.load(folder / f"{part}.npy")) for part in ("x", "W_enc", "W_dec")]
+
+
+def _timer(name: str, architecture: str, folder: Path) -> Timer:
+    x_nd, w_dh, d_hd = read_tensors(folder)
+    build, features = _BUILD[name], torch.relu
+    if architecture != "relu":
+        import peers_topk
+
+        build, features = peers_topk.BUILD[architecture, name], peers_topk.FEATURES[architecture]
+    steps, reconstruct = build(x_nd, w_dh, d_hd)
+    _check(reconstruct, features, x_nd, w_dh, d_hd)
     return Timer(steps, x_nd, w_dh)
 
 
@@ -154,7 +166,8 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {error} (in {frame.name}: {frame.line})"
 
 
-def _serve(name: str) -> None:
+def serve(timer_of: Callable[[Path], Timer], version: str) -> None:
+    """Answer requests on stdin, one a line: prepare a timer for the tensors of a folder, or time one repeat."""
     # Libraries print; the answers get the real stdout to themselves.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
@@ -164,8 +177,8 @@ def _serve(name: str) -> None:
         try:
             if request["do"] == "prepare":
                 timer = None  # frees the last width's memory before the next is taken
-                timer = _timer(name, Path(request["folder"]))
-                answer = {"version": importlib.metadata.version(PACKAGES[name])}
+                timer = timer_of(Path(request["folder"]))
+                answer = {"version": version}
             else:
                 answer = {"units": timer.units()}
         except Exception as error:
@@ -174,5 +187,6 @@ def _serve(name: str) -> None:
 
 
 if __name__ == "__main__":
+    library, architecture = sys.argv[1], sys.argv[3] if len(sys.argv) > 3 else "relu"
     torch.set_num_threads(int(sys.argv[2]))
-    _serve(sys.argv[1])
+    serve(lambda folder: _timer(library, architecture, folder), importlib.metadata.version(PACKAGES[library]))

@@ -1,6 +1,7 @@
 """Time of one training step of the ReLU + L1 SAE: ours, SAELens, dictionary-learning and overcomplete, on the CPU.
 
     python benchmarks/step.py [--json FILE] [--widths 64 512 1024] [--rows 8192] [--repeats 5] [--threads 1]
+    python benchmarks/step.py --architectures topk abstopk batchtopk matryoshka [--json FILE] …
     python benchmarks/step.py --memory      # only the peak memory of our step on 180,000 rows of 512 channels
     python benchmarks/step.py --make-env    # only make .venv-peers
 
@@ -8,6 +9,9 @@ A step is the forward pass, the loss, the backward pass and Adam with the librar
 product (rows, d) @ (d, 8 d) in float32, timed in the same process just before and after; a dense step has five of them.
 Ours and the others take turns, one repeat each, all on the same rows, weights and number of threads. The others run in
 .venv-peers, which is made when it is missing. Tables are Markdown.
+
+With --architectures, the steps of the top-k family instead, 64 latents a token (`family`): those of this tree, of commit
+d973aa4, before they were sparse, and the others' own TopK and BatchTopK.
 """
 
 import argparse
@@ -27,15 +31,18 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
+import family  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from aurorascope.files import write_json  # noqa: E402
+from aurorascope.sae.architectures import ARCHITECTURES  # noqa: E402
 from aurorascope.sae.initial import initial_weights  # noqa: E402
 from aurorascope.sae.objective import Settings  # noqa: E402
-from aurorascope.sae.relu import Relu  # noqa: E402
+from aurorascope.training.density import crossing  # noqa: E402
 from aurorascope.training.optimiser import Adam  # noqa: E402
 from peer_process import Peer, PeerError, make_environment  # noqa: E402
 from peers import L1, LR, PACKAGES, Timer  # noqa: E402
+from peers_topk import K  # noqa: E402
 
 CPU = torch.device("cpu")
 EXPANSION = 8
@@ -44,10 +51,11 @@ MEMORY_ROWS, MEMORY_WIDTH = 180_000, 512  # one snapshot of the widest grid
 Reasons = dict[str, dict[str, str]]
 
 
-def _our_step(d: int, h: int, device: torch.device) -> Callable[[torch.Tensor], None]:
+def _our_step(d: int, h: int, device: torch.device, architecture: str = "relu") -> Callable[[torch.Tensor], None]:
     """One training step of ours, as a function of the batch."""
     parameters = {name: tensor.to(device) for name, tensor in initial_weights(d, h, 0, 0).items()}
-    objective, optimiser = Relu(parameters, Settings(sparsity=L1, rows=MICRO_BATCH)), Adam(parameters, LR)
+    settings = Settings(L1, None if architecture == "relu" else min(K, h / 16), rows=MICRO_BATCH, densest=crossing(architecture))
+    objective, optimiser = ARCHITECTURES[architecture].objective_class()(parameters, settings), Adam(parameters, LR)
 
     def step(x_nd: torch.Tensor) -> None:
         with torch.inference_mode():
@@ -57,7 +65,7 @@ def _our_step(d: int, h: int, device: torch.device) -> Callable[[torch.Tensor], 
     return step
 
 
-def _tensors(d: int, rows: int) -> dict[str, np.ndarray]:
+def tensors_of(d: int, rows: int) -> dict[str, np.ndarray]:
     """The rows of a step, and the weights that all start from: ours."""
     weights = initial_weights(d, EXPANSION * d, 0, 0)
     x_nd = np.random.default_rng(d).standard_normal((rows, d), np.float32)
@@ -81,10 +89,10 @@ def _start(stack: ExitStack, threads: int) -> tuple[list[Peer], str | None]:
         python = make_environment()
     except PeerError as error:
         return [], str(error)
-    return [stack.enter_context(closing(Peer(name, python, threads))) for name in PACKAGES], None
+    return [stack.enter_context(closing(Peer(name, python, "peers.py", name, threads))) for name in PACKAGES], None
 
 
-def _prepared(peers: list[Peer], tensors: dict[str, np.ndarray], failed: dict[str, str]) -> dict[Peer, str]:
+def prepared(peers: list[Peer], tensors: dict[str, np.ndarray], failed: dict[str, str]) -> dict[Peer, str]:
     """The peers that are ready for these tensors, with their versions."""
     versions = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -102,8 +110,8 @@ def _measure(
     d: int, peers: list[Peer], options: argparse.Namespace, failed: dict[str, str]
 ) -> tuple[dict[str, list[float]], dict[str, str]]:
     """Units of all repeats, by name, and the versions of the others; a peer that fails goes to `failed`."""
-    tensors = _tensors(d, options.rows)
-    versions = _prepared(peers, tensors, failed)
+    tensors = tensors_of(d, options.rows)
+    versions = prepared(peers, tensors, failed)
     ours = _our_timer(tensors)
     units: dict[str, list[float]] = {"ours": [], **{peer.name: [] for peer in versions}}
     for _ in range(options.repeats):
@@ -155,28 +163,29 @@ def _resident_mb(field: str) -> float:
     return int(re.search(rf"^{field}:\s+(\d+) kB", text, re.MULTILINE)[1]) * 1024 / 1e6
 
 
-def _peak_mb(threads: int) -> float:
+def _peak_mb(threads: int, architecture: str) -> float:
     """Peak memory of our step above the rows it is given, in this process, which must be fresh."""
     torch.set_num_threads(threads)
     x_nd = torch.from_numpy(np.random.default_rng(0).standard_normal((MEMORY_ROWS, MEMORY_WIDTH), np.float32))
-    _our_step(16, 16 * EXPANSION, CPU)(x_nd[:64, :16])  # loads the kernels, which are no part of a step
+    _our_step(16, 16 * EXPANSION, CPU, architecture)(x_nd[:64, :16])  # loads the kernels, which are no part of a step
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts again from here
     before = _resident_mb("VmRSS")
-    _our_step(MEMORY_WIDTH, MEMORY_WIDTH * EXPANSION, CPU)(x_nd)
+    _our_step(MEMORY_WIDTH, MEMORY_WIDTH * EXPANSION, CPU, architecture)(x_nd)
     return _resident_mb("VmHWM") - before
 
 
-def _print_memory(threads: int) -> None:
+def _print_memory(threads: int, architectures: list[str]) -> None:
     if not Path("/proc/self/clear_refs").exists():
         print("\nThe peak memory of our step is measured on Linux only.")
         return
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        peak = pool.submit(_peak_mb, threads).result()
     data = 4 * MEMORY_ROWS * MEMORY_WIDTH / 1e6
-    print(
-        f"\nOur step on {MEMORY_ROWS:,} rows of {MEMORY_WIDTH} channels: peak of {peak:,.0f} MB above the data "
-        f"({data:,.0f} MB), weights and Adam's moments included."
-    )
+    for architecture in architectures:
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            peak = pool.submit(_peak_mb, threads, architecture).result()
+        print(
+            f"\nOur step ({architecture}) on {MEMORY_ROWS:,} rows of {MEMORY_WIDTH} channels: peak of {peak:,.0f} MB above the "
+            f"data ({data:,.0f} MB), weights and Adam's moments included."
+        )
 
 
 def main() -> None:
@@ -187,6 +196,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=8192)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--architectures", nargs="+", choices=family.ARCHITECTURES, help="the top-k family's steps instead")
     parser.add_argument("--memory", action="store_true", help="only the peak memory of our step")
     parser.add_argument("--make-env", action="store_true", help="only make .venv-peers")
     options = parser.parse_args()
@@ -198,10 +208,10 @@ def main() -> None:
         return
     torch.set_num_threads(options.threads)
     if not options.memory:
-        result = _steps(options)
+        result = family.steps(options, tensors_of, prepared) if options.architectures else _steps(options)
         if options.json:
             write_json(options.json, result)
-    _print_memory(options.threads)
+    _print_memory(options.threads, options.architectures or ["relu"])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Numbers of each stage on a fixed tiny input: when they change, a recipe version must be raised on purpose.
 
 `python tests/test_golden.py` prints the present numbers; put them into tests/golden.json in the commit that raises
-`RECIPES` in workflow/aurorascope/config/stages.py. What is recorded, and how closely it must be met, follows from how
+`RECIPES`, or `RECIPES_OF_KEPT`, in workflow/aurorascope/config/stages.py. What is recorded, and how closely it must be met, follows from how
 far the kernels of different CPUs lie apart (docs/benchmarks.md, "Golden numbers on other kinds of CPU").
 """
 
@@ -202,9 +202,10 @@ FORMULAS = {
 
 
 def _present(stage):
-    from aurorascope.config.stages import RECIPES
+    from aurorascope.config.stages import RECIPES, RECIPES_OF_KEPT
 
-    return {"recipe": RECIPES[stage], "numbers": STAGES[stage]()}
+    kept = {"recipe_of_kept": RECIPES_OF_KEPT[stage]} if stage in RECIPES_OF_KEPT else {}
+    return {"recipe": RECIPES[stage], **kept, "numbers": STAGES[stage]()}
 
 
 def _as_recorded(stage):
@@ -216,8 +217,9 @@ def _as_recorded(stage):
 def test_numbers_change_only_with_a_recipe_version(stage):
     """The stage's numbers are those recorded for its recipe version."""
     recorded, present = json.loads(GOLDEN.read_text())[stage], _present(stage)
-    assert present["recipe"] == recorded["recipe"], "write the new numbers: python tests/test_golden.py"
-    assert present["numbers"] == _as_recorded(stage), f"raise RECIPES[{stage!r}]"
+    for version in ("recipe", "recipe_of_kept"):
+        assert present.get(version) == recorded.get(version), "write the new numbers: python tests/test_golden.py"
+    assert present["numbers"] == _as_recorded(stage), f"raise RECIPES[{stage!r}], or RECIPES_OF_KEPT for the top-k family"
 
 
 @pytest.mark.parametrize("stage", FORMULAS)

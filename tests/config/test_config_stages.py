@@ -2,8 +2,9 @@ import json
 
 import pytest
 import yaml
-from aurorascope.config.stages import KEYS, NO_NUMBERS, RECIPES, stage_digest, stage_params
+from aurorascope.config.stages import KEYS, NO_NUMBERS, RECIPES, RECIPES_OF_KEPT, stage_digest, stage_params
 from aurorascope.files import sha256_json
+from aurorascope.sae.architectures import ARCHITECTURES
 
 from tests.config.raw import LEAVES, put, typed
 
@@ -137,3 +138,13 @@ def test_every_stage_has_a_recipe_version(demo_raw):
         params = stage_params(typed(demo_raw), stage)
         assert list(params)[0] == "recipe"
         assert json.loads(json.dumps(params)) == params
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_top_k_family_has_recipe_versions_of_its_own(demo_raw, architecture):
+    """What changed the bits of latents that are kept by their number makes no other SAE anew."""
+    target = 16 if ARCHITECTURES[architecture].needs_target else None
+    config = typed({**demo_raw, "sae": {**demo_raw["sae"], "architecture": architecture, "target_l0": target}})
+    found = {stage: stage_params(config, stage)["recipe"] for stage in RECIPES}
+    assert found == ({**RECIPES, **RECIPES_OF_KEPT} if ARCHITECTURES[architecture].keeps_k else RECIPES)
+    assert all(RECIPES_OF_KEPT[stage] > RECIPES[stage] for stage in RECIPES_OF_KEPT)

@@ -7,6 +7,9 @@ from aurorascope.sae.jumprelu import EPS
 from aurorascope.sae.objective import Settings
 
 KINDS = tuple(ARCHITECTURES)
+# The top-k family once more, with products over the latents that are on.
+SPARSE = tuple(f"{name}, sparse" for name, architecture in ARCHITECTURES.items() if architecture.keeps_k)
+STEPS = KINDS + SPARSE
 K = 3
 # What each architecture is told; several weights are far larger than in use, so that no term can be lost in rounding.
 SETTINGS = {
@@ -50,8 +53,10 @@ def random_weights(n, seed=0, dtype=torch.float64):
 
 
 def objective(kind, parameters, auxk=None, **settings):
-    """The library's objective, told what `SETTINGS` says."""
-    return ARCHITECTURES[kind].objective_class()(parameters, Settings(**{**SETTINGS[kind], **settings}), auxk)
+    """The library's objective, told what `SETTINGS` says; sparse at any density where the kind says so."""
+    kind, _, sparse = kind.partition(", ")
+    told = {**SETTINGS[kind], "densest": 100.0 if sparse else 0.0, **settings}
+    return ARCHITECTURES[kind].objective_class()(parameters, Settings(**told), auxk)
 
 
 class Jump(torch.autograd.Function):
@@ -137,6 +142,7 @@ SPARSITY = {"relu": _penalty, "jumprelu": _distance_of_l0, "gated": _penalty_of_
 
 def documented(kind, p, x, weight=None, mean=0.0, scale=1.0, dead=None, k_aux=None, exponent=1.0, **settings):
     """(loss, mse, sparsity, l0, aux) of one batch."""
+    kind = kind.partition(", ")[0]
     told = {"sparsity": 0.0, "target_l0": None} | SETTINGS[kind] | settings
     weight = torch.ones(len(x), dtype=x.dtype) if weight is None else weight
     x = (x - mean) / scale

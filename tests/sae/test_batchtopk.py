@@ -159,3 +159,30 @@ def test_border(seed, dtype):
         expected = values.sort(descending=True).values[k - 1]
         lower = values[values < expected]
         assert float(least) == float(expected) and float(below) == (float(lower.max()) if len(lower) else 0)
+
+
+@pytest.mark.parametrize("guess", [0.0, 0.5, 1e3, None])
+@pytest.mark.parametrize("spread", [1.0, 20.0])
+def test_the_border_is_no_matter_of_the_guess(guess, spread, monkeypatch):
+    """Of several matrices, whose last may be larger by far: as all in one, whatever was guessed first."""
+    parts = [random_rows(30, 40, seed) * (spread if seed == 3 else 1) for seed in range(4)]
+    parts[1][:5] = 0.75
+    if guess is not None:
+        monkeypatch.setattr(batchtopk, "_guess", lambda z_nh, share: guess)
+    for k in (1, 7, 300, 2200, 2500, 4800):
+        least, below = batchtopk._border_of_large(lambda: (part.clone() for part in parts), k, 4800)
+        expected = batchtopk._border(torch.cat([part.relu().flatten() for part in parts]), k)
+        assert (float(least), float(below)) == tuple(map(float, expected))
+
+
+def test_a_guess_is_rarely_too_high(monkeypatch):
+    """It leaves few elements to look at, and mostly enough: one pass does."""
+    passes, parts = [], [random_rows(500, 256, seed) for seed in range(4)]
+
+    def encoded():
+        passes.append(1)
+        yield from parts
+
+    for k in (2000, 8000, 32000):
+        batchtopk._border_of_large(encoded, k, 512_000)
+    assert len(passes) == 3

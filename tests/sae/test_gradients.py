@@ -6,7 +6,7 @@ from aurorascope.sae.relu import ANNEAL_FROM
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.sae.losses import KINDS, documented, objective, random_parameters, random_rows, random_weights
+from tests.sae.losses import STEPS, documented, objective, random_parameters, random_rows, random_weights
 
 N, D, H = 50, 5, 20
 DEAD = torch.tensor([2, 3, 7, 11, 18])
@@ -65,14 +65,14 @@ def compare(kind, n, d, h, rows, weighted=False, **options):
 
 @pytest.mark.parametrize("rows", [N, 16])
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", STEPS)
 def test_gradient_is_that_of_the_documented_loss(kind, variant, rows):
     """In float64 the hand-written gradient and the terms are those of autograd, in inference mode, without a graph."""
     compare(kind, N, D, H, rows, **VARIANTS[variant])
 
 
 @pytest.mark.parametrize(("n", "d", "h", "rows"), [(7, 8, 24, 100), (1, 4, 12, 1), (33, 1, 4, 32), (40, 16, 8, 7)])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", STEPS)
 def test_gradient_at_other_sizes(kind, n, d, h, rows):
     """One row, one channel, fewer latents than channels, a micro-batch larger than the batch."""
     compare(kind, n, d, h, rows, weighted=True)
@@ -119,7 +119,7 @@ def test_a_controlled_weight_moves_after_its_batch(kind):
         assert float(made.sparsity_weight()) == float(followed["sparsity"]) != weight
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", STEPS)
 def test_micro_batches_do_not_matter(kind):
     """Cut into parts of any size, gradients, terms, counts and state are the same."""
     n, mean = 37, torch.full((D,), 2.0, dtype=torch.float64)
@@ -133,7 +133,7 @@ def test_micro_batches_do_not_matter(kind):
         torch.testing.assert_close(result, results[0], rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", STEPS)
 @given(seed=st.integers(0, 1000), n=st.integers(1, 40), rows=st.integers(1, 45))
 def test_any_batch_in_any_parts(kind, seed, n, rows):
     """For random weights, rows and sizes the gradient is that of the documented loss."""

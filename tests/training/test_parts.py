@@ -12,6 +12,7 @@ from aurorascope.sae.gated import Gated
 from aurorascope.sae.initial import initial_weights
 from aurorascope.training import orthogonality
 from aurorascope.training.dead import Dead, window_steps
+from aurorascope.training.density import densest
 from aurorascope.training.engine import Saver
 from aurorascope.training.log import Log
 from aurorascope.training.micro_batch import micro_batch, needed_bytes
@@ -126,6 +127,27 @@ def test_dead_are_those_silent_for_a_window(fired, window):
         indices = dead.indices(step)
         assert ([] if indices is None else indices.tolist()) == [i for i in range(3) if expected[i]]
         assert (indices is None) == (not any(expected))
+
+
+# Where products are sparse.
+
+
+def test_products_are_sparse_on_a_cpu_up_to_an_eighth(caplog, monkeypatch):
+    """One line says where the target is denser; a GPU and portable numbers stay dense, and nothing else is said."""
+    caplog.set_level("INFO")
+    cases = (("abstopk", 64.0, 8, False), ("abstopk", 65.0, 8, True), ("jumprelu", 65.0, 8, False), ("matryoshka", 33.0, 16, True))
+    for architecture, target, inverse, says in cases:
+        caplog.clear()
+        config = of(architecture, target_l0=target)
+        assert densest(config, 512, CPU) == 1 / inverse
+        assert [record.message for record in caplog.records] == says * [
+            f"{target:g} of 512 latents a token are more than one in {inverse}: products are dense once so many are kept."
+        ]
+        assert densest(config, 512, torch.device("cuda")) == 0
+    assert densest(of("relu"), 512, CPU) == 1 / 8
+    monkeypatch.setattr("aurorascope.training.density.are_replaced", lambda: True)
+    caplog.clear()
+    assert densest(of("abstopk", target_l0=65.0), 512, CPU) == 0 and not caplog.records
 
 
 # The log.

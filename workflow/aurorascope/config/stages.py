@@ -9,6 +9,7 @@ from typing import Any
 
 from aurorascope.config.model import Config
 from aurorascope.files import sha256_json
+from aurorascope.sae.architectures import ARCHITECTURES
 
 RECIPES = {
     "download_day": 1,
@@ -31,6 +32,9 @@ RECIPES = {
     "draw_blocks": 1,
     "draw_feature": 1,
 }
+
+# Instead, where latents are chosen by their number (`keeps_k`): the other architectures' SAEs stay as they were.
+RECIPES_OF_KEPT = {"train_sae": 4}
 
 _COMPUTE = ("compute.threads", "compute.portable")
 _TRAINING = (
@@ -128,13 +132,19 @@ _SOURCE = {
 }
 
 
+def recipe_version(config: Config, stage: str) -> int:
+    """A stage's recipe version under this configuration."""
+    keeps_k = ARCHITECTURES[config.sae.architecture].keeps_k
+    return RECIPES_OF_KEPT.get(stage, RECIPES[stage]) if keeps_k else RECIPES[stage]
+
+
 def stage_params(config: Config, stage: str) -> dict[str, Any]:
     """Recipe version and the number-changing keys of a stage, JSON-ready, in a fixed order."""
     source = _lookup(config, _SOURCE[stage]) if stage in _SOURCE else None
     keys = [key for key in KEYS[stage] if source in _ONLY_WITH.get((stage, key), {source})]
     values = {key: _lookup(config, key) for key in keys}
     values = {key: value for key, value in values.items() if value or key not in ONLY_WHEN_ON}
-    return {"recipe": RECIPES[stage], **values}
+    return {"recipe": recipe_version(config, stage), **values}
 
 
 def stage_digest(config: Config, stage: str) -> str:

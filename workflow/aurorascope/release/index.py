@@ -15,7 +15,7 @@ from aurorascope.activations.paths import StorePaths
 from aurorascope.blocks import BLOCK_IDS, BY_ID
 from aurorascope.config.calendar import ENOUGH_HELD_OUT, SPLITS
 from aurorascope.config.model import Config
-from aurorascope.config.stages import RECIPES
+from aurorascope.config.stages import RECIPES, recipe_version
 from aurorascope.errors import UserError
 from aurorascope.files import sha256_file, sha256_json
 from aurorascope.measures.all import MEASURES
@@ -188,7 +188,7 @@ def build_index(config: Config, results: Path) -> dict[str, Any]:
             **{key: made[key] for key in ("python", "torch", "device")},
             "lock_sha256": _lock_digest(),
         },
-        "recipe_versions": dict(RECIPES),
+        "recipe_versions": {stage: recipe_version(config, stage) for stage in RECIPES},
         "saes": [
             index_entry(sae, evaluation, [measure.entry(records[i]) for measure, records in measured.items()], splits["train"])
             for i, (sae, evaluation) in enumerate(pairs)

@@ -39,24 +39,21 @@ class AuxK:
         """e_hat - e, (n, d) float32, for the latents that `pick` returned and r = x_hat - x."""
         return torch.mm(f_nk, W_dec[self.dead_i]).to(r_nd.dtype).add_(r_nd)
 
-    def add(
-        self, f_nk: torch.Tensor, q_nd: torch.Tensor, W_dec: torch.Tensor, grad_hd: torch.Tensor, dz_nh: torch.Tensor, n: int
+    def gradient(
+        self, f_nk: torch.Tensor, q_nd: torch.Tensor, W_dec: torch.Tensor, grad_hd: torch.Tensor, n: int
     ) -> torch.Tensor:
-        """Add the loss's gradient to W_dec's and to the pre-activations'.
+        """Add the loss's gradient to W_dec's.
 
         Args:
             f_nk: what `pick` returned.
             q_nd: what `residual` returned, times the rows' weights where there are any.
             W_dec: (h, d), in the dtype of `f_nk`.
             grad_hd: gradient of W_dec, float32, added to.
-            dz_nh: gradient of the pre-activations, added to.
             n: rows of the whole batch.
 
         Returns:
-            What was added to the pre-activations of the dead, (n, n_dead).
+            Gradient of the pre-activations of the dead, (n, n_dead).
         """
         scale, low_nd = 2 * ALPHA / (n * q_nd.shape[1]), q_nd.to(f_nk.dtype)
         grad_hd.index_add_(0, self.dead_i, torch.mm(f_nk.T, low_nd).to(q_nd.dtype), alpha=scale)
-        dz_nk = torch.mm(low_nd, W_dec[self.dead_i].T).mul_(scale).mul_(f_nk > 0)
-        dz_nh.index_add_(1, self.dead_i, dz_nk)
-        return dz_nk
+        return torch.mm(low_nd, W_dec[self.dead_i].T).mul_(scale).mul_(f_nk > 0)

@@ -31,6 +31,7 @@ class Settings:
         precision: "float32", "tf32" or "bfloat16": what matrix products read.
         p_end: exponent of the sparsity term at the end of training; 1 is plain L1.
         n_steps: steps of the training, over which a controlled weight moves.
+        densest: share of latents kept up to which the top-k family's products are sparse; 0 for never.
     """
 
     sparsity: float = 0.0
@@ -40,6 +41,7 @@ class Settings:
     precision: str = "float32"
     p_end: float = 1.0
     n_steps: int = 1000
+    densest: float = 0.0
 
 
 @dataclass
@@ -146,15 +148,6 @@ class Objective:
             losses.append(r_nd.square().sum(1))
         return torch.cat(losses)
 
-    def kept(self) -> float:
-        """Latents on per token that the top-k family keeps at this point of the training.
-
-        Growing from 1, latents first divide the data among themselves and are then joined, rather than left out, by others:
-        far fewer die than with all of them from the start (docs/benchmarks.md, "Architectures and recipes").
-        """
-        target, growth = self.settings.target_l0, self.settings.growth
-        return target if self.progress >= growth else 1 + (target - 1) * self.progress / growth
-
     def centred(self, x_nd: torch.Tensor) -> torch.Tensor:
         """What the encoder multiplies for these activations, (x - mean) / scale - b_dec, (n, d), a new tensor."""
         return (x_nd - self._centre_d()).mul_(1 / self.scale)
@@ -188,18 +181,24 @@ class Objective:
 
     def _micro(self, xc_nd: torch.Tensor, weight_n: torch.Tensor | None, n: int) -> None:
         z_nh = self._encode(xc_nd, self._f_nh)
-        dead_nk = None if self.auxk is None else self.auxk.pick(z_nh)
+        dead_nk = self._pick_dead(z_nh)
         f_nh = self._activate(z_nh)
         r_nd = self._residual(f_nh, xc_nd)
         q_nd = None if dead_nk is None else self.auxk.residual(dead_nk, r_nd, self._weights["W_dec"])
-        self._sse.add_(_weigh(r_nd, weight_n))
+        self._sse.add_(weigh(r_nd, weight_n))
         dz_nh = self._to_latents(r_nd, f_nh, weight_n, n)
         if q_nd is not None:
-            self._aux.add_(_weigh(q_nd, weight_n))
-            self._pass_bias(self.auxk.add(dead_nk, q_nd, self._weights["W_dec"], self.grads["W_dec"], dz_nh, n))
+            self._aux.add_(weigh(q_nd, weight_n))
+            dz_nk = self.auxk.gradient(dead_nk, q_nd, self._weights["W_dec"], self.grads["W_dec"], n)
+            dz_nh.index_add_(1, self.auxk.dead_i, dz_nk)
+            self._pass_bias(dz_nk)
         self._accumulate(xc_nd, f_nh, r_nd, dz_nh, n)
         # The buffer of gradients is free by now.
         self._add_sum(self.on_h, torch.ne(f_nh, 0, out=dz_nh))
+
+    def _pick_dead(self, z_nh: torch.Tensor) -> torch.Tensor | None:
+        """Latents of the dead, as `AuxK.pick`; None without it."""
+        return None if self.auxk is None else self.auxk.pick(z_nh)
 
     def _activate(self, z_nh: torch.Tensor) -> torch.Tensor:
         """Latents of pre-activations, in place or in a buffer of the architecture's own."""
@@ -270,7 +269,7 @@ class Objective:
         return {name: self.parameters[name].clone() for name in ("W_enc", "b_enc", "W_dec", "b_dec")}
 
 
-def _weigh(r_nd: torch.Tensor, weight_n: torch.Tensor | None) -> torch.Tensor:
+def weigh(r_nd: torch.Tensor, weight_n: torch.Tensor | None) -> torch.Tensor:
     """Sum of squares, rows' weights included; rows themselves are multiplied by their weights, in place."""
     if weight_n is None:
         flat = r_nd.view(-1)

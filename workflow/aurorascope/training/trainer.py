@@ -18,6 +18,7 @@ from aurorascope.sae.initial import initial_weights
 from aurorascope.sae.objective import Settings
 from aurorascope.training import orthogonality
 from aurorascope.training.dead import Dead, window_steps
+from aurorascope.training.density import densest
 from aurorascope.training.log import Log
 from aurorascope.training.micro_batch import micro_batch
 from aurorascope.training.optimiser import Adam
@@ -106,7 +107,8 @@ class Trainer:
         parameters = {**weights, **kind.extra_parameters(d, h)}
         parameters = {name: tensor.to(device) for name, tensor in parameters.items()}
         settings = Settings(
-            config.l1_coeff, config.target_l0, config.target_growth, rows, config.precision, config.p_end, self.n_steps
+            config.l1_coeff, config.target_l0, config.target_growth, rows, config.precision, config.p_end, self.n_steps,
+            densest(config, h, device),
         )
         auxk = AuxK(min(_MOST_AUX, 2 ** round(math.log2(max(1, d / 2))))) if config.revive == "auxk" else None
         self.objective = kind(parameters, settings, auxk)
