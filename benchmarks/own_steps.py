@@ -24,7 +24,7 @@ MICRO_BATCH = 1024  # as in training on a CPU
 def _settings(rows: int, architecture: str) -> Settings:
     told = {"target_l0": float(K), "rows": min(MICRO_BATCH, rows)}
     if "densest" in {field.name for field in dataclasses.fields(Settings)}:
-        told["densest"] = importlib.import_module("aurorascope.training.density").crossing(architecture)
+        told["densest"] = importlib.import_module("aurorascope.sae.architectures").ARCHITECTURES[architecture].densest
     return Settings(**told)
 
 

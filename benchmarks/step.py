@@ -38,7 +38,6 @@ from aurorascope.files import write_json  # noqa: E402
 from aurorascope.sae.architectures import ARCHITECTURES  # noqa: E402
 from aurorascope.sae.initial import initial_weights  # noqa: E402
 from aurorascope.sae.objective import Settings  # noqa: E402
-from aurorascope.training.density import crossing  # noqa: E402
 from aurorascope.training.optimiser import Adam  # noqa: E402
 from peer_process import Peer, PeerError, make_environment  # noqa: E402
 from peers import L1, LR, PACKAGES, Timer  # noqa: E402
@@ -54,8 +53,9 @@ Reasons = dict[str, dict[str, str]]
 def _our_step(d: int, h: int, device: torch.device, architecture: str = "relu") -> Callable[[torch.Tensor], None]:
     """One training step of ours, as a function of the batch."""
     parameters = {name: tensor.to(device) for name, tensor in initial_weights(d, h, 0, 0).items()}
-    settings = Settings(L1, None if architecture == "relu" else min(K, h / 16), rows=MICRO_BATCH, densest=crossing(architecture))
-    objective, optimiser = ARCHITECTURES[architecture].objective_class()(parameters, settings), Adam(parameters, LR)
+    declared = ARCHITECTURES[architecture]
+    settings = Settings(L1, None if architecture == "relu" else min(K, h / 16), rows=MICRO_BATCH, densest=declared.densest)
+    objective, optimiser = declared.objective_class()(parameters, settings), Adam(parameters, LR)
 
     def step(x_nd: torch.Tensor) -> None:
         with torch.inference_mode():

@@ -57,6 +57,7 @@ class Architecture:
         needs_target: whether `sae.target_l0` must be given.
         anneals_p: whether its sparsity term has the exponent `sae.p_end`.
         needs_units: why it must be trained in units of (x - mean) / scale, a clause for an error; None where it need not.
+        densest: share of the latents kept up to which a step's products on a CPU are sums over these alone; 0 for never.
         latent_arrays: float32 arrays of shape (rows, h) that one step holds at a time: latents, their gradient, and more.
         defaults: keys of `sae` that have other values than a recipe says; what the user sets still wins.
         released_as: name of the form it is released in.
@@ -74,6 +75,7 @@ class Architecture:
     needs_target: bool
     anneals_p: bool
     needs_units: str | None
+    densest: float
     latent_arrays: int
     defaults: dict
     released_as: str
@@ -135,29 +137,31 @@ def by_name(*declared: Architecture) -> dict[str, Architecture]:
 # Without signs, latents that a growing target lets in late never come on.
 _NO_GROWTH: dict[str, Any] = {"target_growth": 0.0}
 
+# `densest` is where sparse and dense products measured alike at widths from 32 to 512 (docs/benchmarks.md, "Sparse steps"). It is
+# declared, since what is timed while it runs would round as the machine is busy.
 ARCHITECTURES = by_name(
     Architecture(
         name="relu", objective="aurorascope.sae.relu:Relu", released_as="relu",
         loss="MSE + l1_coeff * L1", is_l1=True, weighs_target=False,
-        keeps_k=False, needs_target=False, anneals_p=True, latent_arrays=2,
+        keeps_k=False, needs_target=False, anneals_p=True, densest=0.0, latent_arrays=2,
         needs_units=None, defaults={},
     ),
     Architecture(
         name="topk", objective="aurorascope.sae.topk:TopK", released_as="topk",
         loss="MSE", is_l1=False, weighs_target=False,
-        keeps_k=True, needs_target=True, anneals_p=False, latent_arrays=3,
+        keeps_k=True, needs_target=True, anneals_p=False, densest=1 / 8, latent_arrays=3,
         needs_units=None, defaults=_NO_GROWTH,
     ),
     Architecture(
         name="batchtopk", objective="aurorascope.sae.batchtopk:BatchTopK", released_as="jumprelu",
         loss="MSE", is_l1=False, weighs_target=False,
-        keeps_k=True, needs_target=True, anneals_p=False, latent_arrays=4,
+        keeps_k=True, needs_target=True, anneals_p=False, densest=1 / 8, latent_arrays=4,
         needs_units=None, defaults=_NO_GROWTH,
     ),
     Architecture(
         name="jumprelu", objective="aurorascope.sae.jumprelu:JumpRelu", released_as="jumprelu",
         loss="MSE + l1_coeff * (L0 / target - 1)^2", is_l1=False, weighs_target=True,
-        keeps_k=False, needs_target=True, anneals_p=False, latent_arrays=5,
+        keeps_k=False, needs_target=True, anneals_p=False, densest=0.0, latent_arrays=5,
         needs_units="JumpReLU's kernel has a width in units of (x - mean) / scale",
         # "scaled" initial weights would hardly reach the kernel.
         defaults={"l1_coeff": 0.3, "normalise": True, "init": "tied"},
@@ -165,19 +169,20 @@ ARCHITECTURES = by_name(
     Architecture(
         name="gated", objective="aurorascope.sae.gated:Gated", released_as="jumprelu",
         loss="MSE + l1_coeff * L1 of the gate + MSE of the gate's reconstruction", is_l1=True, weighs_target=False,
-        keeps_k=False, needs_target=False, anneals_p=False, latent_arrays=7,
+        keeps_k=False, needs_target=False, anneals_p=False, densest=0.0, latent_arrays=7,
         needs_units=None, defaults={},
     ),
     Architecture(
         name="matryoshka", objective="aurorascope.sae.matryoshka:Matryoshka", released_as="jumprelu",
         loss="mean MSE of five prefixes", is_l1=False, weighs_target=False,
-        keeps_k=True, needs_target=True, anneals_p=False, latent_arrays=4,
+        # Five prefixes are five times as many products of a fifth of the size, which pay later.
+        keeps_k=True, needs_target=True, anneals_p=False, densest=1 / 16, latent_arrays=4,
         needs_units=None, defaults=_NO_GROWTH,
     ),
     Architecture(
         name="abstopk", objective="aurorascope.sae.abstopk:AbsTopK", released_as="abstopk",
         loss="MSE", is_l1=False, weighs_target=False,
-        keeps_k=True, needs_target=True, anneals_p=False, latent_arrays=4,
+        keeps_k=True, needs_target=True, anneals_p=False, densest=1 / 8, latent_arrays=4,
         needs_units=None, defaults={},
     ),
 )

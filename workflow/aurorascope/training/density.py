@@ -9,15 +9,6 @@ from aurorascope.portable.kernels import are_replaced
 from aurorascope.sae.architectures import ARCHITECTURES
 
 _LOG = logging.getLogger(__name__)
-# The same at every width from 32 to 512 (docs/benchmarks.md, "Sparse steps"). Constants: what is timed while it runs would
-# round as the machine is busy.
-_CROSSING, _CROSSING_IN_PARTS = 1 / 8, 1 / 16
-
-
-def crossing(architecture: str) -> float:
-    """Share of latents kept up to which sparse products are the faster ones on a CPU."""
-    # Five prefixes are five times as many products of a fifth of the size.
-    return _CROSSING_IN_PARTS if architecture == "matryoshka" else _CROSSING
 
 
 def densest(config: Sae, h: int, device: torch.device) -> float:
@@ -27,8 +18,8 @@ def densest(config: Sae, h: int, device: torch.device) -> float:
     """
     if device.type != "cpu" or are_replaced():
         return 0.0
-    share = crossing(config.architecture)
-    if ARCHITECTURES[config.architecture].keeps_k and config.target_l0 > share * h:
+    share = ARCHITECTURES[config.architecture].densest
+    if share and config.target_l0 > share * h:
         _LOG.info(
             "%g of %d latents a token are more than one in %g: products are dense once so many are kept.", config.target_l0, h,
             1 / share,
