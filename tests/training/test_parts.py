@@ -135,7 +135,7 @@ def test_dead_are_those_silent_for_a_window(fired, window):
 def test_products_are_sparse_on_a_cpu_up_to_an_eighth(caplog, monkeypatch):
     """One line says where the target is denser; a GPU and portable numbers stay dense, and nothing else is said."""
     caplog.set_level("INFO")
-    cases = (("abstopk", 64.0, 8, False), ("abstopk", 65.0, 8, True), ("jumprelu", 65.0, 8, False), ("matryoshka", 33.0, 16, True))
+    cases = (("abstopk", 64.0, 8, False), ("abstopk", 65.0, 8, True), ("topk", 65.0, 8, True), ("matryoshka", 33.0, 16, True))
     for architecture, target, inverse, says in cases:
         caplog.clear()
         config = of(architecture, target_l0=target)
@@ -144,7 +144,9 @@ def test_products_are_sparse_on_a_cpu_up_to_an_eighth(caplog, monkeypatch):
             f"{target:g} of 512 latents a token are more than one in {inverse}: products are dense once so many are kept."
         ]
         assert densest(config, 512, torch.device("cuda")) == 0
-    assert densest(of("relu"), 512, CPU) == 1 / 8
+    for architecture in ("relu", "jumprelu", "gated"):
+        caplog.clear()
+        assert densest(of(architecture, target_l0=65.0), 512, CPU) == 0 and not caplog.records
     monkeypatch.setattr("aurorascope.training.density.are_replaced", lambda: True)
     caplog.clear()
     assert densest(of("abstopk", target_l0=65.0), 512, CPU) == 0 and not caplog.records
