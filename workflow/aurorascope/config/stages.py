@@ -132,10 +132,9 @@ _SOURCE = {
 }
 
 
-def recipe_version(config: Config, stage: str) -> int:
-    """A stage's recipe version under this configuration."""
-    keeps_k = ARCHITECTURES[config.sae.architecture].keeps_k
-    return RECIPES_OF_KEPT.get(stage, RECIPES[stage]) if keeps_k else RECIPES[stage]
+def recipe_version(stage: str, architecture: str) -> int:
+    """A stage's recipe version for SAEs of an architecture."""
+    return RECIPES_OF_KEPT.get(stage, RECIPES[stage]) if ARCHITECTURES[architecture].keeps_k else RECIPES[stage]
 
 
 def stage_params(config: Config, stage: str) -> dict[str, Any]:
@@ -144,7 +143,9 @@ def stage_params(config: Config, stage: str) -> dict[str, Any]:
     keys = [key for key in KEYS[stage] if source in _ONLY_WITH.get((stage, key), {source})]
     values = {key: _lookup(config, key) for key in keys}
     values = {key: value for key, value in values.items() if value or key not in ONLY_WHEN_ON}
-    return {"recipe": recipe_version(config, stage), **values}
+    # Only stages that depend on the architecture read it.
+    recipe = recipe_version(stage, config.sae.architecture) if stage in RECIPES_OF_KEPT else RECIPES[stage]
+    return {"recipe": recipe, **values}
 
 
 def stage_digest(config: Config, stage: str) -> str:
