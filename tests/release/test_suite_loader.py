@@ -159,6 +159,19 @@ def test_a_cut_file_is_refused_without_verification_too(release, n_bytes):
     refused(lambda: Suite.open(release).load(ONE, verify=False), str(path), "an unreadable file")
 
 
+def test_another_blocks_weights_are_refused_without_verification_too(release):
+    other = release / "saes" / f"sae_{BLOCKS[0]}.pt"
+    shutil.copy2(other, release / "saes" / f"sae_{ONE}.pt")
+    refused(lambda: Suite.open(release).load(ONE, verify=False), f"the SAE of {ONE}", "one of 16")
+
+
+def test_only_components_and_stages_that_there_are_can_be_selected(release):
+    opened = Suite.open(release)
+    assert opened.select("encoder", 1) == [ONE] and len(opened.select()) == len(BLOCKS)
+    for words in (("encoders",), (None, 3), (None, "1")):
+        refused(lambda words=words: opened.select(*words), "component encoder or decoder, stage 0, 1 or 2")
+
+
 def test_golden_vectors_are_met_or_absent(release):
     """Golden vectors of another block, or damaged ones, stop the load; without them the digest alone vouches."""
     opened, golden = Suite.open(release), release / "saes" / "golden" / f"{ONE}.safetensors"
@@ -182,6 +195,7 @@ def test_an_index_that_cannot_be_read_is_said_so(release, tmp_path):
     refused(lambda: Suite.open(release / "README.md"), "no such file")
     (tmp_path / "sae_index.json").mkdir()
     refused(lambda: Suite.open(tmp_path), "the index of a suite", "a folder")
+    shutil.copytree(release, release.parent / "copy")
     known = index_schema()["properties"]["schema_version"]["const"]
     change_index(release, lambda index: index.update(schema_version="10.0", novelty=1))
     refused(lambda: Suite.open(release), f"schema_version {known} or older", "found 10.0", "a newer one")
@@ -189,6 +203,9 @@ def test_an_index_that_cannot_be_read_is_said_so(release, tmp_path):
     refused(lambda: Suite.open(release), "novelty", f"an index of schema_version {known}")
     change_index(release, lambda index: (index.pop("novelty"), index["saes"][1].update(filename="../sae_other.pt")))
     refused(lambda: Suite.open(release), "$.saes[1].filename")
+    assert Suite.open(release.parent / "copy" / "sae_index.json").ids == BLOCKS
+    change_index(release, lambda index: index["saes"][0]["metrics"].update(fve=float("nan")))
+    refused(lambda: Suite.open(release), "NaN is no JSON")
     (release / "sae_index.json").write_text("{")
     refused(lambda: Suite.open(release), "unreadable JSON")
     (release / "sae_index.json").write_text("[]")
