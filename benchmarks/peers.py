@@ -65,13 +65,12 @@ class Timer:
         return 2 * step / (before + _seconds(self._products, self._n_products))
 
 
-def _sae_lens(x_nd: torch.Tensor, w_dh: torch.Tensor, d_hd: torch.Tensor) -> tuple[Steps, Reconstruct]:
-    from sae_lens import LoggingConfig, SAETrainer, StandardTrainingSAE, StandardTrainingSAEConfig
+def sae_lens_steps(sae: torch.nn.Module, x_nd: torch.Tensor, w_dh: torch.Tensor, d_hd: torch.Tensor) -> Steps:
+    """Steps of SAELens' own trainer, from these weights."""
+    from sae_lens import LoggingConfig, SAETrainer
     from sae_lens.config import SAETrainerConfig
 
-    (d, h), n = w_dh.shape, len(x_nd)
-    # Its squared error is a sum over channels, ours a mean.
-    sae = StandardTrainingSAE(StandardTrainingSAEConfig(d_in=d, d_sae=h, l1_coefficient=L1 * d))
+    n = len(x_nd)
     with torch.no_grad():
         sae.W_enc.copy_(w_dh)
         sae.W_dec.copy_(d_hd)
@@ -86,7 +85,16 @@ def _sae_lens(x_nd: torch.Tensor, w_dh: torch.Tensor, d_hd: torch.Tensor) -> tup
             trainer.step(x_nd)
             trainer.n_training_steps += 1
 
-    return steps, sae
+    return steps
+
+
+def _sae_lens(x_nd: torch.Tensor, w_dh: torch.Tensor, d_hd: torch.Tensor) -> tuple[Steps, Reconstruct]:
+    from sae_lens import StandardTrainingSAE, StandardTrainingSAEConfig
+
+    d, h = w_dh.shape
+    # Its squared error is a sum over channels, ours a mean.
+    sae = StandardTrainingSAE(StandardTrainingSAEConfig(d_in=d, d_sae=h, l1_coefficient=L1 * d))
+    return sae_lens_steps(sae, x_nd, w_dh, d_hd), sae
 
 
 def _dictionary_learning(x_nd: torch.Tensor, w_dh: torch.Tensor, d_hd: torch.Tensor) -> tuple[Steps, Reconstruct]:

@@ -6,7 +6,7 @@ Auxiliary losses for dead latents are on where they are by default; none is dead
 from collections.abc import Callable
 
 import torch
-from peers import LR, Reconstruct, Steps
+from peers import LR, Reconstruct, Steps, sae_lens_steps
 
 K = 64
 _MANY = 10**9
@@ -25,27 +25,11 @@ FEATURES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 def _sae_lens(kind: str, x_nd: torch.Tensor, w_dh: torch.Tensor, d_hd: torch.Tensor) -> tuple[Steps, Reconstruct]:
     import sae_lens
-    from sae_lens import LoggingConfig, SAETrainer
-    from sae_lens.config import SAETrainerConfig
 
-    (d, h), n = w_dh.shape, len(x_nd)
+    d, h = w_dh.shape
     name = {"topk": "TopKTrainingSAE", "batchtopk": "BatchTopKTrainingSAE"}[kind]
     sae = getattr(sae_lens, name)(getattr(sae_lens, f"{name}Config")(d_in=d, d_sae=h, k=K))
-    with torch.no_grad():
-        sae.W_enc.copy_(w_dh)
-        sae.W_dec.copy_(d_hd)
-    config = SAETrainerConfig(
-        total_training_samples=_MANY * n, train_batch_size_samples=n, lr=LR, lr_end=LR,
-        logger=LoggingConfig(log_to_wandb=False),
-    )
-    trainer = SAETrainer(config, sae, iter(()))
-
-    def steps(count: int) -> None:
-        for _ in range(count):
-            trainer.step(x_nd)
-            trainer.n_training_steps += 1
-
-    return steps, sae
+    return sae_lens_steps(sae, x_nd, w_dh, d_hd), sae
 
 
 def _dictionary_learning(

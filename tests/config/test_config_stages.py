@@ -25,7 +25,8 @@ TRAINING = {"train_sae", "measure_stability", "reproduce_sae"}
         ("sae.l1_coeff", 0.001, TRAINING),
         ("sae.architecture", "relu", set()),
         ("sae.architecture", "gated", TRAINING),
-        ("sae.recipe", "tuned", TRAINING),
+        # Its architecture keeps latents by their number.
+        ("sae.recipe", "tuned", TRAINING | {"evaluate_sae"}),
         ("sae.lr", 4e-4, set()),
         ("sae.revive", "none", set()),
         ("sae.revive", "auxk", TRAINING),

@@ -34,7 +34,7 @@ RECIPES = {
 }
 
 # Instead, where latents are chosen by their number (`keeps_k`): the other architectures' SAEs stay as they were.
-RECIPES_OF_KEPT = {"train_sae": 4}
+RECIPES_OF_KEPT = {"train_sae": 4, "evaluate_sae": 3}
 
 _COMPUTE = ("compute.threads", "compute.portable")
 _TRAINING = (

@@ -14,6 +14,7 @@ from aurorascope.blocks import BY_ID
 from aurorascope.config.model import Config
 from aurorascope.errors import UserError
 from aurorascope.features.dataset import chosen_dataset, strongest_dataset
+from aurorascope.features.forward import Features, encode, of_chosen
 from aurorascope.features.strongest import strongest
 from aurorascope.files import read_record, write_bytes
 from aurorascope.sae.aurora_sae import AuroraSAE
@@ -51,11 +52,11 @@ def _chosen(config: Config, d_hidden: int) -> list[int]:
     return list(config.features.chosen)
 
 
-def _encoded(sae: AuroraSAE, reader: StoreReader, place: int) -> Iterator[torch.Tensor]:
+def _encoded(sae: AuroraSAE, reader: StoreReader, place: int) -> Iterator[Features]:
     """Features of one snapshot's tokens, a few thousand tokens at a time."""
     x_nd = torch.from_numpy(reader.read([place])[0])
     for x_rd in x_nd.split(_ROWS):
-        yield sae.encode(x_rd)
+        yield encode(sae, x_rd)
 
 
 def _attributes(record: dict[str, Any], manifest: dict[str, Any]) -> dict[str, Any]:
@@ -99,7 +100,7 @@ def features_of(config: Config, day: str, sae_record: Path, manifest_path: Path,
     times, attrs = [reader.manifest["snapshots"][place]["time"] for place in places], _attributes(record, reader.manifest)
     with torch.inference_mode():
         if chosen:
-            parts = [[h[:, chosen].numpy() for h in _encoded(sae, reader, place)] for place in places]
+            parts = [[of_chosen(h, chosen) for h in _encoded(sae, reader, place)] for place in places]
             h_tnf = np.stack([np.concatenate(pieces) for pieces in parts])
             return chosen_dataset(h_tnf, chosen, times, grid, attrs)
         ranked = [[strongest(h, k) for h in _encoded(sae, reader, place)] for place in places]

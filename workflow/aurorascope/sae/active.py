@@ -77,6 +77,21 @@ class Active:
         columns = (places - np.repeat(np.arange(0, n * h, h), np.diff(ends))).astype(np.int32)
         return cls(torch.from_numpy(values), columns, ends, h)
 
+    def rows(self) -> np.ndarray:
+        """Row of each entry, (nnz,) int32."""
+        return np.repeat(np.arange(len(self.ends) - 1, dtype=np.int32), np.diff(self.ends))
+
+    def padded(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Latents, int64, and values of each row's entries in their order, (n, most of a row), zeros after the last."""
+        counts, n = np.diff(self.ends), len(self.ends) - 1
+        most = int(counts.max(initial=0))
+        # Each entry's place in its padded row, flat.
+        places = np.arange(len(self.columns)) + np.repeat(np.arange(0, n * most, most) - self.ends[:-1], counts)
+        latents, values = np.zeros(n * most, np.int64), torch.zeros(n * most, dtype=self.values.dtype)
+        latents[places] = self.columns
+        values.numpy()[places] = self.values.numpy()
+        return torch.from_numpy(latents).view(n, most), values.view(n, most)
+
     def part(self, latents: slice) -> tuple["Active", torch.Tensor]:
         """The entries of neighbouring latents, counted from the first of these; and which entries they are, int64."""
         here = np.flatnonzero((self.columns >= latents.start) & (self.columns < latents.stop))
@@ -101,8 +116,7 @@ class Active:
         order = np.argsort(keys, kind="stable")
         ends = np.zeros(self.h + 1, np.int64)
         np.cumsum(np.bincount(self.columns, minlength=self.h), out=ends[1:])
-        rows = np.repeat(np.arange(len(self.ends) - 1, dtype=np.int32), np.diff(self.ends))
-        return ByLatent(order, ends, rows[order])
+        return ByLatent(order, ends, self.rows()[order])
 
     def total(self, values: torch.Tensor) -> torch.Tensor:
         """Sum over rows of values where latents are on, (h,) float64."""

@@ -40,6 +40,11 @@ def above(z_nh: torch.Tensor, least: float) -> Chosen:
     return _by_blocks(z_nh, lambda block_mh: np.flatnonzero(block_mh >= block_mh.dtype.type(max(least, LEAST))))
 
 
+def beyond(z_nh: torch.Tensor, threshold_h: np.ndarray) -> Chosen:
+    """All entries above their column's threshold, none of which is negative; as `largest`."""
+    return _by_blocks(z_nh, lambda block_mh: np.flatnonzero(block_mh > threshold_h))
+
+
 def _by_blocks(z_nh: torch.Tensor, choose: Callable[[np.ndarray], np.ndarray]) -> Chosen:
     array_nh = z_nh.numpy()
     n, h = array_nh.shape

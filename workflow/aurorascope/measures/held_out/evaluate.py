@@ -1,5 +1,6 @@
 """Evaluate one SAE on its block's held-out activations: refuse what does not belong together, measure, write."""
 
+import functools
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from aurorascope.activations.reader import StoreReader
 from aurorascope.blocks import BY_ID
 from aurorascope.config.model import Config
 from aurorascope.config.stages import stage_digest
+from aurorascope.features.forward import reconstruct
 from aurorascope.files import read_record, sha256_file, write_json, write_table
 from aurorascope.measures.checks import check_belongs
 from aurorascope.measures.held_out.baselines import RandomDictionary, baselines, row_chunks, second_moments
@@ -22,7 +24,8 @@ from aurorascope.measures.held_out.formulas import FORMULAS
 from aurorascope.measures.held_out.metrics import density_histogram, headline
 from aurorascope.measures.held_out.sums import Means, Sums
 from aurorascope.measures.held_out.table import table, token_groups
-from aurorascope.sae.architectures import RELEASED
+from aurorascope.sae.active import Active
+from aurorascope.sae.architectures import ARCHITECTURES, RELEASED
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.sae.opening import open_sae
 from aurorascope.tokens import token_grid
@@ -51,13 +54,15 @@ class Training:
         return cls(mean_d, reader.position_mean(), second_moments(StreamFeed(reader, device), mean_d))
 
 
-def sum_held_out(sae: AuroraSAE, feed: Feed, sums: Sums) -> None:
+def sum_held_out(sae: AuroraSAE, feed: Feed, sums: Sums, keeps_k: bool) -> None:
     """Add every snapshot of a feed, its reconstructions and its features to the sums."""
+    compute = functools.partial(reconstruct, sae) if keeps_k else sae
     with torch.inference_mode():
         for x_nd in feed.snapshots(np.arange(feed.n_snapshots)):
             for rows in row_chunks(len(x_nd), sae.d_hidden):
-                x_hat_nd, h_nh = sae(x_nd[rows])
-                sums.add(x_nd[rows].cpu().numpy(), x_hat_nd.cpu().numpy(), h_nh.cpu().numpy(), rows.start)
+                x_hat_nd, features = compute(x_nd[rows])
+                h = features if isinstance(features, Active) else features.cpu().numpy()
+                sums.add(x_nd[rows].cpu().numpy(), x_hat_nd.cpu().numpy(), h, rows.start)
 
 
 def _random_dictionary(feed: Feed, sums: Sums, l0: float, depth_index: int) -> RandomDictionary:
@@ -70,7 +75,7 @@ def _random_dictionary(feed: Feed, sums: Sums, l0: float, depth_index: int) -> R
 
 
 def measure(
-    sae: AuroraSAE, training: Training, held_out: StoreReader, groups: np.ndarray, weights: np.ndarray
+    sae: AuroraSAE, training: Training, held_out: StoreReader, groups: np.ndarray, weights: np.ndarray, keeps_k: bool = False
 ) -> tuple[dict[str, Any], dict[str, Any], Sums]:
     """All metrics of one SAE; reads the held-out store twice, from memory where it fits.
 
@@ -80,6 +85,7 @@ def measure(
         held_out: held-out activations.
         groups: group of each token, (n_tokens,).
         weights: area weight of each token, (n_tokens,).
+        keeps_k: whether its architecture keeps latents by their number, and reconstructions are summed over these.
 
     Returns:
         Metrics in the order of `FORMULAS`; the baselines; the sums.
@@ -88,7 +94,7 @@ def measure(
     b_dec = sae.b_dec.detach().cpu().double().numpy()
     means = Means(held_out.moments()["mean"], training.mean_d, training.position_mean_nd, b_dec)
     sums, feed = Sums(groups, weights, means, sae.d_hidden), open_feed(held_out, device)
-    sum_held_out(sae, feed, sums)
+    sum_held_out(sae, feed, sums, keeps_k)
     found = headline(sums)
     dictionary = _random_dictionary(feed, sums, found["l0"], depth_index)
     beside = baselines(sums, found["l0"], training.second_dd, dictionary)
@@ -118,7 +124,8 @@ def evaluate(
     training = Training.of(train, device)
     # A reader that computes its snapshots again holds an Aurora; one is enough.
     del train
-    metrics, beside, sums = measure(sae.to(device), training, held_out, token_groups(grid, bands), grid.area.reshape(-1))
+    groups, keeps_k = token_groups(grid, bands), ARCHITECTURES[record["architecture"]].keeps_k
+    metrics, beside, sums = measure(sae.to(device), training, held_out, groups, grid.area.reshape(-1), keeps_k)
     parquet = out.with_suffix(".parquet")
     write_table(parquet, table(metrics, sums, bands))
     write_json(

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from aurorascope.sae.active import Active
+
 _SCALARS = (
     "n", "sse", "sst", "sst_train", "sst_position", "weight", "sse_area", "sst_area", "x_sq", "x_hat_sq", "dot",
     "cosine", "n_cosine", "l2_ratio", "token_nmse", "n_l2", "token_ratio", "n_token_ratio", "afa_ratio", "n_afa_ratio",
@@ -77,20 +79,20 @@ class Sums:
             "sst_entries": float(t["sst"] + t["n"] * np.square(mean_d - mean_d.mean()).sum()),
         }
 
-    def add(self, x_nd: np.ndarray, x_hat_nd: np.ndarray, h_nh: np.ndarray, first: int = 0) -> None:
+    def add(self, x_nd: np.ndarray, x_hat_nd: np.ndarray, h: np.ndarray | Active, first: int = 0) -> None:
         """Count consecutive tokens of one snapshot.
 
         Args:
             x_nd: activations, (n, d).
             x_hat_nd: reconstructions, (n, d).
-            h_nh: features, (n, d_hidden).
+            h: features, (n, d_hidden), or those that are on.
             first: place of the first of them in the snapshot.
         """
         rows = slice(first, first + len(x_nd))
         x_nd, x_hat_nd = x_nd.astype(np.float64), x_hat_nd.astype(np.float64)
         self._add_errors(x_nd, x_hat_nd, rows)
         self._add_directions(x_nd, x_hat_nd)
-        self._add_features(x_nd, h_nh)
+        self._add_features(x_nd, h)
 
     def _count(self, **values: np.ndarray) -> None:
         for name, value in values.items():
@@ -125,14 +127,22 @@ class Sums:
             token_nmse=np.square(x - x_hat).sum(axis=1)[is_x] / x_sq[is_x],
         )
 
-    def _add_features(self, x: np.ndarray, h: np.ndarray) -> None:
-        active = h != 0
-        l0_n = active.sum(axis=1)
-        self.totals["fired_h"] += active.sum(axis=0)
+    def _add_features(self, x: np.ndarray, h: np.ndarray | Active) -> None:
+        fired_h, l0_n, h_sq = _fired(h)
+        self.totals["fired_h"] += fired_h
         self.totals["l0_counts"] += np.bincount(l0_n, minlength=self.n_latents + 1)
-        h_sq, z_sq = np.square(h, dtype=np.float64).sum(axis=1), np.square(x - self.means.decoder).sum(axis=1)
+        z_sq = np.square(x - self.means.decoder).sum(axis=1)
         is_z, is_h = z_sq > 0, h_sq > 0
         epsilon = np.abs(z_sq[is_h] / h_sq[is_h] - 1) / max(self.n_latents - 1, 1)
         self._count(
             afa_ratio=np.sqrt(h_sq[is_z] / z_sq[is_z]), n_afa_ratio=is_z, afa_epsilon=epsilon, n_afa_epsilon=is_h
         )
+
+
+def _fired(h: np.ndarray | Active) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Tokens of each feature, (h,), features of each token, (n,), and the sum of their squares, (n,) float64."""
+    if not isinstance(h, Active):
+        active = h != 0
+        return active.sum(axis=0), active.sum(axis=1), np.square(h, dtype=np.float64).sum(axis=1)
+    l0_n, squares = np.diff(h.ends), np.square(h.values.numpy(), dtype=np.float64)
+    return np.bincount(h.columns, minlength=h.h), l0_n, np.bincount(h.rows(), squares, len(l0_n))

@@ -16,6 +16,7 @@ import torch
 from aurorascope.activations.feed import Feed
 from aurorascope.blocks import Block
 from aurorascope.config.model import Config
+from aurorascope.features.forward import count_on, encode
 from aurorascope.measures.held_out.baselines import row_chunks
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.training.finished import training_folder
@@ -57,11 +58,11 @@ def _weights(job: TrainingJob, feed: Feed) -> dict[str, torch.Tensor]:
 
 def alive(saes: list[AuroraSAE], feed: Feed) -> list[np.ndarray]:
     """Of each SAE, which features are on for some token of the feed and have a direction: (h,) bool."""
-    found = [torch.zeros(sae.d_hidden, dtype=torch.bool, device=feed.device) for sae in saes]
+    found = [np.zeros(sae.d_hidden, bool) for sae in saes]
     with torch.inference_mode():
         for x_nd in feed.snapshots(np.arange(feed.n_snapshots)):
             for rows in row_chunks(len(x_nd), saes[0].d_hidden):
                 for sae, alive_h in zip(saes, found, strict=True):
-                    alive_h |= (sae.encode(x_nd[rows]) != 0).any(dim=0)
-    with_direction = [(sae.W_dec.detach() != 0).any(dim=1) for sae in saes]
-    return [(a & b).cpu().numpy() for a, b in zip(found, with_direction, strict=True)]
+                    alive_h |= count_on(encode(sae, x_nd[rows])) > 0
+    with_direction = [(sae.W_dec.detach() != 0).any(dim=1).cpu().numpy() for sae in saes]
+    return [a & b for a, b in zip(found, with_direction, strict=True)]
