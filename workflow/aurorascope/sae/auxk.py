@@ -29,7 +29,7 @@ class AuxK:
         """Latents of the dead, (n, n_dead): their largest pre-activations, where positive; None where none is dead."""
         if self.dead_i is None or len(self.dead_i) == 0:
             return None
-        z_nk = z_nh[:, self.dead_i]
+        z_nk = z_nh.index_select(1, self.dead_i)
         if self.k >= z_nk.shape[1]:
             return z_nk.relu_()
         values, places = z_nk.topk(self.k, dim=1)
@@ -37,7 +37,7 @@ class AuxK:
 
     def residual(self, f_nk: torch.Tensor, r_nd: torch.Tensor, W_dec: torch.Tensor) -> torch.Tensor:
         """e_hat - e, (n, d) float32, for the latents that `pick` returned and r = x_hat - x."""
-        return torch.mm(f_nk, W_dec[self.dead_i]).to(r_nd.dtype).add_(r_nd)
+        return torch.mm(f_nk, W_dec.index_select(0, self.dead_i)).to(r_nd.dtype).add_(r_nd)
 
     def gradient(
         self, f_nk: torch.Tensor, q_nd: torch.Tensor, W_dec: torch.Tensor, grad_hd: torch.Tensor, n: int
@@ -56,4 +56,4 @@ class AuxK:
         """
         scale, low_nd = 2 * ALPHA / (n * q_nd.shape[1]), q_nd.to(f_nk.dtype)
         grad_hd.index_add_(0, self.dead_i, torch.mm(f_nk.T, low_nd).to(q_nd.dtype), alpha=scale)
-        return torch.mm(low_nd, W_dec[self.dead_i].T).mul_(scale).mul_(f_nk > 0)
+        return torch.mm(low_nd, W_dec.index_select(0, self.dead_i).T).mul_(scale).mul_(f_nk > 0)

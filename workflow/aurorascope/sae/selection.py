@@ -16,7 +16,8 @@ import torch
 # The least that is above zero, for float32 and float64: what is smaller may count as zero anywhere.
 LEAST = float(np.finfo(np.float32).tiny)
 _BLOCK = 1 << 18
-_FOLDS, _GROUPS = 4, 8
+# Rows that are this many times as long as k are folded, at most so often, while so many groups for each of k are left.
+_LONG, _FOLDS, _GROUPS = 16, 4, 4
 
 Chosen = tuple[np.ndarray, np.ndarray]
 
@@ -96,7 +97,7 @@ def _is_early(size: np.ndarray, kth: np.ndarray, counts: np.ndarray, k: int) -> 
 def _folded(size_mh: np.ndarray, k: int) -> np.ndarray:
     """Maxima of groups of entries, so many groups that few more than k entries reach the k-th largest of them."""
     width, folded = size_mh.shape[1], size_mh
-    for _ in range(_FOLDS):
+    for _ in range(_FOLDS if width >= _LONG * k else 0):
         width, odd = divmod(width, 2)
         if odd or width < _GROUPS * k:
             break
