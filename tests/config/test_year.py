@@ -1,0 +1,43 @@
+"""The published year stays what it was, whatever the demo's settings become.
+
+year.json was written at the commit that it names: the year's configuration with every value filled in, and each stage's digest.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from aurorascope.config.resolve import resolve
+from aurorascope.config.stages import stage_digest
+
+from tests.config.raw import typed
+
+RECORDED = json.loads(Path(__file__).with_name("year.json").read_text())
+
+
+def leaves(node, prefix=""):
+    for name, value in node.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def test_every_value_of_the_year_is_as_it_was(year_raw):
+    """Keys that are newer may have come; none has gone or has another value."""
+    present = dict(leaves(resolve(year_raw)[0]))
+    recorded = dict(leaves(RECORDED["resolved"]))
+    assert {key: present.get(key, "gone") for key in recorded} == recorded
+
+
+@pytest.mark.parametrize("stage", RECORDED["digests"])
+def test_every_stage_of_the_year_is_as_it_was(year_raw, stage):
+    """What the year made stays up to date; where it must be made anew, a new digest is recorded on purpose."""
+    assert stage_digest(typed(year_raw), stage) == RECORDED["digests"][stage]
+
+
+def test_the_year_names_every_key_of_saes_that_the_demo_sets(demo_raw, root):
+    """So that no value of the demo reaches it."""
+    overlay = yaml.safe_load((root / "workflow" / "config" / "cams-year.yaml").read_text())
+    assert set(demo_raw["sae"]) <= set(overlay["sae"])
