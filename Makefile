@@ -9,7 +9,8 @@ export HF_HUB_OFFLINE := 1
 
 demo: $(VENV)/.ready
 	$(SNAKEMAKE) fill_activations --cores all --rerun-incomplete
-	$(SNAKEMAKE) fidelity_together --cores all --rerun-incomplete
+	$(SNAKEMAKE) train_together --cores all --rerun-incomplete
+	$(SNAKEMAKE) evaluate_together fidelity_together --cores all --rerun-incomplete
 	$(SNAKEMAKE) --cores all --rerun-incomplete
 	@echo "48 SAEs of the demo: results/README.md describes them, results/figures/suite.png shows them; next: README.md, Use an SAE."
 

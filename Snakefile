@@ -39,6 +39,9 @@ include: "workflow/rules/looks.smk"
 
 localrules:
     all,
+    train_together,
+    evaluate_together,
+    fidelity_together,
     check_access,
     download_day,
     drop_chunks,

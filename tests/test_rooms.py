@@ -13,7 +13,7 @@ ROWS = (
     ("errors", "git", "memory", "redact", "spec", "streams", "units"),
     ("blocks", "files", "notices", "progress"),
     ("gpus", "locks", "records", "sae", "tokens"),
-    ("config", "portable"),
+    ("config", "portable", "waiting"),
     ("cams", "provenance"),
     ("backbone", "costs"),
     ("activations",),

@@ -19,7 +19,8 @@ from aurorascope.release.schema import index_schema
 from aurorascope.sae.architectures import ARCHITECTURES
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.sae.digest import tensor_digest
-from aurorascope.training.export import SaeFiles, export
+from aurorascope.training.export import export
+from aurorascope.training.sae_files import SaeFiles
 from safetensors.torch import load_file
 from tiny import BLOCK, D_MODEL, LAT, LON, claim, grid, make_store
 

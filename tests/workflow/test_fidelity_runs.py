@@ -13,14 +13,16 @@ from aurorascope.activations.drop import drop_chunks
 from aurorascope.activations.reader import StoreReader
 from aurorascope.config import from_mapping
 from aurorascope.errors import UserError
-from aurorascope.files import sha256_file, sha256_json, write_json
+from aurorascope.files import sha256_file, write_json
+from aurorascope.measures.fidelity.claim import KIND
 from aurorascope.measures.fidelity.formulas import ABLATIONS, FIDELITY_FORMULAS
+from aurorascope.waiting import Waiting
 
 from tests.workflow.project import BLOCKS, ROOT, tiny_config
 
 pytestmark = pytest.mark.slow
 FIRST, SECOND = BLOCKS[:2]
-WAITING = "scratch/fidelity"
+WAITING = "scratch/waiting/fidelity"
 
 
 def config_of(project):
@@ -32,16 +34,16 @@ def config_of(project):
 def measured_alone(project, block):
     """Measure one block in this process, whatever is there; returns its record."""
     from aurorascope.blocks import BY_ID
-    from aurorascope.measures.fidelity.claim import FidelityFiles, adopt, make_claim
+    from aurorascope.measures.fidelity.claim import make_claim
     from aurorascope.measures.fidelity.measure import measure
 
     _, config = config_of(project)
-    files = FidelityFiles(project.result("."), block)
-    for path in (files.record, files.table):
+    record = project.result(f"fidelity/{block}.json")
+    for path in (record, record.with_suffix(".parquet")):
         path.unlink(missing_ok=True)
     measure(config, [BY_ID[block]], project.result("."))
-    assert adopt(files, make_claim(config, BY_ID[block], project.result(".")))
-    return json.loads(files.record.read_text())
+    assert Waiting(KIND, project.result("."), block).adopt(make_claim(config, BY_ID[block], project.result(".")))
+    return json.loads(record.read_text())
 
 
 def made_files(project, block):
@@ -77,12 +79,12 @@ def copied(together, tmp_path):
 
 def test_jobs_adopt_what_was_measured_together(together, measured):
     """Each block's record and table are those that waited; no job runs Aurora, nothing else is made again."""
-    assert "34 forecasts: 2 clean ones, and 32 for 4 blocks" in together.result("logs/fidelity_together.log").read_text()
+    assert "34 forecasts: 2 clean ones, and 32 for 4 blocks" in together.result("logs/fidelity_together/1of1.log").read_text()
     assert not together.result("fidelity").exists()
     waiting, made = files_of(together, WAITING), files_of(measured, "fidelity")
     for block in BLOCKS:
-        assert json.loads(made[f"{block}.json"]) == json.loads(waiting[f"{block}/complete.json"])["record"]
-        assert made[f"{block}.parquet"] == waiting[f"{block}/table.parquet"]
+        for suffix in ("json", "parquet"):
+            assert made[f"{block}.{suffix}"] == waiting[f"{block}/fidelity/{block}.{suffix}"]
         assert "forecast" not in measured.result(f"logs/measure_fidelity/{block}.log").read_text()
     assert not any(measured.result(WAITING).iterdir())
     ran = set(measured.ran(measured.done))
@@ -93,43 +95,45 @@ def test_jobs_adopt_what_was_measured_together(together, measured):
 def test_alone_gives_the_same_bytes_without_any_chunk(measured, copied):
     """One job, no clean forecast of another's, the store's chunks deleted: record and table are the same."""
     drop_chunks(SECOND, copied.result("scratch"), copied.result(f"dropped/{SECOND}.json"))
-    for name in ("complete.json", "table.parquet"):
-        copied.result(f"{WAITING}/{SECOND}/{name}").unlink()
+    copied.result(f"{WAITING}/{SECOND}/complete.json").unlink()
     copied.make(f"results/fidelity/{SECOND}.json", cores=1)
     assert "10 forecasts: 2 clean ones" in copied.result(f"logs/measure_fidelity/{SECOND}.log").read_text()
     assert made_files(copied, SECOND) == made_files(measured, SECOND)
 
 
 def test_an_interrupted_call_keeps_finished_blocks(together, copied):
-    """A damaged SAE ends it at the second block; mended, the next call measures what is left, with the same bytes."""
+    """A damaged SAE ends the second of two shares at its first block; mended, the next call measures what is left, the same bytes."""
     for path in copied.result(WAITING).rglob("*.*"):
         path.unlink()
     weights = copied.result(f"saes/sae_{SECOND}.pt")
     good, times = weights.read_bytes(), weights.stat()
     weights.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
     assert f"sae_{SECOND}.pt" in copied.fail("fidelity_together")
-    assert set(files_of(copied, WAITING)) == {f"{FIRST}/complete.json", f"{FIRST}/table.parquet"}
+    assert set(files_of(copied, WAITING)) == {
+        f"{block}/{name}" for block in (FIRST, BLOCKS[2])
+        for name in ("complete.json", f"fidelity/{block}.json", f"fidelity/{block}.parquet")
+    }
     weights.write_bytes(good)
     os.utime(weights, ns=(times.st_atime_ns, times.st_mtime_ns))
     copied.make("fidelity_together", cores=1)
-    assert "24 for 3 blocks" in copied.result("logs/fidelity_together.log").read_text()
+    assert "16 for 2 blocks" in copied.result("logs/fidelity_together/1of1.log").read_text()
     assert files_of(copied, WAITING) == files_of(together, WAITING)
 
 
 @pytest.mark.parametrize("damage", ["table", "number", "claim"])
 def test_what_is_damaged_or_stale_is_not_adopted(measured, copied, damage):
     """A flipped bit of the table, another number, a record of another configuration: measured again, to the same bytes."""
-    table, complete = (copied.result(f"{WAITING}/{FIRST}/{name}") for name in ("table.parquet", "complete.json"))
-    content = json.loads(complete.read_text())
+    folder = copied.result(f"{WAITING}/{FIRST}")
+    table, record = (folder / "fidelity" / f"{FIRST}.{suffix}" for suffix in ("parquet", "json"))
+    content = json.loads(record.read_text())
     if damage == "table":
         raw = table.read_bytes()
         table.write_bytes(raw[:99] + bytes([raw[99] ^ 1]) + raw[100:])
     elif damage == "number":
-        content["record"]["metrics"]["divergence"] = 0.0
+        write_json(record, content | {"metrics": content["metrics"] | {"divergence": 0.0}})
     else:
-        content["record"]["fidelity_config_sha256"] = "0" * 64
-        content["record_sha256"] = sha256_json(content["record"])
-    write_json(complete, content)
+        write_json(record, content | {"fidelity_config_sha256": "0" * 64})
+        Waiting(KIND, copied.result("."), FIRST).leave()
     measured_alone(copied, FIRST)
     assert made_files(copied, FIRST) == made_files(measured, FIRST)
 

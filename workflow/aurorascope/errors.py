@@ -35,6 +35,13 @@ class UserError(Exception):
         """One whose next step is to make `path` again, or the record that it comes with."""
         return cls(path, expected, found, remake(path if record is None else record))
 
+    @classmethod
+    def of_many(cls, failed: "dict[str, UserError]", n: int) -> "UserError":
+        """The first of several blocks' errors, which says in how many of `n` blocks there was one, and in which."""
+        first = next(iter(failed.values()))
+        where = f"{first.where} (and in all {len(failed)} of {n} blocks: {', '.join(failed)})"
+        return cls(where, first.expected, first.found, first.fix)
+
     def one_line(self) -> str:
         """The message without line breaks, so that it can be the last line that a user reads."""
         return " ".join(str(self).split())

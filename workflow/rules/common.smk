@@ -36,6 +36,8 @@ from aurorascope.config.identity import (
 from aurorascope.config.made import refuse_forgotten
 from aurorascope.config.paths import expanded
 from aurorascope.config.resolve import resolve
+from aurorascope.config.shares import PATTERN as SHARE_PATTERN
+from aurorascope.config.shares import share_of, shares
 from aurorascope.config.stages import stage_params
 from aurorascope.config.surroundings import check_place, check_words
 from aurorascope.errors import UserError
@@ -188,11 +190,17 @@ wildcard_constraints:
     block="|".join(BLOCK_IDS),
     split="|".join(SPLITS),
     day=r"\d{4}-\d{2}-\d{2}",
+    share=SHARE_PATTERN,
 
 
 def for_blocks(pattern):
     """The pattern's files for the configured blocks, in forward order."""
     return expand(pattern, block=CONFIG.block_ids)
+
+
+def for_share(pattern, wildcards, **more):
+    """The pattern's files for the blocks of a share."""
+    return expand(pattern, block=share_of(CONFIG.block_ids, wildcards.share), **more)
 
 
 def records_of(kind):

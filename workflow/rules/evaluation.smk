@@ -20,7 +20,7 @@ rule evaluate_sae:
         "../../envs/aurorascope.yaml"
     threads: CONFIG.compute.threads
     resources:
-        **on_gpus(GPU),
+        **on_gpus(gpu_unless_waiting("evaluation")),
         mem_mb=memory(64000),
         runtime=growing(4 * 60),
     params:
@@ -28,6 +28,42 @@ rule evaluate_sae:
     shell:
         "python -m aurorascope evaluate_sae --sae {input.sae} --train {input.train} --held-out {input.held_out}"
         " --states {input.states} --record {output.record} --log {log}"
+
+
+rule evaluate_share:
+    # What it leaves, the blocks' own jobs adopt.
+    input:
+        saes=lambda wildcards: for_share("results/saes/sae_{block}.json", wildcards),
+        stores=lambda wildcards: for_share(
+            "results/scratch/activations/{block}/{split}/manifest.json",
+            wildcards,
+            split=SPLITS,
+        ),
+        states="results/scratch/states/held_out.json",
+    output:
+        touch("results/scratch/waiting/evaluate_{share}.done"),
+    log:
+        "results/logs/evaluate_together/{share}.log",
+    conda:
+        "../../envs/aurorascope.yaml"
+    threads: CONFIG.compute.threads
+    resources:
+        **on_gpus(GPU),
+        mem_mb=memory(64000),
+        runtime=growing(24 * 60),
+    params:
+        config=stage_params(CONFIG, "evaluate_sae"),
+    shell:
+        "python -m aurorascope evaluate_together --share {wildcards.share} --results results --log {log}"
+
+
+rule evaluate_together:
+    # No output on purpose: `snakemake --cores N evaluate_together`
+    input:
+        for_shares("results/scratch/waiting/evaluate_{share}.done"),
+    shell:
+        # Asked for again, whatever is missing by then is made.
+        "rm -f {input}"
 
 
 rule measure_fidelity:
@@ -57,15 +93,19 @@ rule measure_fidelity:
         "python -m aurorascope measure_fidelity --block {wildcards.block} --results results --log {log}"
 
 
-rule fidelity_together:
-    # No output on purpose: what it leaves, the blocks' own jobs adopt. `snakemake -c1 fidelity_together`
+rule fidelity_share:
+    # What it leaves, the blocks' own jobs adopt.
     input:
         **ACTIVATION_INPUTS,
-        saes=for_blocks("results/saes/sae_{block}.json"),
-        train=for_blocks("results/scratch/activations/{block}/train/manifest.json"),
+        saes=lambda wildcards: for_share("results/saes/sae_{block}.json", wildcards),
+        train=lambda wildcards: for_share(
+            "results/scratch/activations/{block}/train/manifest.json", wildcards
+        ),
         states="results/scratch/states/held_out.json",
+    output:
+        touch("results/scratch/waiting/fidelity_{share}.done"),
     log:
-        "results/logs/fidelity_together.log",
+        "results/logs/fidelity_together/{share}.log",
     conda:
         "../../envs/aurorascope.yaml"
     threads: CONFIG.compute.threads
@@ -76,7 +116,16 @@ rule fidelity_together:
     params:
         config=stage_params(CONFIG, "measure_fidelity"),
     shell:
-        "python -m aurorascope fidelity_together --results results --log {log}"
+        "python -m aurorascope fidelity_together --share {wildcards.share} --results results --log {log}"
+
+
+rule fidelity_together:
+    # No output on purpose: `snakemake --cores N fidelity_together`
+    input:
+        for_shares("results/scratch/waiting/fidelity_{share}.done"),
+    shell:
+        # Asked for again, whatever is missing by then is made.
+        "rm -f {input}"
 
 
 rule measure_stability:

@@ -1,11 +1,11 @@
 # What jobs ask for: GPUs, in this machine's terms or a cluster's, and time that grows with each attempt.
 from aurorascope.activations.claim import make_claim
-from aurorascope.activations.manifest import is_complete, read_manifest
+from aurorascope.activations.manifest import is_complete
 from aurorascope.activations.paths import StorePaths
-from aurorascope.config.stages import stage_digest
 from aurorascope.training.finished import CHECKPOINT, is_finished, training_folder
 from aurorascope.spec import EMBED_DIM
 from aurorascope.training.finished import make_claim as make_training_claim
+from aurorascope.training.sae_files import sae_claim, waiting_sae
 
 # GPUs that a computing job asks for.
 GPU = 0 if CONFIG.aurora.device == "cpu" else 1
@@ -57,6 +57,19 @@ def on_gpus(count):
     return {**partition, **model, "gpu": number}
 
 
+def for_shares(pattern):
+    """The pattern's files for as many shares of the blocks as may be at work at a time, on this machine: one on a cluster, and
+    one where a forward of Aurora serves all blocks.
+    """
+    cores = workflow.resource_settings.cores
+    if cores is None or CONFIG.activations.mode == "live":
+        return expand(pattern, share=shares(1))
+    at_a_time = max(1, cores // CONFIG.compute.threads)
+    if GPU:
+        at_a_time = min(at_a_time, gpu_bound(CONFIG.aurora.device))
+    return expand(pattern, share=shares(min(at_a_time, len(CONFIG.block_ids))))
+
+
 def memory(megabytes):
     """Megabytes of a job at the published model's width; a narrow model's needs little."""
     return megabytes if CONFIG.aurora.embed_dim == EMBED_DIM else 4000
@@ -97,15 +110,16 @@ def gpu_unless_waiting(kind):
 
 
 def is_trained(wildcards):
-    """Whether `train_together` trained this block, so that its job only writes the files, from activations on disk."""
-    paths = StorePaths.of(SCRATCH, wildcards.block, "train")
-    if reader_gpu(wildcards):
-        return False
+    """Whether this block is trained: its files wait to be adopted, or are written from activations on disk."""
+    block = wildcards.block
+    manifest = StorePaths.of(SCRATCH, block, "train").manifest
     try:
-        manifest = read_manifest(paths.manifest)["sha256"]
+        claim = sae_claim(CONFIG, block, manifest)
     except UserError:
         return False
-    claim = make_training_claim(
-        wildcards.block, stage_digest(CONFIG, "train_sae"), manifest
-    )
-    return is_finished(training_folder(SCRATCH, wildcards.block) / CHECKPOINT, claim)
+    if waiting_sae(RESULTS, block).is_waiting(claim):
+        return True
+    names = ("block", "train_config_sha256", "activations_manifest_sha256")
+    done = make_training_claim(*(claim[name] for name in names))
+    path = training_folder(SCRATCH, block) / CHECKPOINT
+    return not reader_gpu(wildcards) and is_finished(path, done)

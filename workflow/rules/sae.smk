@@ -1,4 +1,4 @@
-# Training: one job a block; and once more, to compare.
+# Training: one job a block; many blocks in one process; and once more, to compare.
 
 
 rule train_sae:
@@ -58,12 +58,16 @@ rule reproduce_sae:
         "python -m aurorascope reproduce_sae --block {wildcards.block} --manifest {input} --results results --log {log}"
 
 
-rule train_together:
-    # No output on purpose: the checkpoints it leaves, the training jobs export. `snakemake -c1 train_together`
+rule train_share:
+    # What it leaves, the blocks' own jobs adopt.
     input:
-        for_blocks("results/scratch/activations/{block}/train/manifest.json"),
+        lambda wildcards: for_share(
+            "results/scratch/activations/{block}/train/manifest.json", wildcards
+        ),
+    output:
+        touch("results/scratch/waiting/train_{share}.done"),
     log:
-        "results/logs/train_together.log",
+        "results/logs/train_together/{share}.log",
     conda:
         "../../envs/aurorascope.yaml"
     threads: CONFIG.compute.threads
@@ -74,4 +78,13 @@ rule train_together:
     params:
         config=stage_params(CONFIG, "train_sae"),
     shell:
-        "python -m aurorascope train_together --results results --log {log}"
+        "python -m aurorascope train_together --share {wildcards.share} --results results --log {log}"
+
+
+rule train_together:
+    # No output on purpose: `snakemake --cores N train_together`
+    input:
+        for_shares("results/scratch/waiting/train_{share}.done"),
+    shell:
+        # Asked for again, whatever is missing by then is made.
+        "rm -f {input}"

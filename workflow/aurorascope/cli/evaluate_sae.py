@@ -1,11 +1,14 @@
-"""Measure one SAE on its block's held-out activations."""
+"""Measure one SAE on its block's held-out activations, or adopt what `evaluate_together` has measured."""
 
 import argparse
+import logging
 from pathlib import Path
 
-from aurorascope.backbone.device import make_repeatable, pick_device
 from aurorascope.config import Config
-from aurorascope.measures.held_out.evaluate import evaluate
+from aurorascope.measures.held_out.claim import KIND, make_claim
+from aurorascope.waiting import Waiting
+
+_LOG = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,6 +20,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, config: Config) -> None:
+    claim = make_claim(config, args.sae, args.train, args.held_out)
+    if Waiting(KIND, args.record.parents[1], claim["block"]).adopt(claim):
+        _LOG.info("What evaluate_together left for %s is in its place.", claim["block"])
+        return
+    # Imported only where something must be computed: torch costs 2 s.
+    from aurorascope.backbone.device import make_repeatable, pick_device
+    from aurorascope.measures.held_out.evaluate import evaluate
+
     make_repeatable(config.compute)
     device = pick_device(config.aurora.device)
     evaluate(config, args.sae, args.train, args.held_out, args.states, args.record, device)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from aurorascope.blocks import BLOCK_IDS, BY_ID
 from aurorascope.config import Config
-from aurorascope.measures.fidelity.claim import FidelityFiles, adopt, make_claim
+from aurorascope.measures.fidelity.claim import KIND, make_claim
+from aurorascope.waiting import Waiting
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,12 +15,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, config: Config) -> None:
-    block, files = BY_ID[args.block], FidelityFiles(args.results, args.block)
+    block, waiting = BY_ID[args.block], Waiting(KIND, args.results, args.block)
     claim = make_claim(config, block, args.results)
-    if adopt(files, claim):
+    if waiting.adopt(claim):
         return
     # Imported only where something must be computed: torch and Aurora cost 6 s and 1 GB.
     from aurorascope.measures.fidelity.measure import measure
 
     measure(config, [block], args.results)
-    adopt(files, claim)
+    waiting.adopt(claim)

@@ -1,12 +1,14 @@
 """Train the SAE of one block and write its weights, golden vectors, SAELens folder, log and record."""
 
 import argparse
+import logging
 from pathlib import Path
 
-from aurorascope.backbone.device import make_repeatable
 from aurorascope.blocks import BLOCK_IDS, BY_ID
 from aurorascope.config import Config
-from aurorascope.training.job import train_sae
+from aurorascope.training.sae_files import adopt_sae
+
+_LOG = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,6 +18,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, config: Config) -> None:
-    """Train, or take up what an earlier run left, and export."""
+    """Adopt what `train_together` left; else train, or take up what an earlier run left, and export."""
+    if adopt_sae(config, args.block, args.manifest, args.results):
+        _LOG.info("What train_together left for %s is in its place.", args.block)
+        return
+    # Imported only where something must be computed: torch costs 2 s.
+    from aurorascope.backbone.device import make_repeatable
+    from aurorascope.training.job import train_sae
+
     make_repeatable(config.compute)
     train_sae(config, BY_ID[args.block], args.manifest, args.results)

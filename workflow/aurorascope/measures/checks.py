@@ -7,6 +7,7 @@ from typing import Any
 from aurorascope.activations.reader import StoreReader
 from aurorascope.config.calendar import ENOUGH_HELD_OUT, parse
 from aurorascope.errors import UserError
+from aurorascope.measures.held_out.claim import check_trained_on
 
 _SAME = ("block", "checkpoint_sha256", "static_sha256", "config_sha256", "dtype")
 
@@ -30,7 +31,7 @@ def check_belongs(
         UserError: the SAE is of another block, base checkpoint or training store; the splits differ in anything but
             their snapshots; there is no held-out snapshot, or one that shares a state with training or is too near.
     """
-    _check_trained_on(record, where, train)
+    check_trained_on(record, where, train.manifest, train.paths.manifest)
     for key in _SAME:
         if held_out.manifest[key] != train.manifest[key]:
             raise UserError(
@@ -42,17 +43,6 @@ def check_belongs(
         raise UserError(held_out.paths.manifest, "at least one held-out snapshot", "none", "add dates to cams.held_out")
     _check_apart(train, held_out, gap_hours)
     return [] if n >= ENOUGH_HELD_OUT else [f"only {n} held-out snapshots, fewer than {ENOUGH_HELD_OUT}"]
-
-
-def _check_trained_on(record: dict[str, Any], where: Path, train: StoreReader) -> None:
-    expected = {
-        "block": train.manifest["block"],
-        "checkpoint_sha256": train.manifest["checkpoint_sha256"],
-        "activations_manifest_sha256": train.manifest["sha256"],
-    }
-    for key, value in expected.items():
-        if record[key] != value:
-            raise UserError.stale(where, f"an SAE with {key} {value}, as {train.paths.manifest} has it", str(record[key]))
 
 
 def _states(reader: StoreReader) -> list[datetime.datetime]:

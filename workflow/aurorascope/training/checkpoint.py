@@ -7,7 +7,6 @@ done. Weights that are not finite are not saved.
 
 import logging
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +17,9 @@ from safetensors.torch import save
 from aurorascope.errors import TryAgainError
 from aurorascope.files import sha256_json, sweep, write_bytes
 from aurorascope.sae.digest import tensor_digest
-from aurorascope.training.finished import CHECKPOINT, make_claim
+from aurorascope.training.finished import ASIDE, CHECKPOINT, make_claim, remove
 
 _LOG = logging.getLogger(__name__)
-_ASIDE = ".aside"
 
 
 @dataclass(frozen=True)
@@ -98,15 +96,13 @@ class Checkpoint:
         return Found(tensors, int(claim["step"]), notes)
 
     def _set_aside(self, why: str) -> None:
-        aside = self.path.with_suffix(f"{self.path.suffix}{_ASIDE}")
+        aside = self.path.with_suffix(f"{self.path.suffix}{ASIDE}")
         os.replace(self.path, aside)
         _LOG.warning("A checkpoint is set aside as %s: %s. Training begins anew.", aside, why)
 
     def remove(self) -> None:
         """Delete the checkpoint, since the weights are written, and the folder but for what was set aside."""
-        self.path.unlink(missing_ok=True)
-        if not any(self.folder.glob(f"*{_ASIDE}")):
-            shutil.rmtree(self.folder, ignore_errors=True)
+        remove(self.folder)
 
 
 def _digest(claim: dict[str, str], tensors: dict[str, torch.Tensor]) -> str:

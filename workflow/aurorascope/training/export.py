@@ -12,44 +12,18 @@ from aurorascope.activations.reader import StoreReader
 from aurorascope.blocks import Block
 from aurorascope.config.model import Config, Sae
 from aurorascope.config.stages import stage_digest, stage_params
-from aurorascope.files import sha256_file, sweep, write_bytes, write_json, write_table
+from aurorascope.files import sha256_file, write_bytes, write_json, write_table
 from aurorascope.sae.architectures import ARCHITECTURES
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.sae.digest import tensor_digest
 from aurorascope.sae.saelens import saelens_files
+from aurorascope.training.sae_files import SaeFiles
 from aurorascope.training.trainer import Trained
 
 # Stages whose settings the record holds.
 MADE_BY = ("dump_activations", "train_sae")
 _N_GOLDEN = 8
 REDUCTIONS = "MSE: mean over tokens and channels; L1: sum over latents, mean over tokens"
-
-
-class SaeFiles:
-    """Where the files of one block's SAE lie under the results folder.
-
-    Args:
-        results: the results folder.
-        block_id: the block.
-    """
-
-    def __init__(self, results: Path, block_id: str) -> None:
-        self.weights = results / "saes" / f"sae_{block_id}.pt"
-        self.record = results / "saes" / f"sae_{block_id}.json"
-        self.golden = results / "saes" / "golden" / f"{block_id}.safetensors"
-        self.saelens_config = results / "saelens" / block_id / "cfg.json"
-        self.saelens_weights = self.saelens_config.with_name("sae_weights.safetensors")
-        self.log = results / "training" / f"{block_id}.parquet"
-        self.provenance = results / "training" / f"{block_id}.provenance.json"
-
-    def sweep(self) -> None:
-        """Delete what kills left of writing any of them; for whoever holds the training's lock.
-
-        Raises:
-            UserError: the disk is read-only or broken.
-        """
-        for path in vars(self).values():
-            sweep(path)
 
 
 def golden_vectors(sae: AuroraSAE, reader: StoreReader) -> dict[str, torch.Tensor]:

@@ -1,13 +1,16 @@
-"""Whether a training is over but for its files, told from its checkpoint's header alone.
+"""The folder of a training, and whether it is over but for its files, told from its checkpoint's header alone.
 
 Snakemake asks this when it sends a training job, which then needs no GPU; so nothing heavy is imported here.
 """
 
 import json
+import shutil
 from pathlib import Path
 
 FORMAT = 1
 CHECKPOINT = "checkpoint.safetensors"
+# How the name of a checkpoint ends that did not belong to its training.
+ASIDE = ".aside"
 _LONGEST_HEADER = 1 << 20
 
 
@@ -37,3 +40,10 @@ def is_finished(path: Path, claim: dict[str, str]) -> bool:
         return {key: notes[key] for key in claim} == claim and notes["step"] == notes["n_steps"]
     except (OSError, ValueError, KeyError, TypeError):
         return False
+
+
+def remove(folder: Path) -> None:
+    """Delete a training's checkpoint, since the weights are written, and its folder but for what was set aside."""
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+    if not any(folder.glob(f"*{ASIDE}")):
+        shutil.rmtree(folder, ignore_errors=True)

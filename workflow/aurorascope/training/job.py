@@ -21,8 +21,9 @@ from aurorascope.provenance import provenance
 from aurorascope.training import engine
 from aurorascope.training.areas import cell_areas
 from aurorascope.training.checkpoint import Checkpoint
-from aurorascope.training.export import SaeFiles, export
+from aurorascope.training.export import export
 from aurorascope.training.finished import CHECKPOINT, is_finished, make_claim, training_folder
+from aurorascope.training.sae_files import SaeFiles
 from aurorascope.training.trainer import Trained, Trainer
 
 
@@ -100,17 +101,29 @@ def train_sae(config: Config, block: Block, manifest: Path, results: Path) -> No
     device = _device(config, block, manifest, folder)
     job = TrainingJob(config, block, open_reader(manifest, config, device), folder, device)
     with job.locked():
-        files = SaeFiles(results, block.id)
-        files.sweep()
-        # Before it trains: code that changes meanwhile makes nothing of it.
-        made_with = provenance(device, config.compute)
-        trained, of_steps = job.run()
-        made_with |= of_steps
-        if job.reader.recomputed_on:
-            made_with["activations_recomputed_on"] = job.reader.recomputed_on
-        write_json(files.provenance, made_with)
-        export(config, block, trained, job.reader, results)
+        SaeFiles(results, block.id).sweep()
+        make_sae(job, results)
         job.checkpoint.remove()
+
+
+def make_sae(job: TrainingJob, results: Path) -> None:
+    """Do a training's remaining steps and write the SAE's files under a results folder, for whoever holds the job's lock.
+
+    Raises:
+        UserError, SystemExit: as `TrainingJob.run`.
+    """
+    # Before it trains: code that changes meanwhile makes nothing of it.
+    made_with = provenance(job.device, job.config.compute)
+    trained, of_steps = job.run()
+    write_sae(job, trained, {**made_with, **of_steps}, results)
+
+
+def write_sae(job: TrainingJob, trained: Trained, made_with: dict[str, Any], results: Path) -> None:
+    """Write the files of a finished training and what it was made with."""
+    if job.reader.recomputed_on:
+        made_with = {**made_with, "activations_recomputed_on": job.reader.recomputed_on}
+    write_json(SaeFiles(results, job.block.id).provenance, made_with)
+    export(job.config, job.block, trained, job.reader, results)
 
 
 def _device(config: Config, block: Block, manifest: Path, folder: Path) -> torch.device:

@@ -1,4 +1,4 @@
-"""Many SAEs in one process, each bit for bit what it would be alone, left as finished checkpoints for their own jobs.
+"""Many SAEs in one process, each bit for bit what it would be alone, their files left for their own jobs to adopt.
 
 Where activations are on disk, blocks come one after the other: each byte is read once where a block's store fits in memory,
 and no job pays for its own start. Where Aurora must compute them, all SAEs are in memory, and one forward a snapshot and
@@ -9,7 +9,7 @@ import contextlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -19,16 +19,15 @@ from aurorascope.activations.paths import StorePaths
 from aurorascope.activations.reader import StoreReader
 from aurorascope.blocks import Block
 from aurorascope.config.model import Config
-from aurorascope.config.stages import stage_digest
 from aurorascope.errors import UserError
-from aurorascope.files import read_record
 from aurorascope.progress import Progress
+from aurorascope.provenance import provenance
 from aurorascope.training import engine
 from aurorascope.training.engine import Saver
-from aurorascope.training.export import SaeFiles
 from aurorascope.training.finished import training_folder
-from aurorascope.training.job import TrainingJob
+from aurorascope.training.job import TrainingJob, make_sae, write_sae
 from aurorascope.training.micro_batch import usual_rows
+from aurorascope.training.sae_files import leave_sae, sae_claim, waiting_sae
 from aurorascope.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ class Together:
         """Bring every block's training to its end, but for those whose SAE is there already.
 
         Raises:
-            UserError: as of one training; those that ended before keep their checkpoints.
+            UserError: as of one training; the others go to their end.
             SystemExit: status 143, after checkpoints of all, when SIGTERM or Ctrl-C asked to stop.
         """
         live, failed = [], {}
@@ -68,18 +67,14 @@ class Together:
                 live.append(job)
             else:
                 with job.locked():
-                    self._unless(failed, block, lambda job=job: job.run(keep=True))
+                    self._unless(failed, block, lambda job=job: self._alone(job))
         if live:
             with contextlib.ExitStack() as stack:
                 for job in live:
                     stack.enter_context(job.locked())
                 self._live([job.block for job in live], failed)
         if failed:
-            first = next(iter(failed.values()))
-            raise UserError(
-                f"{first.where} (and in all {len(failed)} of {len(blocks)} blocks: {', '.join(failed)})", first.expected,
-                first.found, first.fix,
-            )
+            raise UserError.of_many(failed, len(blocks))
 
     @staticmethod
     def _unless(failed: dict[str, UserError], block: Block, work: Callable[[], object]) -> None:
@@ -91,31 +86,30 @@ class Together:
             failed[block.id] = error
 
     def _is_made(self, job: TrainingJob) -> bool:
-        path = SaeFiles(self.results, job.block.id).record
-        if not path.is_file() or not path.with_suffix(".pt").is_file():
-            return False
-        try:
-            record = read_record(path, "sae")
-        except UserError:
-            return False
-        wanted = stage_digest(self.config, "train_sae"), job.reader.manifest["sha256"]
-        return (record.get("train_config_sha256"), record.get("activations_manifest_sha256")) == wanted
+        claim = sae_claim(self.config, job.block.id, job.reader.paths.manifest)
+        return waiting_sae(self.results, job.block.id).is_made(claim)
+
+    def _alone(self, job: TrainingJob) -> None:
+        waiting = waiting_sae(self.results, job.block.id)
+        make_sae(job, waiting.results)
+        leave_sae(waiting)
+        job.checkpoint.remove()
 
     def _job(self, block: Block, reader: StoreReader) -> TrainingJob:
         return TrainingJob(self.config, block, reader, training_folder(self.scratch, block.id), self.device)
 
     def _prepared_at_once(
         self, blocks: list[Block], readers: list[StoreReader], forwards: "Forwards"
-    ) -> list[tuple[Trainer, Saver]]:
-        """Trainers of all blocks in memory, beside Aurora; refused where they would not round as each would alone."""
+    ) -> list[tuple[TrainingJob, Trainer, Saver]]:
+        """Trainings of all blocks in memory, beside Aurora; refused where they would not round as each would alone."""
         # What a forward takes for a moment is held while trainers are made, so that they leave it free.
         held = None
         if self.device.type == "cuda":
             held = torch.empty(forwards.peak_bytes(readers[0].manifest["snapshots"][0]), dtype=torch.uint8, device=self.device)
         jobs = [self._job(block, reader) for block, reader in zip(blocks, readers, strict=True)]
-        pairs = [(job.trainer(), job.saver()) for job in jobs]
+        found = [(job, job.trainer(), job.saver()) for job in jobs]
         del held
-        for trainer, _ in pairs:
+        for _, trainer, _ in found:
             rows, usual = trainer.objective.rows, usual_rows(trainer.batch_rows, self.device)
             # One that goes on keeps the rows that it was begun with.
             if trainer.t == 0 and rows < usual:
@@ -123,7 +117,7 @@ class Together:
                     f"memory of {self.device}", f"room for {len(blocks)} trainings at once in micro-batches of {usual} rows",
                     f"room for {rows} rows of {trainer.block.id}", "name fewer `blocks`, or train one block at a time",
                 )
-        return pairs
+        return found
 
     def _live(self, blocks: list[Block], failed: dict[str, UserError]) -> None:
         """All of them step by step: whoever is behind catches up first."""
@@ -133,14 +127,15 @@ class Together:
         forwards = Forwards(self.config, self.scratch, blocks, self.device)
         manifests = [StorePaths.of(self.scratch, block.id, "train").manifest for block in blocks]
         readers = [LiveReader(path, self.config, self.device, forwards) for path in manifests]
-        pairs = self._prepared_at_once(blocks, readers, forwards)
+        trainings = self._prepared_at_once(blocks, readers, forwards)
         feeds = [StreamFeed(reader, self.device) for reader in readers]
-        first, n_steps = min(trainer.t for trainer, _ in pairs), pairs[0][0].n_steps
+        made_with, (_, first_trainer, _) = provenance(self.device, self.config.compute), trainings[0]
+        first, n_steps = min(trainer.t for _, trainer, _ in trainings), first_trainer.n_steps
         progress = Progress(f"Training {len(blocks)} SAEs", n_steps - first, "step")
         with torch.inference_mode(), engine.stopping() as stop:
             for step in range(first, n_steps):
-                stepped = [(*pair, feed) for pair, feed in zip(pairs, feeds, strict=True) if pair[0].t == step]
-                epoch, place = divmod(step, pairs[0][0].steps_per_epoch)
+                stepped = [(*each[1:], feed) for each, feed in zip(trainings, feeds, strict=True) if each[1].t == step]
+                epoch, place = divmod(step, first_trainer.steps_per_epoch)
                 order = epoch_order(self.config.sae.seed, epoch, readers[0].n_snapshots)[place : place + 1]
                 for trainer, _, feed in stepped:
                     trainer.step(next(feed.snapshots(order)))
@@ -148,10 +143,13 @@ class Together:
                 engine.after_step([trainer for trainer, _, _ in stepped], [saver for _, saver, _ in stepped], stop)
         progress.close()
         _LOG.info("%d steps of %d SAEs took %d forwards of Aurora.", n_steps - first, len(blocks), forwards.n)
-        for trainer, saver in pairs:
-            self._unless(failed, trainer.block, lambda trainer=trainer, saver=saver: self._ended(trainer, saver))
+        for training in trainings:
+            self._unless(failed, training[0].block, lambda training=training: self._ended(*training, made_with))
 
-    @staticmethod
-    def _ended(trainer: Trainer, saver: Saver) -> None:
+    def _ended(self, job: TrainingJob, trainer: Trainer, saver: Saver, made_with: dict[str, Any]) -> None:
+        # Before anything else of it can go wrong.
         saver.save(trainer)
-        engine.conclude(trainer)
+        waiting = waiting_sae(self.results, job.block.id)
+        write_sae(job, engine.conclude(trainer), {**made_with, "device": trainer.trained_on}, waiting.results)
+        leave_sae(waiting)
+        job.checkpoint.remove()

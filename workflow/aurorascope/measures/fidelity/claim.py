@@ -1,13 +1,10 @@
-"""What a fidelity record must be made from, said from small records alone, and the adoption of one that is already made.
+"""What a fidelity record must be made from, said from small records alone.
 
-`fidelity_together` leaves finished records under scratch; the job of each block compares them with its claim and moves them
-to their place. Nothing heavy is imported here, so that 48 such jobs cost seconds.
+Nothing heavy is imported here, so that 48 jobs that adopt what `fidelity_together` left cost seconds.
 """
 
-import json
-import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aurorascope.activations.manifest import read_manifest
 from aurorascope.activations.paths import StorePaths
@@ -16,32 +13,13 @@ from aurorascope.config.calendar import STEP, iso, parse
 from aurorascope.config.model import Config
 from aurorascope.config.stages import stage_digest
 from aurorascope.errors import UserError
-from aurorascope.files import read_record, sha256_file, sha256_json, write_bytes, write_json, write_table
-from aurorascope.records import KINDS
+from aurorascope.files import read_record
+from aurorascope.records import KINDS, Kind
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-KIND = "fidelity"
-
-
-class FidelityFiles:
-    """Where one block's record and table lie, finished or waiting to be adopted.
-
-    Attributes:
-        record: the record, the one file that rules depend on.
-        table: all metrics by variable and level.
-        work: folder of a record that waits.
-        complete: a record that waits, with its digest.
-        waiting_table: its table.
-    """
-
-    def __init__(self, results: Path, block_id: str) -> None:
-        self.record = results / "fidelity" / f"{block_id}.json"
-        self.table = self.record.with_suffix(".parquet")
-        self.work = results / "scratch" / "fidelity" / block_id
-        self.complete = self.work / "complete.json"
-        self.waiting_table = self.work / "table.parquet"
+KIND = Kind(
+    "fidelity", "fidelity/{block}.json", "measured forecasts", {"fidelity/{block}.parquet": "table_sha256"}, "fidelity_file",
+    stage=("measure_fidelity", "fidelity_config_sha256"),
+)
 
 
 def make_claim(config: Config, block: Block, results: Path) -> dict[str, Any]:
@@ -66,7 +44,7 @@ def make_claim(config: Config, block: Block, results: Path) -> dict[str, Any]:
         if found != expected:
             raise UserError.stale(path, f"{what} {expected[:12]}", f"one of {found[:12]}")
     return {
-        "kind": KIND,
+        "kind": KIND.name,
         "format": 1,
         "block": block.id,
         "sae_sha256": sae["sha256"],
@@ -88,49 +66,3 @@ def _snapshots(config: Config, scratch: Path) -> list[dict[str, Any]]:
         digests = {time: split["states"][time]["sha256"] for time in times.values() if time is not None}
         found.append({**times, "states_sha256": digests})
     return found
-
-
-def _holds(record: dict[str, Any], table: Path, claim: dict[str, Any]) -> bool:
-    """Whether a record was made from what the claim says, and its table is whole."""
-    return {key: record[key] for key in claim} == claim and sha256_file(table) == record["table_sha256"]
-
-
-def _waiting(files: FidelityFiles, claim: dict[str, Any]) -> dict[str, Any] | None:
-    """The whole record of this claim that waits, if one does."""
-    try:
-        content = json.loads(files.complete.read_text())
-        record = content["record"]
-        is_whole = sha256_json(record) == content["record_sha256"] and _holds(record, files.waiting_table, claim)
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return record if is_whole else None
-
-
-def _is_in_place(files: FidelityFiles, claim: dict[str, Any]) -> bool:
-    try:
-        return _holds(read_record(files.record, KIND), files.table, claim)
-    except (OSError, KeyError, UserError):
-        return False
-
-
-def is_measured(files: FidelityFiles, claim: dict[str, Any]) -> bool:
-    """Whether a record of this claim is in its place or waits to be adopted."""
-    return _is_in_place(files, claim) or _waiting(files, claim) is not None
-
-
-def leave(files: FidelityFiles, record: dict[str, Any], table: "pd.DataFrame") -> None:
-    """Leave a record, its table's digest added, and the table to be adopted; the record last."""
-    write_table(files.waiting_table, table)
-    content = {**record, "table_sha256": sha256_file(files.waiting_table)}
-    write_json(files.complete, {"record_sha256": sha256_json(content), "record": content})
-
-
-def adopt(files: FidelityFiles, claim: dict[str, Any]) -> bool:
-    """Move a waiting record of this claim, and its table, to their place; False where none waits."""
-    record = _waiting(files, claim)
-    if record is None:
-        return False
-    write_bytes(files.table, files.waiting_table.read_bytes())
-    write_json(files.record, record)
-    shutil.rmtree(files.work, ignore_errors=True)
-    return True

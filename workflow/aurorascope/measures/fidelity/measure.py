@@ -27,14 +27,14 @@ from aurorascope.blocks import Block
 from aurorascope.cams.states import load_state
 from aurorascope.cams.variables import ATMOS, SURFACE
 from aurorascope.config.model import Config
-from aurorascope.files import read_record
-from aurorascope.locks import folder_lock
-from aurorascope.measures.fidelity.claim import FidelityFiles, is_measured, leave, make_claim
+from aurorascope.files import read_record, sha256_file, write_json, write_table
+from aurorascope.measures.fidelity.claim import KIND, make_claim
 from aurorascope.measures.fidelity.formulas import ALL_FORMULAS, CONDITIONS, VERIFIED
 from aurorascope.measures.fidelity.metrics import by_field, by_variable, headline
 from aurorascope.measures.fidelity.sums import ForecastSums, row_areas
 from aurorascope.progress import Progress
 from aurorascope.sae.opening import open_sae
+from aurorascope.waiting import Waiting
 
 _LOG = logging.getLogger(__name__)
 _NEWEST = -1
@@ -105,9 +105,9 @@ def measure(config: Config, blocks: Sequence[Block], results: Path) -> None:
     with contextlib.ExitStack() as stack:
         claims = {}
         for block in sorted(blocks, key=lambda block: block.depth_index):
-            files, claim = FidelityFiles(results, block.id), make_claim(config, block, results)
-            if not is_measured(files, claim):
-                stack.enter_context(folder_lock(files.work))
+            waiting, claim = Waiting(KIND, results, block.id), make_claim(config, block, results)
+            if not waiting.is_made(claim):
+                stack.enter_context(waiting.locked())
                 claims[block] = claim
         if claims:
             _measure(config, claims, results)
@@ -134,7 +134,7 @@ def _measure(config: Config, claims: dict[Block, dict[str, Any]], results: Path)
         for snapshot in snapshots:
             sums.add(snapshot.state_vyx, snapshot.analysis_vyx, snapshot.forecasts(block, replacements))
             progress.step(block.id, len(CONDITIONS))
-        _write(FidelityFiles(results, block.id), claim, sums, field_names(split["levels"]))
+        _leave(Waiting(KIND, results, block.id), claim, sums, field_names(split["levels"]))
     progress.close()
 
 
@@ -149,8 +149,8 @@ def _opened(
     return _Snapshot(model, batch, analysis)
 
 
-def _write(
-    files: FidelityFiles, claim: dict[str, Any], sums: ForecastSums, names: list[tuple[str, str, int | None]]
+def _leave(
+    waiting: Waiting, claim: dict[str, Any], sums: ForecastSums, names: list[tuple[str, str, int | None]]
 ) -> None:
     found = by_field(sums)
     rows = [
@@ -169,4 +169,8 @@ def _write(
         "by_variable": by_variable(sums, [variable for variable, _, _ in names]),
         "n_verified": sums.n_verified,
     }
-    leave(files, content, frame)
+    record = KIND.where(waiting.results, block=claim["block"])
+    table = record.with_suffix(".parquet")
+    write_table(table, frame)
+    write_json(record, {**content, "table_sha256": sha256_file(table)})
+    waiting.leave()

@@ -11,10 +11,10 @@ from aurorascope.costs.estimate import Estimate
 from aurorascope.costs.rows import MeasureCost, there
 from aurorascope.errors import UserError
 from aurorascope.measures.cells import by_stage, small_span, span
-from aurorascope.measures.fidelity.claim import KIND, FidelityFiles, is_measured, make_claim
+from aurorascope.measures.fidelity.claim import KIND, make_claim
 from aurorascope.measures.fidelity.formulas import CONDITIONS, FIDELITY_FORMULAS
 from aurorascope.measures.measure import Column, Measure, Panel
-from aurorascope.records import Kind
+from aurorascope.waiting import Waiting
 
 _FLOAT32 = 4
 
@@ -50,7 +50,7 @@ def _cost(config: Config, e: Estimate) -> MeasureCost | None:
     """Forecasts of `fidelity_together`, without Aurora's decoder: a spliced one begins at its block, clean ones are shared."""
     if not _blocks(config):
         return None
-    left, n_held_out = e.unmeasured(KIND, config.block_ids), e.n_snapshots["held_out"]
+    left, n_held_out = e.unmeasured(KIND.name, config.block_ids), e.n_snapshots["held_out"]
     n = min(config.evaluation.fidelity.snapshots or n_held_out, n_held_out)
     clean, spliced = n if left else 0, len(CONDITIONS) * n * len(left)
     each = sum(len(CONDITIONS) * (e.last_flop - cost.forward_flop) + cost.evaluation_flop for cost in left)
@@ -68,16 +68,13 @@ def _cost(config: Config, e: Estimate) -> MeasureCost | None:
 
 def _is_waiting(config: Config, block: Block, results: Path) -> bool:
     try:
-        return is_measured(FidelityFiles(results, block.id), make_claim(config, block, results))
+        return Waiting(KIND, results, block.id).is_made(make_claim(config, block, results))
     except UserError:
         return False
 
 
 FIDELITY = Measure(
-    kind=Kind(
-        KIND, "fidelity/{block}.json", "measured forecasts", {"fidelity/{block}.parquet": "table_sha256"}, "fidelity_file",
-        stage=("measure_fidelity", "fidelity_config_sha256"),
-    ),
+    kind=KIND,
     formulas=FIDELITY_FORMULAS,
     blocks=_blocks,
     made_from={

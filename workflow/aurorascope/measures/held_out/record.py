@@ -1,22 +1,22 @@
 """The evaluation on held-out tokens as a measure. Its tables stand in the card by themselves."""
 
+from pathlib import Path
+
+from aurorascope.blocks import Block
 from aurorascope.config.model import Config
 from aurorascope.costs.estimate import Estimate
 from aurorascope.costs.rows import MeasureCost, there
+from aurorascope.errors import UserError
+from aurorascope.measures.held_out.claim import KIND, inputs_of, make_claim
 from aurorascope.measures.held_out.formulas import FORMULAS
 from aurorascope.measures.measure import Column, Measure, Panel
-from aurorascope.records import Kind
 from aurorascope.units import flop
-
-_KIND = Kind(
-    "evaluation", "evaluation/{block}.json", "evaluations", {"evaluation/{block}.parquet": "table_sha256"}, "metrics_file",
-    stage=("evaluate_sae", "evaluate_config_sha256"),
-)
+from aurorascope.waiting import Waiting
 
 
 def _cost(config: Config, e: Estimate) -> MeasureCost:
     """Both stores are read once (live: Aurora runs as often); principal components are those of all training snapshots."""
-    left, n_held_out = e.unmeasured(_KIND.name, config.block_ids), e.n_snapshots["held_out"]
+    left, n_held_out = e.unmeasured(KIND.name, config.block_ids), e.n_snapshots["held_out"]
     n_all = n_held_out + e.n_snapshots["train"]
     of_all, of_left = (
         sum(cost.evaluation_flop * n_held_out + cost.moments_flop * n_all for cost in costs) for costs in (e.blocks, left)
@@ -29,14 +29,22 @@ def _cost(config: Config, e: Estimate) -> MeasureCost:
     )
 
 
+def _is_waiting(config: Config, block: Block, results: Path) -> bool:
+    try:
+        return Waiting(KIND, results, block.id).is_made(make_claim(config, **inputs_of(results, block.id)))
+    except UserError:
+        return False
+
+
 HELD_OUT = Measure(
-    kind=_KIND,
+    kind=KIND,
     formulas=FORMULAS,
     blocks=lambda config: config.block_ids,
     made_from={"sae_sha256": "sha256"},
     alike=("evaluate_config_sha256",),
     cost=_cost,
     reads_stores=True,
+    is_waiting=_is_waiting,
     panels=(
         Panel("fve", "FVE on held-out snapshots (%)", low=None, high=100),
         Panel("fve_anom", "Anomaly FVE, about each position's training mean (%)", high=100),

@@ -1,0 +1,86 @@
+"""Finished results that a job of many blocks left beside their places, for each block's own job to adopt.
+
+What waits lies in a small results folder of its own, `scratch/waiting/<kind>/<block>`, with the record and the files that
+it stands for under the names that they will have. Nothing heavy is imported here, so that 48 jobs that adopt cost seconds.
+"""
+
+import contextlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aurorascope.errors import UserError
+from aurorascope.files import sha256_file, write_bytes, write_json
+from aurorascope.locks import folder_lock
+from aurorascope.records import Kind
+
+# Written last: the digest of everything that waits.
+_COMPLETE = "complete.json"
+_UNFIT = (OSError, ValueError, KeyError, TypeError, AttributeError, UserError)
+
+
+class Waiting:
+    """One block's result of one kind, in its place or waiting for it.
+
+    A *claim* is a part of the record that says what it must have been made from.
+
+    Attributes:
+        results: the folder that takes the place of `results` while it waits.
+    """
+
+    def __init__(self, kind: Kind, results: Path, block_id: str) -> None:
+        self._kind, self._place, self._block = kind, results, block_id
+        self.results = results / "scratch" / "waiting" / kind.name / block_id
+
+    def locked(self) -> contextlib.AbstractContextManager[None]:
+        """Hold the folder, for whoever makes what will wait in it."""
+        return folder_lock(self.results)
+
+    def is_made(self, claim: Mapping[str, Any]) -> bool:
+        """Whether a whole result of this claim is in its place or waits."""
+        return self._is_whole(self._place, claim) or self._waiting(claim) is not None
+
+    def is_waiting(self, claim: Mapping[str, Any]) -> bool:
+        """Whether a result of this claim waits; whoever adopts it looks at its digests, too."""
+        return (self.results / _COMPLETE).is_file() and self._answers(self.results, claim) is not None
+
+    def leave(self, beside: Sequence[str] = ()) -> None:
+        """Say that record and files under `results` are finished; `beside` are files that no digest of the record covers."""
+        names = [*beside, *self._kind.files, self._kind.path]
+        paths = [name.format(block=self._block) for name in names]
+        write_json(self.results / _COMPLETE, {"files": [[path, sha256_file(self.results / path)] for path in paths]})
+
+    def adopt(self, claim: Mapping[str, Any]) -> bool:
+        """Put what waits of this claim in its place, the record last; False where nothing does."""
+        paths = self._waiting(claim)
+        if paths is None:
+            return False
+        for path in paths:
+            write_bytes(self._place / path, (self.results / path).read_bytes())
+        shutil.rmtree(self.results, ignore_errors=True)
+        return True
+
+    def _waiting(self, claim: Mapping[str, Any]) -> list[str] | None:
+        try:
+            files = json.loads((self.results / _COMPLETE).read_text())["files"]
+            is_whole = all(sha256_file(self.results / path) == digest for path, digest in files)
+        except _UNFIT:
+            return None
+        return [path for path, _ in files] if is_whole and self._is_whole(self.results, claim) else None
+
+    def _is_whole(self, results: Path, claim: Mapping[str, Any]) -> bool:
+        try:
+            named = self._answers(results, claim)
+            return named is not None and all(sha256_file(file) == digest for file, digest in named.items())
+        except OSError:
+            return False
+
+    def _answers(self, results: Path, claim: Mapping[str, Any]) -> dict[Path, str] | None:
+        """Digests of the files of a record of this claim; None where there is no such record."""
+        try:
+            record, path = self._kind.read(results, block=self._block), self._kind.where(results, block=self._block)
+            return self._kind.digests(path, record) if {key: record[key] for key in claim} == dict(claim) else None
+        except _UNFIT:
+            return None
