@@ -189,7 +189,7 @@ WITHOUT_NUMBERS = {"select_states", "reproduce_sae", "build_index", "write_card"
 
 # One formula of each stage.
 FORMULAS = {
-    "download_day": "aurorascope.cams.demo._profile",
+    "download_day": "aurorascope.cams.demo.profile",
     "make_static": "aurorascope.cams.demo_land.orography",
     "make_checkpoint": "aurorascope.backbone.demo_training._Forecasts.error",
     "dump_activations": "aurorascope.activations.encode.decode",

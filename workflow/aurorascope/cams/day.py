@@ -30,7 +30,8 @@ _LOG = logging.getLogger(__name__)
 def make_day(date: str, record: Path, cams: Cams, hours: Sequence[int], attempt: int = 1) -> None:
     """Fetch, check and store one day; its record comes last.
 
-    Beside the record appear `<date>.zarr` and, but for "local", `<date>.zip`; for "ads" also `<date>.download.json`, which
+    Beside the record appear `<date>.zarr` and, but for "local", `<date>.zip`; for "demo" also `<date>.truth.nc`, what its
+    atmosphere was made of, for "ads" `<date>.download.json`, which
     says where the zip came from, and for "local" `<date>.source.json`, which says what it was read from. Doing it again
     gives the same record.
 
@@ -79,7 +80,8 @@ def _tell(date: str, day: "Day") -> None:
 
 
 def _demo_day(date: str, record: Path, cams: Cams, hours: list[int], attempt: int) -> "tuple[Day, dict[str, str]]":
-    from aurorascope.cams.demo import write_demo_day
+    from aurorascope.cams.demo import times_of, write_demo_day
+    from aurorascope.cams.demo_truth import write_truth
     from aurorascope.cams.grid import regular_grid
     from aurorascope.cams.states import write_states
     from aurorascope.cams.validate import read_day
@@ -87,7 +89,9 @@ def _demo_day(date: str, record: Path, cams: Cams, hours: list[int], attempt: in
     target = record.with_name(f"{date}.zip")
     # The proof of an earlier download beside a demo zip would pass the demo off as the real thing.
     record.with_name(f"{date}.download.json").unlink(missing_ok=True)
-    write_demo_day(date, hours, *regular_grid(*cams.demo_grid), cams.levels, target)
+    grid = regular_grid(*cams.demo_grid)
+    write_demo_day(date, hours, *grid, cams.levels, target)
+    write_truth(record.with_name(f"{date}.truth.nc"), times_of(date, hours), *grid)
     day = read_day(target, date, hours, cams.levels, work=record.with_name(f".{date}.work"))
     return day, write_states(day.states, record.with_name(f"{date}.zarr"))
 

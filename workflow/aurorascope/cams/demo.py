@@ -33,6 +33,10 @@ _ABOVE = table(1, 1, 0.9, 0.6, 0.35, 0.2, 0.1, 0.05, 0.03, 0.02, 0, 0, 0)
 
 _MOIST = table(0.5, 0.5, 0.5, 0.4, 0.4, 0.4, 0.45, 0.5, 0.6, 0.7, 0.9, 1, 1.1)
 
+# What a plume near the ground is worth in particles, and the size of Aurora's unit of each field at the surface.
+CITY_PM, FIRE_PM, DUST_PM = 1.5, 2.0, 2.0
+UNITS = {v.netcdf: v.stats()[1] for v in SURFACE}
+
 # Tracer, kind of source, life and lifting time in days: two plumes a tracer and source, near the ground and lifted.
 _TRACERS = (
     ("co", "city", 3.0), ("co", "fire", 3.5), ("no", "city", 0.35), ("no2", "city", 0.9), ("no2", "fire", 0.7),
@@ -76,20 +80,41 @@ def _tracers(days: float, lat: np.ndarray, lon: np.ndarray) -> dict[str, dict[st
     return found
 
 
-def _profile(low: np.ndarray, high: np.ndarray, base: np.ndarray) -> np.ndarray:
+def trapped_plumes(days: float, lat: np.ndarray, lon: np.ndarray) -> dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]:
+    """Plumes by tracer ("co", "no", "no2", "so2", "pm") and kind of source, near the ground and lifted, each (rows, columns).
+
+    By night the air near the ground does not mix, and what is emitted stays there.
+    """
+    puffs, trapped = _tracers(days, lat, lon), 1.6 - 1.1 * np.sqrt(_sun(days, lat, lon))
+    for name, kinds in puffs.items():
+        # Nitrogen monoxide turns into dioxide in the dark, so that daylight is all its day and night.
+        near = 1 if name == "no" else trapped
+        puffs[name] = {kind: (low * near, high) for kind, (low, high) in kinds.items()}
+    return puffs
+
+
+def profile(low: np.ndarray, high: np.ndarray, base: np.ndarray) -> np.ndarray:
     """A tracer in units of Aurora's scale, (13, rows, columns), from its plumes and its background (13, rows, 1)."""
     return base + _LOW[:, None, None] * 4 * low + _HIGH[:, None, None] * 7 * high
 
 
-def _composition(days: float, lat: np.ndarray, lon: np.ndarray, air: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Trace gases in units of Aurora's scale: five of (13, rows, columns), and their columns of (rows, columns)."""
-    puffs, sun, north = _tracers(days, lat, lon), _sun(days, lat, lon), np.sin(np.deg2rad(lat))
-    # By night the air near the ground does not mix, and what is emitted stays there.
-    trapped = 1.6 - 1.1 * np.sqrt(sun)
-    for name, kinds in puffs.items():
-        # Nitrogen monoxide turns into dioxide in the dark, so the daylight below is all its day and night.
-        near = 1 if name == "no" else trapped
-        puffs[name] = {kind: (low * near, high) for kind, (low, high) in kinds.items()}
+def composition(
+    days: float, lat: np.ndarray, lon: np.ndarray, air: dict[str, np.ndarray],
+    puffs: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]],
+) -> dict[str, np.ndarray]:
+    """Composition by its names in NetCDF, in units of Aurora's scale, before heavy tails are bounded.
+
+    Args:
+        days: time since 1 January 2000, UTC.
+        lat: degrees north, shape (rows,).
+        lon: degrees east, shape (columns,).
+        air: the `flow` of that time.
+        puffs: its `trapped_plumes`.
+
+    Returns:
+        Five gases of (13, rows, columns); their columns and particles of (rows, columns).
+    """
+    sun, north = _sun(days, lat, lon), np.sin(np.deg2rad(lat))
     total = {name: tuple(sum(pair[i] for pair in kinds.values()) for i in (0, 1)) for name, kinds in puffs.items()}
     # Waves lift and lower the tropopause: where the geopotential is low, stratospheric air reaches down.
     descent = np.tanh((air["z"].mean(-1, keepdims=True) - air["z"]) / 1500)
@@ -99,10 +124,10 @@ def _composition(days: float, lat: np.ndarray, lon: np.ndarray, air: dict[str, n
     mixed = 1 - spread
     aloft = spread * (1 - 0.35 * descent)
     gases = {
-        "co": _profile(*total["co"], (0.12 + 0.08 * north[:, None]) * mixed + 0.6 * aloft * (1.1 - pole)),
-        "no": _profile(*(6 * part for part in total["no"]), 0.05 * mixed + aloft * (0.7 - 0.3 * pole)) * day,
-        "no2": _profile(*total["no2"], 0.06 * mixed + aloft * (0.6 + 0.4 * pole)) * (1.3 - 0.6 * np.sqrt(sun)),
-        "so2": _profile(*total["so2"], 0.05 * mixed + 0.6 * aloft),
+        "co": profile(*total["co"], (0.12 + 0.08 * north[:, None]) * mixed + 0.6 * aloft * (1.1 - pole)),
+        "no": profile(*(6 * part for part in total["no"]), 0.05 * mixed + aloft * (0.7 - 0.3 * pole)) * day,
+        "no2": profile(*total["no2"], 0.06 * mixed + aloft * (0.6 + 0.4 * pole)) * (1.3 - 0.6 * np.sqrt(sun)),
+        "so2": profile(*total["so2"], 0.05 * mixed + 0.6 * aloft),
         "go3": spread * (0.7 + 0.15 * pole * season(days) * north[:, None] + (0.1 + 0.5 * pole) * descent)
         + mixed * (0.4 + 0.15 * north[:, None] * season(days) + 0.25 * descent + 0.3 * total["no2"][1]),
     }
@@ -118,14 +143,27 @@ def _particles(
     puffs: dict[str, tuple[np.ndarray, np.ndarray]], air: dict[str, np.ndarray], land: np.ndarray
 ) -> dict[str, np.ndarray]:
     """PM1, PM2.5 and PM10 in units of Aurora's scale, (rows, columns): each holds the finer one."""
-    fine = 0.08 + 1.5 * puffs["city"][0] + 2 * puffs["fire"][0]
+    fine = 0.08 + CITY_PM * puffs["city"][0] + FIRE_PM * puffs["fire"][0]
     salt = (1 - land) * np.minimum((air["u"][-1] ** 2 + air["v"][-1] ** 2) / 200, 3)
-    dust = 2 * puffs["dust"][0]
-    unit = {v.netcdf: v.stats()[1] for v in SURFACE}
-    pm1 = unit["pm1"] * (fine + 0.15 * dust)
-    pm2p5 = pm1 + unit["pm2p5"] * (0.2 * fine + 0.15 * salt + 0.5 * dust)
-    pm10 = pm2p5 + unit["pm10"] * (0.1 * fine + 0.35 * salt + 1.2 * dust)
-    return {"pm1": pm1 / unit["pm1"], "pm2p5": pm2p5 / unit["pm2p5"], "pm10": pm10 / unit["pm10"]}
+    sizes = particle_sizes(fine, salt, DUST_PM * puffs["dust"][0])
+    return {name: size / UNITS[name] for name, size in sizes.items()}
+
+
+def particle_sizes(fine: np.ndarray, salt: np.ndarray | float, dust: np.ndarray) -> dict[str, np.ndarray]:
+    """PM1, PM2.5 and PM10, kg m-3, of fine particles, sea salt and dust: a sum over the three."""
+    pm1 = UNITS["pm1"] * (fine + 0.15 * dust)
+    pm2p5 = pm1 + UNITS["pm2p5"] * (0.2 * fine + 0.15 * salt + 0.5 * dust)
+    return {"pm1": pm1, "pm2p5": pm2p5, "pm10": pm2p5 + UNITS["pm10"] * (0.1 * fine + 0.35 * salt + 1.2 * dust)}
+
+
+def sea_level_pressure(z_yx: np.ndarray) -> np.ndarray:
+    """Pa, of the geopotential at 1000 hPa, m2 s-2."""
+    return 1e5 * np.exp(z_yx / (_GAS * 285))
+
+
+def days_of(time: datetime.datetime) -> float:
+    """Days since 1 January 2000, UTC, of a time with a zone."""
+    return (time - _EPOCH).total_seconds() / DAY
 
 
 def _fields(days: float, lat: np.ndarray, lon: np.ndarray) -> dict[str, np.ndarray]:
@@ -134,7 +172,7 @@ def _fields(days: float, lat: np.ndarray, lon: np.ndarray) -> dict[str, np.ndarr
     north, sun = np.sin(np.deg2rad(lat))[:, None], _sun(days, lat, lon, lag_hours=2.0)
     warmth = (2 + 11 * land) * (sun - 0.28) + 6 * land * season(days) * north
     air["t"] = air["t"] + _GROUND[:, None, None] * warmth
-    mean_sea = 1e5 * np.exp(air["z"][-1] / (_GAS * 285))
+    mean_sea = sea_level_pressure(air["z"][-1])
     turn, drag = np.sign(lat)[:, None] * np.deg2rad(18 + 10 * land), 0.85 - 0.3 * land
     u, v = air["u"][-1], air["v"][-1]
     fields = air | {
@@ -144,7 +182,7 @@ def _fields(days: float, lat: np.ndarray, lon: np.ndarray) -> dict[str, np.ndarr
         "u10": drag * (u * np.cos(turn) - v * np.sin(turn)),
         "v10": drag * (v * np.cos(turn) + u * np.sin(turn)),
     }
-    scaled = _composition(days, lat, lon, air)
+    scaled = composition(days, lat, lon, air, trapped_plumes(days, lat, lon))
     for variable in SURFACE + ATMOS:
         if variable.composition:
             scale = np.array(list(variable.scale.values()))
@@ -174,12 +212,18 @@ def demo_state(time: datetime.datetime, lat: np.ndarray, lon: np.ndarray, levels
         raise ValueError("the time must have a zone")
     rows = [LEVELS.index(int(level)) for level in levels]
     lat, lon = np.asarray(lat, np.float64), np.asarray(lon, np.float64)
-    fields = _fields((time - _EPOCH).total_seconds() / DAY, lat, lon)
+    fields = _fields(days_of(time), lat, lon)
     plane = ("latitude", "longitude")
     variables = {v.netcdf: (plane, fields[v.netcdf].astype(np.float32), {"units": v.units}) for v in SURFACE}
     for v in ATMOS:
         variables[v.netcdf] = (("level", *plane), fields[v.netcdf][rows].astype(np.float32), {"units": v.units})
     return xr.Dataset(variables, coords={"level": [int(level) for level in levels], "latitude": lat, "longitude": lon})
+
+
+def times_of(date: str, hours: Sequence[int]) -> list[datetime.datetime]:
+    """Times of some hours of a date, UTC, each once, in order."""
+    midnight = datetime.datetime.combine(datetime.date.fromisoformat(date), datetime.time(), datetime.UTC)
+    return [midnight + datetime.timedelta(hours=int(hour)) for hour in sorted(set(hours))]
 
 
 def write_demo_day(
@@ -195,7 +239,6 @@ def write_demo_day(
         levels: hPa, some of Aurora's 13.
         path: the zip, written atomically; the same arguments give the same bytes.
     """
-    midnight = datetime.datetime.combine(datetime.date.fromisoformat(date), datetime.time(), datetime.UTC)
-    times = [midnight + datetime.timedelta(hours=int(hour)) for hour in sorted(set(hours))]
+    times = times_of(date, hours)
     downwards = sorted({int(level) for level in levels}, reverse=True)
     write_bytes(path, day_zip(times, [demo_state(time, lat, lon, downwards) for time in times]))
