@@ -1,7 +1,7 @@
 """Numbers of each stage on a fixed tiny input: when they change, a recipe version must be raised on purpose.
 
 `python tests/test_golden.py` prints the present numbers; put them into tests/golden.json in the commit that raises
-`RECIPES`, or `RECIPES_OF_KEPT`, in workflow/aurorascope/config/stages.py. What is recorded, and how closely it must be met, follows from how
+`RECIPES`, `RECIPES_OF_KEPT` or `RECIPES_OF_DEMO`, in workflow/aurorascope/config/stages.py. What is recorded, and how closely it must be met, follows from how
 far the kernels of different CPUs lie apart (docs/benchmarks.md, "Golden numbers on other kinds of CPU").
 """
 
@@ -51,14 +51,17 @@ def _static():
 
 
 def _first_loss():
-    """Of the demo's Aurora before its first step; its gradient."""
+    """Of the demo's Aurora as it begins, before its first step; its gradient."""
     import torch
+    from aurorascope.backbone.demo_start import begin
     from aurorascope.backbone.demo_training import _FIRST_DAY, _Forecasts
     from aurorascope.backbone.model import build_model, head_arguments
 
     torch.manual_seed(0)
     model = build_model(head_arguments(16)).train()
-    loss, persistence = _Forecasts(model, (19, 36)).error(_FIRST_DAY)
+    forecasts = _Forecasts(model, (19, 36))
+    begin(model, forecasts.batch(_FIRST_DAY).normalise(surf_stats=model.surf_stats).static_vars)
+    loss, persistence = forecasts.error(_FIRST_DAY)
     loss.backward()
     gradients = [p.grad.double().square().sum() for p in model.parameters() if p.grad is not None]
     return {"loss": loss.item(), "persistence": float(persistence), "gradient": float(torch.stack(gradients).sum().sqrt())}
@@ -202,10 +205,11 @@ FORMULAS = {
 
 
 def _present(stage):
-    from aurorascope.config.stages import RECIPES, RECIPES_OF_KEPT
+    from aurorascope.config.stages import RECIPES, RECIPES_OF_DEMO, RECIPES_OF_KEPT
 
-    kept = {"recipe_of_kept": RECIPES_OF_KEPT[stage]} if stage in RECIPES_OF_KEPT else {}
-    return {"recipe": RECIPES[stage], **kept, "numbers": STAGES[stage]()}
+    others = {"recipe_of_kept": RECIPES_OF_KEPT, "recipe_of_demo": RECIPES_OF_DEMO}
+    found = {name: versions[stage] for name, versions in others.items() if stage in versions}
+    return {"recipe": RECIPES[stage], **found, "numbers": STAGES[stage]()}
 
 
 def _as_recorded(stage):
@@ -217,9 +221,9 @@ def _as_recorded(stage):
 def test_numbers_change_only_with_a_recipe_version(stage):
     """The stage's numbers are those recorded for its recipe version."""
     recorded, present = json.loads(GOLDEN.read_text())[stage], _present(stage)
-    for version in ("recipe", "recipe_of_kept"):
+    for version in ("recipe", "recipe_of_kept", "recipe_of_demo"):
         assert present.get(version) == recorded.get(version), "write the new numbers: python tests/test_golden.py"
-    assert present["numbers"] == _as_recorded(stage), f"raise RECIPES[{stage!r}], or RECIPES_OF_KEPT for the top-k family"
+    assert present["numbers"] == _as_recorded(stage), f"raise RECIPES[{stage!r}], or RECIPES_OF_KEPT or RECIPES_OF_DEMO"
 
 
 @pytest.mark.parametrize("stage", FORMULAS)

@@ -2,7 +2,15 @@ import json
 
 import pytest
 import yaml
-from aurorascope.config.stages import KEYS, NO_NUMBERS, RECIPES, RECIPES_OF_KEPT, stage_digest, stage_params
+from aurorascope.config.stages import (
+    KEYS,
+    NO_NUMBERS,
+    RECIPES,
+    RECIPES_OF_DEMO,
+    RECIPES_OF_KEPT,
+    stage_digest,
+    stage_params,
+)
 from aurorascope.files import sha256_json
 from aurorascope.sae.architectures import ARCHITECTURES
 
@@ -147,5 +155,12 @@ def test_the_top_k_family_has_recipe_versions_of_its_own(demo_raw, architecture)
     target = 16 if ARCHITECTURES[architecture].needs_target else None
     config = typed({**demo_raw, "sae": {**demo_raw["sae"], "architecture": architecture, "target_l0": target}})
     found = {stage: stage_params(config, stage)["recipe"] for stage in RECIPES}
-    assert found == ({**RECIPES, **RECIPES_OF_KEPT} if ARCHITECTURES[architecture].keeps_k else RECIPES)
+    assert found == {**RECIPES, **RECIPES_OF_DEMO, **(RECIPES_OF_KEPT if ARCHITECTURES[architecture].keeps_k else {})}
     assert all(RECIPES_OF_KEPT[stage] > RECIPES[stage] for stage in RECIPES_OF_KEPT)
+
+
+def test_the_demo_has_recipe_versions_of_its_own(year_raw):
+    """What changed the demo's Aurora makes nothing of the official one anew."""
+    assert all(RECIPES_OF_DEMO[stage] > RECIPES[stage] for stage in RECIPES_OF_DEMO)
+    found = {stage: stage_params(typed(year_raw), stage)["recipe"] for stage in RECIPES_OF_DEMO}
+    assert found == {stage: RECIPES[stage] for stage in RECIPES_OF_DEMO}

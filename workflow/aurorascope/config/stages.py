@@ -35,6 +35,8 @@ RECIPES = {
 
 # Instead, where latents are chosen by their number (`keeps_k`): the other architectures' SAEs stay as they were.
 RECIPES_OF_KEPT = {"train_sae": 4, "evaluate_sae": 3}
+# Instead, where the stage's source is the demo: what is fetched or copied stays as it was.
+RECIPES_OF_DEMO = {"make_checkpoint": 2}
 
 _COMPUTE = ("compute.threads", "compute.portable")
 _TRAINING = (
@@ -132,9 +134,13 @@ _SOURCE = {
 }
 
 
-def recipe_version(stage: str, architecture: str) -> int:
-    """A stage's recipe version for SAEs of an architecture."""
-    return RECIPES_OF_KEPT.get(stage, RECIPES[stage]) if ARCHITECTURES[architecture].keeps_k else RECIPES[stage]
+def recipe_version(stage: str, config: Config) -> int:
+    """A stage's recipe version; only stages that depend on the architecture or on a source read it."""
+    if stage in RECIPES_OF_KEPT and ARCHITECTURES[config.sae.architecture].keeps_k:
+        return RECIPES_OF_KEPT[stage]
+    if stage in RECIPES_OF_DEMO and _lookup(config, _SOURCE[stage]) == "demo":
+        return RECIPES_OF_DEMO[stage]
+    return RECIPES[stage]
 
 
 def stage_params(config: Config, stage: str) -> dict[str, Any]:
@@ -143,9 +149,7 @@ def stage_params(config: Config, stage: str) -> dict[str, Any]:
     keys = [key for key in KEYS[stage] if source in _ONLY_WITH.get((stage, key), {source})]
     values = {key: _lookup(config, key) for key in keys}
     values = {key: value for key, value in values.items() if value or key not in ONLY_WHEN_ON}
-    # Only stages that depend on the architecture read it.
-    recipe = recipe_version(stage, config.sae.architecture) if stage in RECIPES_OF_KEPT else RECIPES[stage]
-    return {"recipe": recipe, **values}
+    return {"recipe": recipe_version(stage, config), **values}
 
 
 def stage_digest(config: Config, stage: str) -> str:

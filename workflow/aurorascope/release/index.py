@@ -188,7 +188,7 @@ def build_index(config: Config, results: Path) -> dict[str, Any]:
             **{key: made[key] for key in ("python", "torch", "device")},
             "lock_sha256": _lock_digest(),
         },
-        "recipe_versions": {stage: recipe_version(stage, saes[0]["architecture"]) for stage in RECIPES},
+        "recipe_versions": {stage: recipe_version(stage, config) for stage in RECIPES},
         "saes": [
             index_entry(sae, evaluation, [measure.entry(records[i]) for measure, records in measured.items()], splits["train"])
             for i, (sae, evaluation) in enumerate(pairs)
