@@ -30,8 +30,6 @@ _FIRST_DAY = datetime.datetime(2021, 1, 1, tzinfo=datetime.UTC)
 _N_TRAIN_DAYS = 300
 _UNSEEN = [datetime.datetime(2022, month, 9, 12, tzinfo=datetime.UTC) for month in (2, 5, 8, 11)]
 _PEAK_LR = 3e-3
-# Share of the steps; a little more than a tenth, since torch divides by zero where it is exactly one step.
-_WARM_UP = 0.1001
 # Of a matrix in the backbone, times the number of its inputs: Adam moves all weights by the same step, so what they do
 # together grows with that number (Yang et al. 2022). At the heads' rate, the first steps fill the stream with what all dates
 # share, before the heads have learnt to read the rest, and the forecast does without the merged grids from then on.
@@ -103,8 +101,9 @@ def _fit(forecasts: _Forecasts, config: DemoTraining) -> None:
     trained = [parameter for group in groups for parameter in group["params"]]
     optimiser = torch.optim.Adam(groups)
     peaks = [group["lr"] for group in groups]
+    # A tenth of 10 steps would be a rise of no length, which torch divides by.
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, peaks, total_steps=max(config.steps, 2), pct_start=_WARM_UP, cycle_momentum=False
+        optimiser, peaks, total_steps=max(config.steps, 11), pct_start=0.1, cycle_momentum=False
     )
     progress = Progress("Training the demo Aurora", config.steps, "step")
     for step in range(config.steps):
