@@ -14,7 +14,7 @@ from tests.cams.made import DATE, TIMES, make, visible
 
 
 def test_what_a_day_leaves(two_days):
-    names = [f"{date}.{kind}" for date in (DATE, "2022-06-12") for kind in ("json", "zarr", "zip")]
+    names = [f"{date}.{kind}" for date in (DATE, "2022-06-12") for kind in ("json", "truth.nc", "zarr", "zip")]
     assert visible(two_days) == sorted(names)
     record = json.loads((two_days / f"{DATE}.json").read_text())
     digests = record.pop("states")
@@ -65,7 +65,7 @@ def test_an_interrupted_day_leaves_no_record(tmp_path, monkeypatch, step):
     assert not (tmp_path / f"{DATE}.json").exists()
     monkeypatch.undo()
     make(DATE, tmp_path)
-    assert visible(tmp_path) == [f"{DATE}.json", f"{DATE}.zarr", f"{DATE}.zip"]
+    assert visible(tmp_path) == [f"{DATE}.{kind}" for kind in ("json", "truth.nc", "zarr", "zip")]
 
 
 def _local(directory):

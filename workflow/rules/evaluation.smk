@@ -61,6 +61,8 @@ rule evaluate_together:
     # No output on purpose: `snakemake --cores N evaluate_together`
     input:
         for_shares("results/scratch/waiting/evaluate_{share}.done"),
+    conda:
+        "../../envs/aurorascope.yaml"
     shell:
         # Asked for again, whatever is missing by then is made.
         "rm -f {input}"
@@ -123,6 +125,8 @@ rule fidelity_together:
     # No output on purpose: `snakemake --cores N fidelity_together`
     input:
         for_shares("results/scratch/waiting/fidelity_{share}.done"),
+    conda:
+        "../../envs/aurorascope.yaml"
     shell:
         # Asked for again, whatever is missing by then is made.
         "rm -f {input}"

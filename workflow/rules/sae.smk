@@ -85,6 +85,8 @@ rule train_together:
     # No output on purpose: `snakemake --cores N train_together`
     input:
         for_shares("results/scratch/waiting/train_{share}.done"),
+    conda:
+        "../../envs/aurorascope.yaml"
     shell:
         # Asked for again, whatever is missing by then is made.
         "rm -f {input}"

@@ -20,6 +20,8 @@ _STATES_RATIO = {"demo": 1.3, "ads": 2.0, "local": 2.0}
 _DAY_INODES = 2 + 4 * 4 + 3 * (N_SURFACE + N_ATMOS)
 # A chunk of a state lies in as many folders as it has dimensions after the first, time's own among them.
 _STATE_INODES = 3 * N_SURFACE + 4 * N_ATMOS
+# What a day of the demo was made of, measured on grids of 19 x 36 to 91 x 180: bytes of a file, and of a cell of a state.
+_TRUTH_FILE, _TRUTH_CELL = 65_000, 17
 # Without `keep_zips` a zip goes once its states are verified. Two downloads run at a time, zip beside contents.
 _IN_FLIGHT, _COPIES = 2, 2
 
@@ -36,7 +38,7 @@ class CamsCost:
         download: bytes to download; 0 unless `cams.source` is "ads".
         zips: room of the zips that stay, or of those in flight and what is unpacked of them.
         keeps_zips: whether they stay.
-        states: room of the store of states and of the records.
+        states: room of the store of states and of what lies beside it.
     """
 
     n_days: int
@@ -69,8 +71,10 @@ def cams_cost(cams: Cams, grid: tuple[int, int], without: Collection[str] = ()) 
     zips = Need(zipped, n_days) if keeps_zips else Need()
     if is_ads and not keeps_zips:
         zips = Need(round(zipped * min(1, _IN_FLIGHT * _COPIES / max(n_days, 1))))
-    # A record, and for ads the proof of the download.
-    records = 2 if is_ads else 1
+    # A record; for ads the proof of the download, for the demo what the day was made of.
+    is_demo = cams.source == "demo"
+    records = 2 if is_ads or is_demo else 1
+    truth = n_days * _TRUTH_FILE + n_states * grid[0] * grid[1] * _TRUTH_CELL if is_demo else 0
     return CamsCost(
         n_days=n_days,
         n_states=n_states,
@@ -80,6 +84,6 @@ def cams_cost(cams: Cams, grid: tuple[int, int], without: Collection[str] = ()) 
         zips=zips,
         keeps_zips=keeps_zips,
         states=Need(
-            round(raw / _STATES_RATIO[cams.source]), n_days * (_DAY_INODES + records) + n_states * _STATE_INODES
+            round(raw / _STATES_RATIO[cams.source]) + truth, n_days * (_DAY_INODES + records) + n_states * _STATE_INODES
         ),
     )
