@@ -61,11 +61,13 @@ rule evaluate_together:
     # No output on purpose: `snakemake --cores N evaluate_together`
     input:
         for_shares("results/scratch/waiting/evaluate_{share}.done"),
+    log:
+        "results/logs/evaluate_together/all.log",
     conda:
         "../../envs/aurorascope.yaml"
     shell:
         # Asked for again, whatever is missing by then is made.
-        "rm -f {input}"
+        "rm -vf {input} >{log}"
 
 
 rule measure_fidelity:
@@ -125,11 +127,13 @@ rule fidelity_together:
     # No output on purpose: `snakemake --cores N fidelity_together`
     input:
         for_shares("results/scratch/waiting/fidelity_{share}.done"),
+    log:
+        "results/logs/fidelity_together/all.log",
     conda:
         "../../envs/aurorascope.yaml"
     shell:
         # Asked for again, whatever is missing by then is made.
-        "rm -f {input}"
+        "rm -vf {input} >{log}"
 
 
 rule measure_stability:

@@ -85,8 +85,10 @@ rule train_together:
     # No output on purpose: `snakemake --cores N train_together`
     input:
         for_shares("results/scratch/waiting/train_{share}.done"),
+    log:
+        "results/logs/train_together/all.log",
     conda:
         "../../envs/aurorascope.yaml"
     shell:
         # Asked for again, whatever is missing by then is made.
-        "rm -f {input}"
+        "rm -vf {input} >{log}"
