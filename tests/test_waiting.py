@@ -43,8 +43,8 @@ def test_what_is_left_is_adopted_once(tmp_path):
 
 
 @pytest.mark.parametrize("damaged", ["toys/b.json", "toys/b.bin", "beside.txt", "complete.json"])
-def test_damaged_results_are_not_adopted(tmp_path, damaged):
-    """One bit of any file: what lies in the place stays as it is."""
+def test_damaged_results_are_not_adopted(tmp_path, damaged, caplog):
+    """One bit of any file: what lies in the place stays as it is; a damaged file is told of."""
     make(tmp_path, content=b"older")
     waiting = left(tmp_path)
     path = waiting.results / damaged
@@ -53,6 +53,8 @@ def test_damaged_results_are_not_adopted(tmp_path, damaged):
     path.write_bytes(raw)
     assert not waiting.adopt(CLAIM)
     assert (tmp_path / "toys" / "b.bin").read_bytes() == b"older"
+    if damaged in ("toys/b.bin", "beside.txt"):
+        assert "made anew" in caplog.text
 
 
 @pytest.mark.parametrize("missing", ["toys/b.json", "toys/b.bin", "complete.json"])

@@ -6,6 +6,7 @@ it stands for under the names that they will have. Nothing heavy is imported her
 
 import contextlib
 import json
+import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from aurorascope.files import sha256_file, write_bytes, write_json
 from aurorascope.locks import folder_lock
 from aurorascope.records import Kind
 
+_LOG = logging.getLogger(__name__)
 # Written last: the digest of everything that waits.
 _COMPLETE = "complete.json"
 _UNFIT = (OSError, ValueError, KeyError, TypeError, AttributeError, UserError)
@@ -56,6 +58,8 @@ class Waiting:
         """Put what waits of this claim in its place, the record last; False where nothing does."""
         paths = self._waiting(claim)
         if paths is None:
+            if self.is_waiting(claim):
+                _LOG.warning("%s: its files do not have their digests; what waited there is made anew.", self.results)
             return False
         for path in paths:
             write_bytes(self._place / path, (self.results / path).read_bytes())
