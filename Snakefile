@@ -3,7 +3,7 @@
 #   snakemake --cores 2                                          the demo of config.yaml: no key, no network, no GPU
 #   snakemake -c1 plan                                           what the configured run will cost
 #   snakemake results/saes/sae_encoder_s1_b5.pt --cores 2        one block's SAE, and only what it needs
-#   snakemake results/features/encoder_s1_b5/2022-06-25.nc --cores 2    its features on one date, labelled
+#   snakemake results/features/encoder_s1_b5/2022-06-20.nc --cores 2    its features on one date, labelled
 #   snakemake --cores 8 --configfile workflow/config/cams-year.yaml     the published year
 #   snakemake --profile slurm                                    any of these on a SLURM cluster
 from snakemake.utils import min_version
@@ -39,6 +39,7 @@ include: "workflow/rules/looks.smk"
 
 localrules:
     all,
+    days_together,
     train_together,
     evaluate_together,
     fidelity_together,

@@ -80,6 +80,25 @@ def test_evaluations_in_two_processes_are_adopted(suite, tmp_path):
     assert evaluations(project) == evaluations(suite)
 
 
+def test_days_in_two_processes_are_adopted(suite, tmp_path):
+    """`days_together` on two cores, then the jobs: the same records and files as of one job a day."""
+    project = suite.copy(tmp_path / "project")
+
+    def days(of):
+        folder = of.result("scratch/cams")
+        return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+    records = sorted(path.name for path in project.result("scratch/cams").glob("????-??-??.json"))
+    for name in records:
+        project.result(f"scratch/cams/{name}").unlink()
+    project.make("days_together", cores=2)
+    assert not list(project.result("scratch/waiting").glob("*.done"))
+    project.make(*(f"results/scratch/cams/{name}" for name in records))
+    logs = [project.result(f"logs/download_day/{name[:10]}.log").read_text() for name in records]
+    assert len(logs) == 6 and all("is in its place" in log for log in logs)
+    assert days(project) == days(suite)
+
+
 def test_adopting_imports_no_torch(suite, tmp_path):
     """With torch, NumPy and pandas made impossible to import, the training and the evaluation job put files in place."""
     project, block = suite.copy(tmp_path / "project"), BLOCKS[0]

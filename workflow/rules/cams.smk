@@ -47,6 +47,37 @@ rule download_day:
         " --attempt {resources.attempt} --log {log}"
 
 
+rule days_share:
+    output:
+        touch("results/scratch/waiting/days_{share}.done"),
+    log:
+        "results/logs/days_together/{share}.log",
+    conda:
+        "../../envs/aurorascope.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=24 * 60,
+    params:
+        config=stage_params(CONFIG, "download_day"),
+        hours=sha256_json(day_hours(CONFIG.cams)),
+    shell:
+        "python -m aurorascope days_together --share {wildcards.share} --results results --log {log}"
+
+
+rule days_together:
+    # No output on purpose: `snakemake --cores N days_together`
+    input:
+        for_shares_of_days("results/scratch/waiting/days_{share}.done"),
+    log:
+        "results/logs/days_together/all.log",
+    conda:
+        "../../envs/aurorascope.yaml"
+    shell:
+        # Asked for again, whatever is missing by then is made.
+        "rm -vf {input} >{log}"
+
+
 rule check_access:
     # `snakemake -c1 check_access`: is the data store reachable with this key and licence? Asks for no data.
     log:

@@ -70,6 +70,14 @@ def for_shares(pattern):
     return expand(pattern, share=shares(min(at_a_time, len(CONFIG.block_ids))))
 
 
+def for_shares_of_days(pattern):
+    """The pattern's files for as many shares of the days as there are cores, one on a cluster."""
+    n_days = len(day_hours(CONFIG.cams))
+    return expand(
+        pattern, share=shares(min(workflow.resource_settings.cores or 1, n_days))
+    )
+
+
 def memory(megabytes):
     """Megabytes of a job at the published model's width; a narrow model's needs little."""
     return megabytes if CONFIG.aurora.embed_dim == EMBED_DIM else 4000

@@ -6,6 +6,7 @@ carries, magnitudes like Aurora's statistics, and days that differ.
 """
 
 import datetime
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -166,9 +167,25 @@ def days_of(time: datetime.datetime) -> float:
     return (time - _EPOCH).total_seconds() / DAY
 
 
+# A state and its planted truth are made one after the other, of the same.
+@functools.lru_cache(maxsize=2)
+def _ingredients(days: float, lat: tuple[float, ...], lon: tuple[float, ...]) -> tuple[dict, dict, dict]:
+    rows, columns = np.array(lat), np.array(lon)
+    air, puffs = flow(days, rows, columns), trapped_plumes(days, rows, columns)
+    return air, puffs, composition(days, rows, columns, air, puffs)
+
+
+def ingredients(
+    days: float, lat: np.ndarray, lon: np.ndarray
+) -> tuple[dict[str, np.ndarray], dict[str, dict[str, tuple[np.ndarray, np.ndarray]]], dict[str, np.ndarray]]:
+    """The `flow`, the `trapped_plumes` and the `composition` of one time; arrays that others may be given, too."""
+    air, puffs, scaled = _ingredients(days, tuple(lat.tolist()), tuple(lon.tolist()))
+    return dict(air), dict(puffs), dict(scaled)
+
+
 def _fields(days: float, lat: np.ndarray, lon: np.ndarray) -> dict[str, np.ndarray]:
     """All 22 variables on all 13 levels, in the files' units."""
-    air, land = flow(days, lat, lon), land_fraction(lat, lon)
+    (air, _, scaled), land = ingredients(days, lat, lon), land_fraction(lat, lon)
     north, sun = np.sin(np.deg2rad(lat))[:, None], _sun(days, lat, lon, lag_hours=2.0)
     warmth = (2 + 11 * land) * (sun - 0.28) + 6 * land * season(days) * north
     air["t"] = air["t"] + _GROUND[:, None, None] * warmth
@@ -182,7 +199,6 @@ def _fields(days: float, lat: np.ndarray, lon: np.ndarray) -> dict[str, np.ndarr
         "u10": drag * (u * np.cos(turn) - v * np.sin(turn)),
         "v10": drag * (v * np.cos(turn) + u * np.sin(turn)),
     }
-    scaled = composition(days, lat, lon, air, trapped_plumes(days, lat, lon))
     for variable in SURFACE + ATMOS:
         if variable.composition:
             scale = np.array(list(variable.scale.values()))

@@ -17,7 +17,6 @@ import xarray as xr
 from scipy import ndimage
 
 from aurorascope.cams import demo
-from aurorascope.cams.demo_flow import flow
 from aurorascope.cams.variables import LEVELS
 from aurorascope.files import write_bytes
 
@@ -90,8 +89,7 @@ def connected(mask_yx: np.ndarray) -> np.ndarray:
 
 def _at(days: float, lat: np.ndarray, lon: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Mask and strength of each phenomenon, each (rows, columns)."""
-    air, puffs = flow(days, lat, lon), demo.trapped_plumes(days, lat, lon)
-    fields = demo.composition(days, lat, lon, air, puffs)
+    air, puffs, fields = demo.ingredients(days, lat, lon)
     zero = np.zeros((len(lat), len(lon)))
     fine = {"city": demo.CITY_PM * puffs["pm"]["city"][0], "smoke": demo.FIRE_PM * puffs["pm"]["fire"][0]}
     pm10 = {name: demo.particle_sizes(part, 0.0, zero)["pm10"] for name, part in fine.items()}

@@ -1,12 +1,16 @@
-"""Make one CAMS day: fetch or generate its zip, validate it, write its states and its record."""
+"""Make one CAMS day: fetch or generate its zip, validate it, write its states and its record; or adopt what `days_together` left."""
 
 import argparse
+import logging
 from pathlib import Path
 
 from aurorascope.cams.day import make_day
+from aurorascope.cams.together import adopt_day
 from aurorascope.config import Config
 from aurorascope.config.calendar import day_hours
 from aurorascope.errors import UserError
+
+_LOG = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,4 +28,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
             args.record, f"a day of the configured run ({days[0]} … {days[-1]})", args.date,
             "add the date to cams.train or cams.held_out",
         )
+    if adopt_day(config, args.date, args.record):
+        _LOG.info("What days_together left of %s is in its place.", args.date)
+        return
     make_day(args.date, args.record, cams, needed[args.date], args.attempt)

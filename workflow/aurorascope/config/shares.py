@@ -1,4 +1,4 @@
-"""Blocks dealt out among several jobs that run at a time: "1of2" is the first of two, every other block from the first on."""
+"""Blocks or days dealt out among several jobs that run at a time: "1of2" is every other one, from the first on."""
 
 import re
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ def shares(n: int) -> list[str]:
     return [f"{index}of{n}" for index in range(1, n + 1)]
 
 
-def share_of(block_ids: Sequence[str], share: str) -> list[str]:
-    """The blocks of a share; neighbours, which cost alike, go to different ones.
+def share_of(names: Sequence[str], share: str) -> list[str]:
+    """The blocks or days of a share; neighbours, which cost alike, go to different ones.
 
     Raises:
         UserError: there is no such share.
@@ -22,4 +22,4 @@ def share_of(block_ids: Sequence[str], share: str) -> list[str]:
     index, n = map(int, share.split("of")) if re.fullmatch(PATTERN, share) else (1, 0)
     if index > n:
         raise UserError("--share", "the first to the last of some number, such as 1of2", share, "correct it")
-    return list(block_ids[index - 1 :: n])
+    return list(names[index - 1 :: n])
