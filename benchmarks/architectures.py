@@ -2,9 +2,10 @@
 
     python benchmarks/architectures.py [results] [--l0 16] [--blocks ID ...] [--only NAME ...] [--set KEY=VALUE ...]
 
-One block of each stage. First the card's recipe, as the demo trains it; then all architectures with the tuned recipe at the
-same target. FVE and anomaly FVE are about the held-out mean and about each position's training mean. "Dead" are latents that
-fired for no token of the last 30 training snapshots; "silent" those that fire for no held-out token.
+One block of each stage. First the card's recipe, then what config.yaml says, then all architectures with the tuned recipe at the
+same target. FVE and anomaly FVE are about the held-out mean and about each position's training mean; "PCA" is the FVE of as many
+leading components of the training tokens as features are on. "Dead" are latents that fired for no token of the last 30 training
+snapshots; "silent" those that fire for no held-out token.
 """
 
 import argparse
@@ -17,10 +18,12 @@ sys.path.insert(0, str(ROOT / "workflow"))
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+import yaml  # noqa: E402
 from aurorascope.activations.feed import StoreReader, open_feed  # noqa: E402
 from aurorascope.blocks import BY_ID  # noqa: E402
-from aurorascope.config.model import Sae  # noqa: E402
+from aurorascope.config.model import Sae, from_mapping  # noqa: E402
 from aurorascope.config.recipes import RECIPES, filled  # noqa: E402
+from aurorascope.config.resolve import resolve  # noqa: E402
 from aurorascope.sae.architectures import ARCHITECTURES  # noqa: E402
 from aurorascope.sae.aurora_sae import AuroraSAE  # noqa: E402
 from aurorascope.training.engine import (  # noqa: E402
@@ -50,6 +53,15 @@ class Held:
         held_out = open_feed(StoreReader(stores / block_id / "held_out" / "manifest.json"), CPU)
         self.x = torch.cat(list(held_out.snapshots(np.arange(held_out.n_snapshots))))
         self.position = torch.from_numpy(self.feed.reader.position_mean()).repeat(held_out.n_snapshots, 1)
+        train = torch.cat(list(self.feed.snapshots(np.arange(self.feed.n_snapshots)))).double()
+        self.mean = train.mean(0)
+        self.components = torch.linalg.eigh((train - self.mean).T @ (train - self.mean)).eigenvectors.flip(1)
+        self.total = float((self.x.double() - self.x.double().mean(0)).square().sum())
+
+    def pca(self, k: int) -> float:
+        """FVE of the k leading components of the training tokens."""
+        centred, leading = self.x.double() - self.mean, self.components[:, :k]
+        return 1 - float((centred - centred @ leading @ leading.T).square().sum()) / self.total
 
     def row(self, name: str, config: Sae) -> str:
         """Train, measure, and put it in a row."""
@@ -67,7 +79,8 @@ class Held:
         silent = float((on.sum(0) == 0).float().mean())
         return (
             f"| {self.block.id} | {name} | {config.architecture} | {fve:.4f} | {anomaly:.3f} "
-            f"| {on.sum(1).float().mean():.1f} | {dead:.3f} | {silent:.3f} | {seconds:.1f} |"
+            f"| {self.pca(round(float(on.sum(1).float().mean()))):.4f} | {on.sum(1).float().mean():.1f} | {dead:.3f} | {silent:.3f} "
+            f"| {seconds:.1f} |"
         )
 
 
@@ -76,22 +89,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("results", type=Path, nargs="?", default=ROOT / "results")
     parser.add_argument("--l0", type=float, default=16)
-    parser.add_argument("--epochs", type=int, default=63)
+    parser.add_argument("--epochs", type=int, default=16, help="of all but config.yaml's own")
     parser.add_argument("--blocks", nargs="*", default=BLOCKS)
-    parser.add_argument("--only", nargs="*", default=["card", *ARCHITECTURES])
+    parser.add_argument("--only", nargs="*", default=["card", "config", *ARCHITECTURES])
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="keys of sae for the tuned recipe")
     options = parser.parse_args()
     torch.set_num_threads(1)
     changes = {key: (int(value) if value.isdigit() else float(value)) if value[0].isdigit() else value for key, value in (s.split("=") for s in options.set)}
-    print("| block | recipe | architecture | FVE | anomaly FVE | L0 | dead | silent | s |\n|---|---|---|---|---|---|---|---|---|")
+    print("| block | recipe | architecture | FVE | anomaly FVE | PCA | L0 | dead | silent | s |\n|---|---|---|---|---|---|---|---|---|---|")
     for block_id in options.blocks:
         held = Held(options.results / "scratch" / "activations", block_id)
         for name in options.only:
             if name == "card":
                 config = settings("card", options.epochs)
+            elif name == "config":
+                config = from_mapping(resolve(yaml.safe_load((ROOT / "config.yaml").read_text()))[0]).sae
             else:
                 config = settings("tuned", options.epochs, architecture=name, target_l0=options.l0, **changes)
-            print(held.row("card" if name == "card" else "tuned", config), flush=True)
+            print(held.row(name if name == "config" else config.recipe, config), flush=True)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def test_the_card_is_that_of_the_model_card(demo_raw):
     assert resolved(demo_raw) == {
         "recipe": "card", "architecture": "relu", "expansion": 8, "target_l0": None, "target_growth": 0.0, "l1_coeff": 3e-4, "p_end": 1.0,
         "lr": 4e-4, "warm_up": 0.0, "decay": 0.0, "epochs": 3, "shuffle": "snapshots", "batch_rows": None,
-        "area_weights": False, "normalise": False, "init": "scaled", "project": False, "revive": "none",
+        "area_weights": False, "normalise": False, "init": "scaled", "project": False, "revive": "none", "aux_weight": 1 / 32,
         "dead_snapshots": 30, "orthogonality": 0.0, "precision": "float32", "seed": 0, "checkpoint_minutes": 10.0,
     }
 
@@ -57,10 +57,35 @@ def test_recipes_speak_of_the_same_keys():
         assert None in node["enum"] if "enum" in node else "null" in node["type"]
 
 
+def test_an_overlay_of_the_card_is_the_card(demo_raw):
+    """Nothing that config.yaml gives `tuned` reaches it, but for the number of epochs."""
+    demo_raw["sae"]["recipe"] = "card"
+    assert resolve(demo_raw)[0]["sae"] == resolved(demo_raw, epochs=demo_raw["sae"]["epochs"])
+
+
+def test_what_tuned_takes_here(demo_raw):
+    """Values of `sae.tuned` go before the recipe's, and the user's keys before both; null is the recipe's again."""
+    tuned, whole = {"target_l0": 8, "expansion": 2, "aux_weight": 0.5}, resolved(demo_raw, recipe="tuned")
+    assert resolve(demo_raw)[0]["sae"] == whole | tuned | {"epochs": demo_raw["sae"]["epochs"]}
+    for here, others, expected in (
+        (tuned, {"target_l0": 5}, tuned | {"target_l0": 5}), (tuned, {"expansion": 3}, tuned | {"expansion": 3}),
+        ({**tuned, "expansion": None}, {}, {"target_l0": 8, "aux_weight": 0.5}), ({"target_l0": "null"}, {}, {}), (None, {}, {}),
+        (tuned, {"architecture": "topk"}, tuned | {"architecture": "topk", "target_growth": 0.0}),
+    ):
+        assert resolved(demo_raw, recipe="tuned", tuned=here, **others) == whole | expected
+
+
+@pytest.mark.parametrize(("key", "value"), [("target_l0", 0), ("expansion", 0), ("expansion", 1.5), ("lr", 1e-3), ("target", 3)])
+def test_what_tuned_cannot_take(demo_raw, key, value):
+    """Its two keys have the bounds that they have outside, and others are unknown."""
+    with pytest.raises(UserError, match=rf"config key sae\.tuned\.{key}"):
+        resolved(demo_raw, recipe="card", tuned={key: value})
+
+
 OTHERS = {
-    "architecture": "gated", "target_l0": 7.0, "target_growth": 0.25, "l1_coeff": 0.5, "lr": 0.25, "warm_up": 0.1, "decay": 0.3,
+    "architecture": "gated", "expansion": 3, "target_l0": 7.0, "target_growth": 0.25, "l1_coeff": 0.5, "lr": 0.25, "warm_up": 0.1, "decay": 0.3,
     "shuffle": "rows", "batch_rows": 77, "area_weights": True, "normalise": False, "init": "active_subspace",
-    "project": False, "revive": "resample",
+    "project": False, "revive": "resample", "aux_weight": 0.125,
 }
 
 

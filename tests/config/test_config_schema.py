@@ -21,15 +21,19 @@ def class_keys(kind, prefix=""):
 
 
 def test_schema_and_dataclasses_have_the_same_keys():
-    """Every key of the schema is a field of the dataclasses, and the other way round, in the same order."""
-    assert list(SCHEMA_KEYS) == [key for key, _ in class_keys(Config)]
+    """Every key of the schema is a field of the dataclasses, and the other way round, in the same order.
+
+    But for what a recipe takes in place of its own values: that is filled in, and gone.
+    """
+    kept = [key for key in SCHEMA_KEYS if not key.startswith("sae.tuned")]
+    assert kept == [key for key, _ in class_keys(Config)]
 
 
 def test_dataclasses_have_the_types_of_the_schema():
     """A key that may be null in the schema may be None in its dataclass, unless recipes fill it; lists are tuples."""
     kinds = dict(class_keys(Config))
     for key, node in LEAVES.items():
-        if "type" not in node:
+        if "type" not in node or key.startswith("sae.tuned."):
             continue
         names = [node["type"]] if isinstance(node["type"], str) else node["type"]
         options = typing.get_args(kinds[key]) or (kinds[key],)

@@ -31,13 +31,18 @@ TRAINING = {"train_sae", "measure_stability", "reproduce_sae"}
         ("sae.seed", 5, TRAINING),
         ("sae.epochs", 1, TRAINING),
         ("sae.l1_coeff", 0.001, TRAINING),
-        ("sae.architecture", "relu", set()),
-        ("sae.architecture", "gated", TRAINING),
-        # Its architecture keeps latents by their number.
-        ("sae.recipe", "tuned", TRAINING | {"evaluate_sae"}),
-        ("sae.lr", 4e-4, set()),
-        ("sae.revive", "none", set()),
-        ("sae.revive", "auxk", TRAINING),
+        ("sae.architecture", "abstopk", set()),
+        ("sae.architecture", "topk", TRAINING),
+        # Tokens do not keep a number of latents then.
+        ("sae.architecture", "gated", TRAINING | {"evaluate_sae"}),
+        ("sae.recipe", "card", TRAINING | {"evaluate_sae"}),
+        ("sae.tuned.target_l0", 8, set()),
+        ("sae.tuned.target_l0", 16, TRAINING),
+        ("sae.tuned.expansion", None, TRAINING),
+        ("sae.target_l0", 8, set()),
+        ("sae.lr", 2e-3, set()),
+        ("sae.revive", "none", TRAINING),
+        ("sae.revive", "auxk", set()),
         ("sae.checkpoint_minutes", 1, set()),
         ("evaluation.lat_bands", [-90, 0, 90], {"evaluate_sae"}),
         ("evaluation.fidelity.snapshots", 2, {"measure_fidelity"}),
@@ -67,8 +72,8 @@ TRAINING = {"train_sae", "measure_stability", "reproduce_sae"}
         ),
         ("features.top_k", 4, {"write_features"}),
         ("features.chosen", [1, 7], {"write_features"}),
-        ("cams.train.end", "2022-06-10", set()),
-        ("cams.held_out.end", "2022-06-27", set()),
+        ("cams.train", {"start": "2022-06-01", "end": "2022-06-10"}, set()),
+        ("cams.held_out.dates", ["2022-06-27"], set()),
         ("cams.directory", "elsewhere", set()),
         ("static.path", "elsewhere", set()),
         ("static.sha256", "0" * 64, set()),
@@ -135,7 +140,8 @@ def test_params_hold_no_paths(demo_raw):
 
 @pytest.mark.parametrize("key", LEAVES)
 def test_every_key_is_accounted_for(key):
-    """Each key changes a stage's numbers or is listed as one that changes none."""
+    """Each key changes a stage's numbers, is listed as one that changes none, or is filled in for one that does."""
+    key = key.replace("sae.tuned.", "sae.")
     listed = {*NO_NUMBERS, *(name for keys in KEYS.values() for name in keys)}
     assert any(key == entry or key.startswith(f"{entry}.") for entry in listed)
 

@@ -48,7 +48,7 @@ def test_unknown_keys_are_named_with_the_nearest_known_one(demo_raw, key, messag
         ("aurora.embed_dim", 24), ("aurora.revision", "main"), ("aurora.device", "gpu"),
         ("cams.levels", []), ("cams.levels", [50, 50]), ("cams.levels", [55]), ("cams.levels", 500),
         ("cams.init_hours", [6]), ("cams.init_hours", []), ("cams.source", "era5"),
-        ("cams.train.start", "June"), ("cams.train.start", "2022-02-30"), ("cams.train.dates", "2022-06-01"),
+        ("cams.train.start", "June"), ("cams.train", {"start": "2022-02-30", "end": "2022-03-01"}), ("cams.train.dates", "2022-06-01"),
         ("cams.train.dates", ["2022-6-1"]), ("cams.missing_dates", ["2022-02-30"]), ("cams.gap_hours", -1),
         ("cams.demo_grid", [46]), ("cams.demo_grid", [46, 90, 1]), ("cams.demo_grid", [7, 9]),
         ("activations.mode", "live "), ("activations.dtype", "bfloat16"), ("compute.threads", 0),
@@ -88,18 +88,18 @@ def test_scalars_may_arrive_as_text(demo_raw, root):
     """With every scalar as text, as a nested --config gives them, the configuration is the same."""
     # BaseLoader makes nothing but text, lists and mappings; Snakemake reads --config with it.
     text = yaml.load((root / "config.yaml").read_text(), Loader=yaml.BaseLoader)
-    assert text["sae"]["epochs"] == "63"
+    assert text["sae"]["epochs"] == "8" and text["sae"]["tuned"]["target_l0"] == "8"
     assert resolve(text) == resolve(demo_raw)
 
 
 @pytest.mark.parametrize(
     ("key", "text", "value"),
     [
-        ("sae.target_l0", 32, 32.0), ("sae.target_l0", "32", 32.0), ("sae.warm_up", 0, 0.0), ("sae.batch_rows", None, None),
-        ("sae.seed", "7", 7), ("sae.seed", 7.0, 7), ("sae.lr", "3e-4", 0.0003), ("sae.architecture", "null", "relu"),
+        ("sae.target_l0", 32, 32.0), ("sae.target_l0", "32", 32.0), ("sae.warm_up", 0, 0.0), ("sae.batch_rows", None, 512),
+        ("sae.seed", "7", 7), ("sae.seed", 7.0, 7), ("sae.lr", "3e-4", 0.0003), ("sae.architecture", "null", "abstopk"),
         ("aurora.autocast", "True", True), ("storage.scratch", "null", None), ("cams.demo_grid", "[19, 36]", [19, 36]),
         ("cams.levels", ["500", 850.0], [500, 850]), ("blocks", "[encoder_s0_b0]", ["encoder_s0_b0"]),
-        ("cams.train.dates", "[2022-06-01, 2022-06-03]", ["2022-06-01", "2022-06-03"]), ("sae.lr", None, 0.0004),
+        ("cams.train.dates", "[2022-06-01, 2022-06-03]", ["2022-06-01", "2022-06-03"]), ("sae.lr", None, 0.002), ("sae.expansion", "null", 2), ("sae.expansion", "2", 2),
         ("cams.source", None, "demo"),
         ("storage.scratch", "$HOME/x", "$HOME/x"), ("cams.init_hours", ["0"], [0]), ("replace_results", "true", True),
     ],
@@ -176,7 +176,8 @@ def test_official_checkpoint_needs_its_own_width(demo_raw):
 @pytest.mark.parametrize("source", ["ads", "local"])
 def test_demo_static_fields_fit_only_the_demo(demo_raw, source):
     """Made-up continents under real analyses are refused."""
-    put(put(demo_raw, "cams.source", source), "cams.directory", "days")
+    dates = {"train": {"dates": ["2022-06-01"]}, "held_out": {"dates": ["2022-07-01"]}}
+    demo_raw["cams"] |= {"source": source, "directory": "days", **dates}
     with pytest.raises(UserError, match=r"config key static\.source"):
         resolve(demo_raw)
     resolve(put(demo_raw, "static.source", "official"))

@@ -132,7 +132,8 @@ def test_missing_dates_cost_nothing(year_raw):
 @pytest.mark.parametrize(("source", "requests", "keeps"), [("demo", 0, True), ("local", 0, False)])
 def test_other_sources_ask_for_nothing(demo_raw, source, requests, keeps):
     """No request and no download; the demo keeps its zips, and files of the user's have none here."""
-    put(put(demo_raw, "cams.source", source), "cams.directory", "days")
+    dates = {"train": {"dates": ["2022-06-01"]}, "held_out": {"dates": ["2022-07-01"]}}
+    demo_raw["cams"] |= {"source": source, "directory": "days", **dates}
     put(put(demo_raw, "static.source", "file"), "static.path", "static.nc")
     days = cams_cost(typed(demo_raw).cams, (46, 90))
     assert (days.requests, days.download, days.keeps_zips) == (requests, 0, keeps)

@@ -41,4 +41,6 @@ def test_every_stage_of_the_year_is_as_it_was(year_raw, stage):
 def test_the_year_names_every_key_of_saes_that_the_demo_sets(demo_raw, root):
     """So that no value of the demo reaches it."""
     overlay = yaml.safe_load((root / "workflow" / "config" / "cams-year.yaml").read_text())
-    assert set(demo_raw["sae"]) <= set(overlay["sae"])
+    named = dict(leaves(overlay["sae"]))
+    assert set(dict(leaves(demo_raw["sae"]))) <= set(named)
+    assert {key: value for key, value in named.items() if key.startswith("tuned.")} == dict.fromkeys(["tuned.expansion", "tuned.target_l0", "tuned.aux_weight"])

@@ -140,7 +140,7 @@ def _penalty_of_gate(f, z, p, over_rows, told):
 SPARSITY = {"relu": _penalty, "jumprelu": _distance_of_l0, "gated": _penalty_of_gate}
 
 
-def documented(kind, p, x, weight=None, mean=0.0, scale=1.0, dead=None, k_aux=None, exponent=1.0, **settings):
+def documented(kind, p, x, weight=None, mean=0.0, scale=1.0, dead=None, k_aux=None, aux_weight=ALPHA, exponent=1.0, **settings):
     """(loss, mse, sparsity, l0, aux) of one batch."""
     kind = kind.partition(", ")[0]
     told = {"sparsity": 0.0, "target_l0": None} | SETTINGS[kind] | settings
@@ -171,7 +171,7 @@ def documented(kind, p, x, weight=None, mean=0.0, scale=1.0, dead=None, k_aux=No
         if k_aux < len(dead):
             a = a * _mask(a.detach(), k_aux)
         aux = over_rows(((e - a @ p["W_dec"][dead]) ** 2).mean(1))
-        loss = loss + ALPHA * aux
+        loss = loss + aux_weight * aux
     return loss, mse, sparsity, (f != 0).sum(1).to(x.dtype).mean(), aux
 
 

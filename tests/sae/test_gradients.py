@@ -1,6 +1,6 @@
 import pytest
 import torch
-from aurorascope.sae.auxk import AuxK
+from aurorascope.sae.auxk import ALPHA, AuxK
 from aurorascope.sae.control import follow
 from aurorascope.sae.relu import ANNEAL_FROM
 from hypothesis import given
@@ -17,14 +17,14 @@ VARIANTS = {
     "centred": {"mean": OFFSET, "scale": 1.7},
     "auxk, few kept": {"dead": DEAD, "k_aux": 2},
     "auxk, all kept": {"dead": DEAD, "k_aux": 9},
-    "everything": {"weighted": True, "mean": OFFSET, "scale": 0.4, "dead": DEAD, "k_aux": 2},
+    "everything": {"weighted": True, "mean": OFFSET, "scale": 0.4, "dead": DEAD, "k_aux": 2, "aux_weight": 0.7},
 }
 
 
-def build(kind, parameters, rows, mean=None, scale=1.0, dead=None, k_aux=None, **settings):
+def build(kind, parameters, rows, mean=None, scale=1.0, dead=None, k_aux=None, aux_weight=ALPHA, **settings):
     auxk = None
     if dead is not None:
-        auxk = AuxK(k_aux)
+        auxk = AuxK(k_aux, aux_weight)
         auxk.dead_i = dead
     made = objective(kind, parameters, auxk, rows=rows, **settings)
     if mean is not None:

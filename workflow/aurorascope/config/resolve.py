@@ -20,6 +20,7 @@ import yaml
 from aurorascope import spec
 from aurorascope.blocks import BLOCK_IDS
 from aurorascope.config import calendar
+from aurorascope.config.demo_dates import DEMO_DATES
 from aurorascope.config.model import from_mapping
 from aurorascope.config.recipes import filled
 from aurorascope.errors import UserError
@@ -266,6 +267,10 @@ def resolve(raw: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     if errors:
         raise _complain(errors[0])
     config["sae"] = filled(config["sae"])
+    if config["cams"]["source"] == "demo":
+        for split, dates in DEMO_DATES.items():
+            if all(value is None for value in config["cams"][split].values()):
+                config["cams"][split]["dates"] = [*dates]
     _check_combinations(config)
     for key in ("levels", "init_hours"):
         # Sorted wherever they are used: another order is not another configuration.

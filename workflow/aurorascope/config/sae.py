@@ -25,6 +25,7 @@ class Sae:
     init: str
     project: bool
     revive: str
+    aux_weight: float
     dead_snapshots: int
     orthogonality: float
     precision: str

@@ -42,7 +42,7 @@ _COMPUTE = ("compute.threads", "compute.portable")
 _TRAINING = (
     "sae.recipe", "sae.architecture", "sae.expansion", "sae.target_l0", "sae.target_growth", "sae.l1_coeff", "sae.p_end", "sae.lr",
     "sae.warm_up", "sae.decay", "sae.epochs", "sae.shuffle", "sae.batch_rows", "sae.area_weights", "sae.normalise",
-    "sae.init", "sae.project", "sae.revive", "sae.dead_snapshots", "sae.orthogonality", "sae.precision", "sae.seed",
+    "sae.init", "sae.project", "sae.revive", "sae.aux_weight", "sae.dead_snapshots", "sae.orthogonality", "sae.precision", "sae.seed",
     *_COMPUTE,
 )
 
@@ -110,8 +110,8 @@ _ONLY_WITH = {
     ("make_static", "compute.portable"): {"demo"},
     ("make_checkpoint", "compute.portable"): {"demo"},
 }
-# Keys that came later: where they are off, what was made before them stays as it is.
-ONLY_WHEN_ON = ("compute.portable",)
+# Keys that came later, with the value at which what was made before them stays as it is.
+AS_BEFORE = {"compute.portable": False, "sae.aux_weight": 1 / 32}
 
 
 def _lookup(config: Config, key: str) -> Any:
@@ -148,7 +148,7 @@ def stage_params(config: Config, stage: str) -> dict[str, Any]:
     source = _lookup(config, _SOURCE[stage]) if stage in _SOURCE else None
     keys = [key for key in KEYS[stage] if source in _ONLY_WITH.get((stage, key), {source})]
     values = {key: _lookup(config, key) for key in keys}
-    values = {key: value for key, value in values.items() if value or key not in ONLY_WHEN_ON}
+    values = {key: value for key, value in values.items() if key not in AS_BEFORE or value != AS_BEFORE[key]}
     return {"recipe": recipe_version(stage, config), **values}
 
 

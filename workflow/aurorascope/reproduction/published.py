@@ -14,7 +14,7 @@ from aurorascope.activations.manifest import states_digest
 from aurorascope.activations.paths import StorePaths
 from aurorascope.config.calendar import snapshots
 from aurorascope.config.model import Config
-from aurorascope.config.stages import ONLY_WHEN_ON, stage_params
+from aurorascope.config.stages import AS_BEFORE, stage_params
 from aurorascope.errors import UserError
 from aurorascope.files import find_record, sha256_file, sha256_json
 
@@ -86,7 +86,7 @@ class Published:
         for stage, theirs in self.record["config"].items():
             mine = stage_params(config, stage)
             for key in [*theirs, *(key for key in mine if key not in theirs)]:
-                expected, found = (json.dumps(values.get(key, False if key in ONLY_WHEN_ON else None)) for values in (theirs, mine))
+                expected, found = (json.dumps(values.get(key, AS_BEFORE.get(key))) for values in (theirs, mine))
                 if found == expected:
                     continue
                 if key == "recipe":

@@ -1,14 +1,14 @@
 """AuxK: dead latents learn to explain what the living ones leave (Gao et al. 2024, arXiv 2406.04093, section 2.4).
 
 With e = x - x_hat held fixed and e_hat the reconstruction (without b_dec) from the k_aux largest pre-activations among dead
-latents, the loss gains alpha * mean (e - e_hat)^2. Pre-activations count where positive, whatever the architecture. Only
+latents, the loss gains alpha * mean (e - e_hat)^2, alpha being 1/32 there. Pre-activations count where positive, whatever the architecture. Only
 columns of dead latents are touched, so that it costs little when few are dead. Dead is counted in snapshots, never in tokens:
 10 million tokens are 56 snapshots at one width and 877 at another.
 """
 
 import torch
 
-ALPHA = 1 / 32
+ALPHA = 1 / 32  # the paper's
 
 
 class AuxK:
@@ -16,13 +16,14 @@ class AuxK:
 
     Args:
         k: dead latents on per token, at most.
+        weight: alpha, what the loss weighs beside the reconstruction's.
 
     Attributes:
         dead_i: indices of dead latents, None for none; whoever counts sets it.
     """
 
-    def __init__(self, k: int) -> None:
-        self.k = k
+    def __init__(self, k: int, weight: float = ALPHA) -> None:
+        self.k, self.weight = k, weight
         self.dead_i: torch.Tensor | None = None
 
     def pick(self, z_nh: torch.Tensor) -> torch.Tensor | None:
@@ -54,6 +55,6 @@ class AuxK:
         Returns:
             Gradient of the pre-activations of the dead, (n, n_dead).
         """
-        scale, low_nd = 2 * ALPHA / (n * q_nd.shape[1]), q_nd.to(f_nk.dtype)
+        scale, low_nd = 2 * self.weight / (n * q_nd.shape[1]), q_nd.to(f_nk.dtype)
         grad_hd.index_add_(0, self.dead_i, torch.mm(f_nk.T, low_nd).to(q_nd.dtype), alpha=scale)
         return torch.mm(low_nd, W_dec.index_select(0, self.dead_i).T).mul_(scale).mul_(f_nk > 0)

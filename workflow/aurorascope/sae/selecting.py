@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from aurorascope.sae.active import Active, ByLatent
-from aurorascope.sae.auxk import ALPHA, AuxK
+from aurorascope.sae.auxk import AuxK
 from aurorascope.sae.objective import Objective, Parameters, Settings, weigh
 from aurorascope.sae.selection import Chosen, largest
 
@@ -132,7 +132,7 @@ class Selecting(Objective):
     def _add_dead(self, dead: Active | torch.Tensor, q_nd: torch.Tensor, xc_nd: torch.Tensor, n: int) -> None:
         """Add the auxiliary loss's gradient; rows of q_nd are times their weights."""
         if isinstance(dead, Active):
-            scale, by_latent = 2 * ALPHA / (n * self.d), dead.by_latent()
+            scale, by_latent = 2 * self.auxk.weight / (n * self.d), dead.by_latent()
             by_latent.add_product(self.grads["W_dec"], dead.values, q_nd, scale)
             dz = dead.of_product(q_nd, self._weights["W_dec"], scale)
             by_latent.add_product(self._grad_enc_hd, dz, xc_nd)

@@ -71,7 +71,7 @@ def _training(config: Sae, trained: Trained, d_model: int) -> dict[str, Any]:
         "seed": config.seed,
         "optimizer": "Adam",
         "lr": config.lr,
-        "loss": architecture.loss + ("" if config.revive != "auxk" else " + AuxK / 32"),
+        "loss": architecture.loss + ("" if config.revive != "auxk" else f" + AuxK / {1 / config.aux_weight:g}"),
         "l1_coeff": config.l1_coeff,
         "reductions": REDUCTIONS,
         "lambda_sum": lambda_sum,

@@ -12,7 +12,7 @@ from aurorascope.config.model import Sae
 from aurorascope.errors import UserError
 from aurorascope.provenance import device_name
 from aurorascope.sae.architectures import ARCHITECTURES
-from aurorascope.sae.auxk import ALPHA, AuxK
+from aurorascope.sae.auxk import AuxK
 from aurorascope.sae.fold import fold
 from aurorascope.sae.initial import initial_weights
 from aurorascope.sae.objective import Settings
@@ -110,7 +110,8 @@ class Trainer:
             config.l1_coeff, config.target_l0, config.target_growth, rows, config.precision, config.p_end, self.n_steps,
             densest(config, h, device),
         )
-        auxk = AuxK(min(_MOST_AUX, 2 ** round(math.log2(max(1, d / 2))))) if config.revive == "auxk" else None
+        k_aux = min(_MOST_AUX, 2 ** round(math.log2(max(1, d / 2))))
+        auxk = AuxK(k_aux, config.aux_weight) if config.revive == "auxk" else None
         self.objective = kind(parameters, settings, auxk)
         self.scale = 1.0
         if config.normalise:
@@ -230,7 +231,7 @@ class Trainer:
             UserError: training diverged, or not one latent is on.
         """
         self.check_finite()
-        table = self._log.table(ALPHA)
+        table = self._log.table(self.config.aux_weight)
         if table["l0"].iloc[-1] == 0:
             raise UserError(
                 f"training of {self.block.id}", "features that fire", "none on any token of the last step",
