@@ -45,7 +45,7 @@ TRAINING = {"train_sae", "measure_stability", "reproduce_sae"}
         ("sae.revive", "auxk", set()),
         ("sae.checkpoint_minutes", 1, set()),
         ("evaluation.lat_bands", [-90, 0, 90], {"evaluate_sae"}),
-        ("evaluation.fidelity.snapshots", 2, {"measure_fidelity"}),
+        ("evaluation.fidelity.snapshots", 4, {"measure_fidelity"}),
         ("evaluation.fidelity.enabled", False, {"build_index"}),
         ("evaluation.stability.seeds", 4, {"measure_stability"}),
         ("evaluation.stability.blocks", ["encoder_s0_b0"], {"build_index"}),

@@ -30,7 +30,7 @@ RECIPES = {
     "draw_levels": 1,
     "draw_curves": 1,
     "draw_blocks": 1,
-    "draw_feature": 1,
+    "draw_feature": 2,
 }
 
 # Instead, where latents are chosen by their number (`keeps_k`): the other architectures' SAEs stay as they were.

@@ -22,25 +22,25 @@ from aurorascope.tokens import TokenGrid, token_grid
 _DENSITY = (0.01, 0.5)
 
 
-def _pick_feature(sae: AuroraSAE, feed: ResidentFeed | StreamFeed) -> int:
-    """The feature that varies most in time at fixed places, among those that are neither rare nor everywhere on.
+def _pick_feature(sae: AuroraSAE, feed: ResidentFeed | StreamFeed, n_levels: int) -> tuple[int, int]:
+    """The feature and latent level that vary most in time at fixed places, where it is neither rare nor everywhere on.
 
-    Weather moves; a feature that is merely a place has no such variance.
+    Weather moves; a feature that is merely a place has no such variance, nor has one that marks a level.
     """
-    total, squares, active = None, None, None
+    total, squares, active = None, 0.0, 0.0
     for x_nd in feed.snapshots(np.arange(feed.n_snapshots)):
-        h = sae.encode(x_nd)
-        if total is None:
-            total, squares, active = torch.zeros_like(h), torch.zeros_like(h[0]), torch.zeros_like(h[0])
-        total += h
-        squares += h.square().sum(0)
-        active += (h != 0).float().mean(0)
-    density = active / feed.n_snapshots
-    in_time = squares - (total.square() / feed.n_snapshots).sum(0)
-    eligible = (density > _DENSITY[0]) & (density < _DENSITY[1])
+        h_lph = sae.encode(x_nd).unflatten(0, (n_levels, -1))
+        total = torch.zeros_like(h_lph) if total is None else total
+        total += h_lph
+        squares = squares + h_lph.square().sum(1)
+        active = active + (h_lph != 0).float().mean(1)
+    density_lh = active / feed.n_snapshots
+    in_time_lh = squares - (total.square() / feed.n_snapshots).sum(1)
+    eligible = (density_lh > _DENSITY[0]) & (density_lh < _DENSITY[1])
     if not eligible.any():
-        eligible = density > 0
-    return int(torch.where(eligible, in_time, -torch.inf).argmax())
+        eligible = density_lh > 0
+    level, feature = divmod(int(torch.where(eligible, in_time_lh, -torch.inf).argmax()), sae.d_hidden)
+    return feature, level
 
 
 def _edges(centres: np.ndarray, cells: np.ndarray, step: float) -> np.ndarray:
@@ -52,7 +52,7 @@ def _edges(centres: np.ndarray, cells: np.ndarray, step: float) -> np.ndarray:
 def draw_feature(
     config: Config, sae_record: Path, manifest: Path, states: Path, static_record: Path, png: Path
 ) -> None:
-    """Draw one feature of one SAE on its most active latent level at the first held-out snapshot.
+    """Draw one feature of one SAE on one latent level at the first held-out snapshot.
 
     Raises:
         UserError: a file is missing or altered.
@@ -63,9 +63,8 @@ def draw_feature(
     reader = open_reader(manifest, config)
     feed = open_feed(reader, torch.device("cpu"))
     with torch.inference_mode():
-        feature = _pick_feature(sae, feed)
+        feature, level = _pick_feature(sae, feed, grid.n_levels)
         h = sae.encode(next(feed.snapshots(np.array([0]))))[:, feature].numpy().reshape(grid.shape)
-    level = int(h.reshape(len(h), -1).sum(axis=1).argmax())
     static = load_static(static_record)
     time = reader.manifest["snapshots"][0]["time"]
     _draw(h[level], grid, static["lsm"], static_path(static_record), png,
@@ -82,7 +81,10 @@ def _draw(h_yx: np.ndarray, grid: TokenGrid, lsm: np.ndarray, static_file: Path,
     figure, axis = plt.subplots(figsize=(7.6, 3.9))
     # The first column starts half a cell west of 0; drawn again, it closes the gap before 360.
     lon_edges, wrapped = np.append(lon_edges, lon_edges[1] + 360), np.concatenate([h_yx, h_yx[:, :1]], axis=1)
-    mesh = axis.pcolormesh(lon_edges, lat_edges, wrapped, cmap="magma_r", vmin=0, vmax=max(float(h_yx.max()), 1e-12))
+    largest = max(float(np.abs(h_yx).max()), 1e-12)
+    # A feature of either sign is two opposite things: nothing lies in the middle, not at an end.
+    look = {"cmap": "PuOr_r", "vmin": -largest} if (h_yx < 0).any() else {"cmap": "magma_r", "vmin": 0}
+    mesh = axis.pcolormesh(lon_edges, lat_edges, wrapped, vmax=largest, **look)
     # The land mask wraps around: one more column closes the coast at the date line's seam.
     closed = np.concatenate([lsm, lsm[:, :1]], axis=1)
     axis.contour(np.append(lon, lon[0] + 360), lat, closed, levels=[0.5], colors="#1b6ca8", linewidths=0.8)
