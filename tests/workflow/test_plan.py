@@ -133,12 +133,13 @@ def test_the_grid_of_the_users_own_days_is_read(suite, bare, tmp_path):
 
 
 def test_stores_and_days_are_as_large_as_estimated(suite):
-    """The files of a real run: inodes exactly, bytes of stores within 5 %, of the demo's days within 30 %."""
+    """A real run's files, inodes exactly, bytes of stores within 5 %, of the demo's days within 30 %; and its steps."""
     e = estimate(from_mapping(resolve(tiny_config())[0]), (19, 36))
     expected = total(list(e.store_needs().values()))
     found = there(suite.result("scratch/activations"))
     assert found.inodes - 1 == expected.inodes == sum(e.store_needs()[b, s].inodes for b in BLOCKS for s in SPLITS)
     assert found.content == pytest.approx(expected.content, rel=0.05)
+    assert [suite.record(f"saes/sae_{cost.block.id}.json")["training"]["n_steps"] for cost in e.blocks] == [cost.steps for cost in e.blocks]
     days = e.days.states + e.days.zips
     found = there(suite.result("scratch/cams"))
     assert found.inodes - 1 == days.inodes

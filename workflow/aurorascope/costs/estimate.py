@@ -1,5 +1,6 @@
 """The whole run's cost, less what is there already."""
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -42,6 +43,7 @@ class BlockCost:
         width: channels, d_model of its SAE.
         latents: d_hidden of its SAE.
         parameters: of its SAE.
+        steps: of its training, over all epochs.
         snapshot_bytes: stored values of one snapshot.
         stores: room of its finished store, by split.
         forward_flop: one forward of Aurora that stops after it.
@@ -56,6 +58,7 @@ class BlockCost:
     width: int
     latents: int
     parameters: int
+    steps: int
     snapshot_bytes: int
     stores: dict[str, Need]
     forward_flop: int
@@ -152,7 +155,7 @@ class Estimate:
 def block_cost(config: Config, block: Block, grid: tuple[int, int], forward_flop: int) -> BlockCost:
     """What one block of the configured run costs."""
     tokens, width, dtype = stores.n_tokens(block, grid), block.width(config.aurora.embed_dim), config.activations.dtype
-    latents = width * config.sae.expansion
+    latents, n_train = width * config.sae.expansion, len(snapshots(config.cams, "train"))
     products = (flops.PRODUCTS, flops.PRODUCTS_OF_ENGINE, flops.PRODUCTS_OF_EVALUATION)
     training, engine, evaluation = (flops.sae_flop(tokens, width, latents, n) for n in products)
     return BlockCost(
@@ -161,6 +164,8 @@ def block_cost(config: Config, block: Block, grid: tuple[int, int], forward_flop
         width=width,
         latents=latents,
         parameters=flops.sae_parameters(width, latents),
+        # As in training/trainer.py.
+        steps=config.sae.epochs * math.ceil(n_train * tokens / min(config.sae.batch_rows or tokens, tokens)),
         snapshot_bytes=stores.activation_bytes(tokens, width, dtype),
         stores={
             split: stores.store_need(

@@ -86,13 +86,15 @@ def _forwards(e: Estimate, measured: Sequence[MeasureCost]) -> list[str]:
 
 
 def _training(e: Estimate, measured: Sequence[MeasureCost]) -> list[str]:
-    steps = e.epochs * e.n_snapshots["train"]
+    seen = e.epochs * e.n_snapshots["train"]
     ends = [min, max]
+    fewest, most = (end(cost.steps for cost in e.blocks) for end in ends)
+    steps = f"{fewest:,}" if fewest == most else f"{fewest:,} to {most:,}"
     six, five = ([end(getattr(c, name) for c in e.blocks) for end in ends] for name in ("training_flop", "engine_flop"))
-    engine = sum(cost.engine_flop for cost in e.blocks) * steps
+    engine = sum(cost.engine_flop for cost in e.blocks) * seen
     rows = [
         ("SAE parameters", f"{sum(cost.parameters for cost in e.blocks):,}", f"derived; {there(len(e.done.saes), 'SAEs')}"),
-        ("optimiser steps", f"{steps:,} a block", f"derived; {e.epochs} epochs, one step a snapshot"),
+        ("optimiser steps", f"{steps} a block", f"derived; {e.epochs} epochs"),
         ("a block and snapshot", between(*six), "derived; the six products of forward and backward"),
         ("… as computed here", between(*five), "five: no gradient of the input is needed"),
         ("all blocks and epochs", flop(engine), "derived; five products"),
