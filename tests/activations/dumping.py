@@ -47,6 +47,8 @@ def make_scratch(scratch, days):
 def fill(raw, scratch, mode="dump", names=NAMES, split="train", forward=None, save_every_s=None):
     """`dump.fill`; each forward is a line in `scratch/forwards` before it begins."""
     raw = put(put(raw, "aurora.embed_dim", WIDTH), "activations.mode", mode)
+    if mode == "live":
+        put(raw, "sae.shuffle", "snapshots")  # What live mode can do; no word of the SAE reaches a store.
     grids = {block: dump.token_grid(block, LAT, LON) for block in BLOCKS}
 
     def run_to_blocks(model, batch, wanted, receive):
