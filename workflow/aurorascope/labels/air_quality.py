@@ -11,9 +11,14 @@ Found = tuple[np.ndarray, np.ndarray]
 
 
 def dust(state: LabelState, reference: Reference, thresholds: Thresholds) -> Found:
-    """Much PM10, of which less than half is PM2.5: in CAMS's formula for PM only coarse dust can take it there."""
+    """Much PM10, of which less than half is PM2.5: in CAMS's formula for PM only coarse dust can take it there.
+
+    Where sea salt is as coarse, what a sea in this wind may give is taken off before.
+    """
     pm10 = fields.FIELDS["dust"].within(state.now, thresholds)
-    return (pm10 >= reference.values["dust_pm10"]) & (fields.pm_ratio(state.now) < thresholds.dust_ratio), pm10
+    salt = thresholds.dust_salt * (1.0 - state.place.static["lsm"]) * state.now.wind_speed_10m() ** 2
+    is_coarse = fields.pm_ratio(state.now) < thresholds.dust_ratio
+    return (pm10 - salt >= reference.values["dust_pm10"]) & is_coarse, pm10
 
 
 def coarse_pm(state: LabelState, reference: Reference, thresholds: Thresholds) -> Found:
@@ -22,17 +27,16 @@ def coarse_pm(state: LabelState, reference: Reference, thresholds: Thresholds) -
     return coarse >= reference.values["coarse"], coarse
 
 
-def has_carbon_monoxide(state: LabelState, reference: Reference) -> np.ndarray:
-    """Where the column of carbon monoxide is high for its place."""
-    return state.now.values["tcco"] >= reference.tcco_yx
-
-
 def smoke(state: LabelState, reference: Reference, thresholds: Thresholds) -> Found:
     """Much fine PM2.5 with more carbon monoxide than the place is used to, away from cities. A proxy: GFAS would be the truth."""
     pm2p5 = fields.FIELDS["smoke"].within(state.now, thresholds)
     is_fine = fields.pm_ratio(state.now) >= thresholds.smoke_ratio
-    is_far = state.place.static["static_nox"] < reference.values["nox"]
-    return (pm2p5 >= reference.values["smoke_pm2p5"]) & has_carbon_monoxide(state, reference) & is_fine & is_far, pm2p5
+    is_far = state.place.static["static_nox"] < reference.values["smoke_nox"]
+    ground = max(state.place.levels)
+    # Fires give little sulphur dioxide for their carbon monoxide.
+    is_fire = state.now.level("co", ground) >= thresholds.smoke_co_so2 * state.now.level("so2", ground)
+    is_thick = (pm2p5 >= reference.values["smoke_pm2p5"]) & (state.now.values["tcco"] >= reference.tcco["smoke"])
+    return is_thick & is_fine & is_far & is_fire, pm2p5
 
 
 def sea_salt(state: LabelState, reference: Reference, thresholds: Thresholds) -> Found:
@@ -40,13 +44,14 @@ def sea_salt(state: LabelState, reference: Reference, thresholds: Thresholds) ->
     pm10, ratio = fields.FIELDS["sea_salt"].within(state.now, thresholds), fields.pm_ratio(state.now)
     is_salty = (ratio >= thresholds.salt_least_ratio) & (ratio <= thresholds.salt_largest_ratio)
     is_windy = state.now.wind_speed_10m() >= thresholds.salt_wind
-    return (pm10 >= reference.values["salt_pm10"]) & is_salty & is_windy & ~has_carbon_monoxide(state, reference), pm10
+    is_clean = state.now.values["tcco"] < reference.tcco["salt"]
+    return (pm10 >= reference.values["salt_pm10"]) & is_salty & is_windy & is_clean, pm10
 
 
 def urban_no2(state: LabelState, reference: Reference, thresholds: Thresholds) -> Found:
     """Much nitrogen dioxide where much of its emissions is."""
     column = fields.FIELDS["urban_no2"].within(state.now, thresholds)
-    return (column >= reference.values["no2"]) & (state.place.static["static_nox"] >= reference.values["nox"]), column
+    return (column >= reference.values["no2"]) & (state.place.static["static_nox"] >= reference.values["urban_nox"]), column
 
 
 def volcanic_so2(state: LabelState, reference: Reference, thresholds: Thresholds) -> Found:

@@ -120,22 +120,23 @@ _WEATHER = (
     ),
     _event(dynamics.inversion, "t at 925 hPa - t2m > {inversion} K where 925 hPa is above ground", "textbook"),
     _event(
-        air_quality.dust, "PM10 >= p{dust_percentile} and PM2.5 / PM10 < {dust_ratio}", "CAMS formula for PM since cycle 43r1"
+        air_quality.dust, "PM10 - {dust_salt} x share of sea x squared wind at 10 m >= p{dust_percentile} of PM10 and PM2.5 / PM10 < {dust_ratio}",
+        "CAMS formula for PM since cycle 43r1"
     ),
     _event(air_quality.coarse_pm, "PM10 - PM2.5 >= p{coarse_percentile}", "CAMS formula for PM since cycle 43r1"),
     _event(
         air_quality.smoke,
-        "PM2.5 >= p{smoke_percentile} of land, PM2.5 / PM10 >= {smoke_ratio}, tcco >= p{tcco_percentile} of its place, static NOx < "
-        "p{nox_percentile}",
+        "PM2.5 >= p{smoke_percentile} of land, PM2.5 / PM10 >= {smoke_ratio}, tcco >= p{smoke_tcco_percentile} of its place, static NOx < "
+        "p{smoke_nox_percentile}, CO / SO2 on the lowest level >= {smoke_co_so2}",
         "proxy; truth would be GFAS",
     ),
     _event(
         air_quality.sea_salt,
         "sea, wind at 10 m >= {salt_wind} m/s, PM10 >= p{salt_percentile}, PM2.5 / PM10 of {salt_least_ratio} to "
-        "{salt_largest_ratio}, tcco < p{tcco_percentile} of its place",
+        "{salt_largest_ratio}, tcco < p{salt_tcco_percentile} of its place",
         "CAMS formula for PM since cycle 43r1",
     ),
-    _event(air_quality.urban_no2, "tcno2 >= p{no2_percentile} and static NOx >= p{nox_percentile}", "own"),
+    _event(air_quality.urban_no2, "tcno2 >= p{no2_percentile} and static NOx >= p{urban_nox_percentile}", "own"),
     _event(
         air_quality.volcanic_so2,
         "tcso2 >= p{so2_percentile}, static SO2 < p{so2_emission_percentile}, largest so2 at < {so2_below_hpa} hPa", "own; unchecked",

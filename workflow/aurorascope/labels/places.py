@@ -11,7 +11,6 @@ from aurorascope.labels.state import GRAVITY, LabelState
 from aurorascope.labels.thresholds import Thresholds
 
 Found = tuple[np.ndarray, np.ndarray]
-_EDGES = ("nearest", "wrap")
 _CELLS = 3
 _AXIS_TILT, _DAYS = 23.44, 365
 
@@ -50,9 +49,10 @@ def land(state: LabelState, reference: Reference, thresholds: Thresholds) -> Fou
 def coast(state: LabelState, reference: Reference, thresholds: Thresholds) -> Found:
     """Cells with land and sea among the 3 x 3 about them, which is a token's size; the field is the share of land there."""
     is_land = _is_land(state, thresholds)
-    share = ndimage.uniform_filter(is_land.astype(np.float64), _CELLS, mode=_EDGES).astype(np.float32)
-    is_mixed = ndimage.maximum_filter(is_land, _CELLS, mode=_EDGES) & ~ndimage.minimum_filter(is_land, _CELLS, mode=_EDGES)
-    return is_mixed, share
+    number = is_land.astype(np.int64)
+    for axis, beyond in enumerate(("nearest", "wrap")):
+        number = ndimage.correlate1d(number, np.ones(_CELLS, np.int64), axis, mode=beyond)
+    return (number > 0) & (number < _CELLS**2), (number / _CELLS**2).astype(np.float32)
 
 
 def high_ground(state: LabelState, reference: Reference, thresholds: Thresholds) -> Found:

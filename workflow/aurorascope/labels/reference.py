@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from aurorascope.cams.day_group import iso_time
-from aurorascope.files import sha256_json
+from aurorascope.files import sha256_bytes, sha256_json
 from aurorascope.labels import fields
 from aurorascope.labels.quantiles import AreaHistogram
 from aurorascope.labels.state import LabelState, Place
@@ -16,6 +16,7 @@ from aurorascope.labels.thresholds import Thresholds
 FORMAT = 1
 # Values at a place are stacked in blocks of as many rows.
 _ROWS = 8
+_TCCO = ("smoke", "salt")
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,10 +25,10 @@ class Reference:
 
     Attributes:
         values: `dust_pm10`, `salt_pm10`, `smoke_pm2p5` and `coarse` in kg m-3, `no2` and `so2` in kg m-2, `edge_low` and `edge_high`
-            in 1/s, `city_nox`, `nox` and `so2_emission` in kg m-2 s-1.
+            in 1/s, `city_nox`, `smoke_nox`, `urban_nox` and `so2_emission` in kg m-2 s-1.
         changes: change over 12 hours from which on a label of `fields.CHANGING` has its change labelled, in its field's unit.
-        tcco_yx: column of carbon monoxide that is high at each place, kg m-2, float32. A column minus its place's mean is high
-            where the column is.
+        tcco: column of carbon monoxide, kg m-2, float32, (rows, columns), from which it is high for its place, for "smoke" and for
+            "salt". A column less its place's mean is high where the column is, so that no mean is needed.
         lat: degrees north, (rows,).
         lon: degrees east, (columns,).
         times: times of the training states, `YYYY-MM-DDTHH:00:00Z`, ascending.
@@ -36,7 +37,7 @@ class Reference:
 
     values: Mapping[str, float]
     changes: Mapping[str, float]
-    tcco_yx: np.ndarray
+    tcco: Mapping[str, np.ndarray]
     lat: np.ndarray
     lon: np.ndarray
     times: tuple[str, ...]
@@ -74,7 +75,9 @@ class Reference:
             {
                 "value": ("name", np.array([self.values[name] for name in names], np.float64)),
                 "change": ("label", np.array([self.changes[name] for name in changing], np.float64)),
-                "tcco": (("latitude", "longitude"), self.tcco_yx, {"units": "kg m-2"}),
+                **{
+                    f"tcco_{name}": (("latitude", "longitude"), self.tcco[name], {"units": "kg m-2"}) for name in _TCCO
+                },
             },
             coords={
                 "name": names, "label": changing, "latitude": self.lat, "longitude": self.lon,
@@ -92,16 +95,17 @@ class Reference:
             for kind, axis in (("value", "name"), ("change", "label"))
         }
         return cls(
-            by_name["value"], by_name["change"], data["tcco"].values.astype(np.float32), data["latitude"].values,
-            data["longitude"].values, tuple(map(str, data["training_time"].values)), str(data.attrs["thresholds_sha256"]),
+            by_name["value"], by_name["change"], {name: data[f"tcco_{name}"].values.astype(np.float32) for name in _TCCO},
+            data["latitude"].values, data["longitude"].values, tuple(map(str, data["training_time"].values)), str(data.attrs["thresholds_sha256"]),
         )
 
     def sha256(self) -> str:
         """Digest of the content: grid, quantiles and times."""
-        arrays = [np.ascontiguousarray(each).astype("<f8").tobytes().hex() for each in (self.tcco_yx, self.lat, self.lon)]
-        return sha256_json([
-            FORMAT, dict(self.values), dict(self.changes), arrays, list(self.times), self.thresholds_sha256,
-        ])
+        arrays = [
+            sha256_bytes(np.ascontiguousarray(each, "<f8").tobytes()) for each in (*(self.tcco[name] for name in _TCCO), self.lat, self.lon)
+        ]
+        content = [FORMAT, dict(self.values), dict(self.changes), arrays, list(self.times), self.thresholds_sha256]
+        return sha256_json(content)
 
 
 def thresholds_digest(thresholds: Thresholds) -> str:
@@ -156,7 +160,8 @@ class _Census:
             asked |= {"edge_low": ("edge", limits.edge_percentile), "edge_high": ("edge", 100 - limits.edge_percentile)}
         found = {name: values[source].quantile(percentile) for name, (source, percentile) in asked.items()}
         emissions = {
-            "city_nox": ("static_nox", limits.city_percentile), "nox": ("static_nox", limits.nox_percentile),
+            "city_nox": ("static_nox", limits.city_percentile), "smoke_nox": ("static_nox", limits.smoke_nox_percentile),
+            "urban_nox": ("static_nox", limits.urban_nox_percentile),
             "so2_emission": ("static_so2", limits.so2_emission_percentile),
         }
         for name, (source, percentile) in emissions.items():
@@ -169,13 +174,18 @@ class _Census:
             if fields.can_have(name, place.levels)
         }
         times = tuple(sorted(self.tcco))
-        high = self._high_at_each_place([self.tcco[time] for time in times])
+        stack = [self.tcco[time] for time in times]
+        high = {
+            "smoke": _quantile_at_each_place(stack, limits.smoke_tcco_percentile),
+            "salt": _quantile_at_each_place(stack, limits.salt_tcco_percentile),
+        }
         return Reference(found, changes, high, place.lat, place.lon, times, thresholds_digest(limits))
 
-    def _high_at_each_place(self, stack: list[np.ndarray]) -> np.ndarray:
-        high, share = np.empty_like(stack[0]), self.thresholds.tcco_percentile / 100
-        for first in range(0, len(high), _ROWS):
-            rows = slice(first, first + _ROWS)
-            # A value that occurred, which no order of states and no interpolation can change.
-            high[rows] = np.quantile(np.stack([each[rows] for each in stack]), share, axis=0, method="inverted_cdf")
-        return high
+
+def _quantile_at_each_place(stack: list[np.ndarray], percentile: float) -> np.ndarray:
+    """A percentile over several fields at each cell: one of the cell's values, which no order of the fields can change."""
+    found = np.empty_like(stack[0])
+    for first in range(0, len(found), _ROWS):
+        rows = slice(first, first + _ROWS)
+        found[rows] = np.quantile(np.stack([each[rows] for each in stack]), percentile / 100, axis=0, method="inverted_cdf")
+    return found
