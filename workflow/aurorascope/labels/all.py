@@ -12,7 +12,7 @@ import xarray as xr
 from aurorascope.labels import air_quality, controls, dynamics, fields, places
 from aurorascope.labels.reference import Reference
 from aurorascope.labels.state import LabelState
-from aurorascope.labels.thresholds import Thresholds
+from aurorascope.labels.thresholds import UNCHECKED, Thresholds
 from aurorascope.sphere import connected
 
 VERSION = 1
@@ -173,6 +173,17 @@ def available(levels: Iterable[int]) -> list[str]:
     """Ids of the labels that states on these levels, in hPa, can have, in the order of `LABELS`."""
     there = set(levels)
     return [name for name, definition in LABELS.items() if set(definition.needs) <= there]
+
+
+def describe(levels: Iterable[int], thresholds: Thresholds) -> dict[str, dict[str, object]]:
+    """What a reader should know of each available label, for records: text, source, unit, kind, and thresholds nobody checked."""
+    return {
+        name: {
+            "formula": LABELS[name].text(thresholds), "source": LABELS[name].source, "units": LABELS[name].units,
+            "kind": LABELS[name].kind, "unchecked": sorted(set(LABELS[name].thresholds) & UNCHECKED),
+        }
+        for name in available(levels)
+    }
 
 
 def label_state(state: LabelState, reference: Reference, thresholds: Thresholds) -> xr.Dataset:
