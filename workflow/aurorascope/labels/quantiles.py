@@ -21,9 +21,14 @@ def _lowest(key: int) -> float:
 
 
 class AreaHistogram:
-    """How much area has which value; values in bins of a relative width of 2^-11, areas as whole numbers."""
+    """How much area has which value; values in bins of a relative width of 2^-11, areas as whole numbers.
 
-    def __init__(self) -> None:
+    Args:
+        name: what the values are, for messages.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.areas = np.zeros(1 << _BITS, np.int64)
 
     def add(self, values: np.ndarray, areas: np.ndarray) -> None:
@@ -34,7 +39,7 @@ class AreaHistogram:
         """
         there = ~np.isnan(values)
         if np.isinf(values).any():
-            raise ValueError("an infinite value has no place in a quantile")
+            raise ValueError(f"{self.name} has an infinite value, which has no place in a quantile")
         keys, index = np.unique(_keys(values[there]), return_inverse=True)
         # Whole numbers below 2^53, which float64 adds exactly.
         self.areas[keys] += np.bincount(index, weights=areas[there].astype(np.float64)).astype(np.int64)
@@ -49,6 +54,6 @@ class AreaHistogram:
         """
         total = int(self.areas.sum())
         if total == 0:
-            raise ValueError("no cell has a value")
+            raise ValueError(f"no cell has a value of {self.name}, so that it has no quantile")
         reached = np.cumsum(self.areas)
         return _lowest(int(np.searchsorted(reached, np.ceil(percentile / 100 * total))))

@@ -120,8 +120,8 @@ class _Census:
         self.thresholds = thresholds
         self.place: Place | None = None
         names = ("pm10", "smoke_pm2p5", "coarse", "no2", "so2", "edge")
-        self.values = {name: AreaHistogram() for name in names}
-        self.changes = {name: AreaHistogram() for name in fields.CHANGING}
+        self.values = {name: AreaHistogram(name) for name in names}
+        self.changes = {name: AreaHistogram(f"the change of {name}") for name in fields.CHANGING}
         self.tcco: dict[str, np.ndarray] = {}
 
     def add(self, state: LabelState) -> None:
@@ -165,7 +165,7 @@ class _Census:
             "so2_emission": ("static_so2", limits.so2_emission_percentile),
         }
         for name, (source, percentile) in emissions.items():
-            histogram = AreaHistogram()
+            histogram = AreaHistogram(source)
             histogram.add(place.static[source].astype(np.float32), place.area_yx)
             found[name] = histogram.quantile(percentile)
         changes = {
