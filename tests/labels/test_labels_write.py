@@ -42,9 +42,17 @@ def labelled(tmp_path_factory) -> tuple[list[xr.Dataset], MadeFrom]:
     return datasets, MadeFrom({TIMES[0]: "a" * 64, TIMES[1]: "b" * 64}, "c" * 64, reference.sha256(), own.digests)
 
 
+@pytest.fixture(scope="module")
+def once(labelled, tmp_path_factory):
+    """The day's record under the folder of results."""
+    return write_day(tmp_path_factory.mktemp("results") / "scratch" / "labels", DAY, labelled[0], DEMO, labelled[1])
+
+
 @pytest.fixture
-def written(labelled, tmp_path):
-    return write_day(tmp_path / "scratch" / "labels", DAY, labelled[0], DEMO, labelled[1])
+def written(once, tmp_path):
+    """A copy of one's own."""
+    shutil.copytree(once.parents[2], tmp_path, dirs_exist_ok=True)
+    return tmp_path / once.relative_to(once.parents[2])
 
 
 def test_a_day_comes_back_as_it_was(labelled, written):

@@ -30,11 +30,12 @@ def jet_core(state: LabelState, reference: Reference, thresholds: Thresholds) ->
     return dilate(core, now.place.lat, now.place.lon, thresholds.line_km), speed
 
 
-def low_centres(state: LabelState, thresholds: Thresholds) -> list[tuple[int, int]]:
-    """Cells of the lowest sea-level pressure of each low: a closed contour of 200 Pa within 5.5 degrees."""
-    msl = state.now.surface("msl")
+def low_centres(state: LabelState, thresholds: Thresholds, furthest: float = 90.0) -> list[tuple[int, int]]:
+    """Cells of the lowest sea-level pressure of each low up to a latitude: a closed contour of 200 Pa within 5.5 degrees."""
+    msl, away = state.now.surface("msl"), np.abs(state.place.lat)
     rise, degrees = thresholds.low_rise, thresholds.low_radius_degrees
-    return [cell for cell in local_minima(msl) if is_closed(msl, state.place, cell, rise, degrees)]
+    cells = [cell for cell in local_minima(msl) if away[cell[0]] <= furthest]
+    return [cell for cell in cells if is_closed(msl, state.place, cell, rise, degrees)]
 
 
 def _disks(state: LabelState, cells: list[tuple[int, int]], km: float) -> np.ndarray:
@@ -53,13 +54,11 @@ def low(state: LabelState, reference: Reference, thresholds: Thresholds) -> Foun
 def tropical_cyclone(state: LabelState, reference: Reference, thresholds: Thresholds) -> Found:
     """Disks about lows with a warm core near the equator (TempestExtremes). A proxy: IBTrACS would be the truth."""
     field = fields.FIELDS["tropical_cyclone"].within(state.now, thresholds)
-    lat, colder = state.place.lat, -fields.thickness(state.now).astype(np.float64)
-    found = []
-    for cell in low_centres(state, thresholds):
-        if abs(lat[cell[0]]) <= thresholds.cyclone_lat:
-            warmest = nearest_maximum(-colder, state.place, cell, thresholds.cyclone_offset_degrees)
-            if is_closed(colder, state.place, warmest, thresholds.cyclone_fall, thresholds.cyclone_radius_degrees):
-                found.append(cell)
+    colder, found = -fields.thickness(state.now).astype(np.float64), []
+    for cell in low_centres(state, thresholds, thresholds.cyclone_lat):
+        warmest = nearest_maximum(-colder, state.place, cell, thresholds.cyclone_offset_degrees)
+        if is_closed(colder, state.place, warmest, thresholds.cyclone_fall, thresholds.cyclone_radius_degrees):
+            found.append(cell)
     return _disks(state, found, thresholds.low_disk_km), field
 
 

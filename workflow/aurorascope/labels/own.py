@@ -110,7 +110,7 @@ def _check_axis(path: Path, data: xr.Dataset, axis: str, values: np.ndarray) -> 
     if axis not in data.coords or data[axis].dims != (axis,):
         raise UserError(path, f"a coordinate {axis}", f"only {', '.join(map(str, data.coords)) or 'none'}", fix)
     there = data[axis].values
-    if there.shape != values.shape or np.issubdtype(there.dtype, np.number) is False or abs(there - values).max() > _TOLERANCE:
+    if there.shape != values.shape or there.dtype.kind not in "iuf" or not np.allclose(there, values, rtol=0, atol=_TOLERANCE):
         raise UserError(f"{path}, {axis}", f"the states' {_span(values)}", _span(there), fix)
 
 

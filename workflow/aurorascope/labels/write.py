@@ -125,8 +125,10 @@ def _write_group(path: Path, datasets: Sequence[xr.Dataset]) -> None:
             name, shape=shape, chunks=(1, 1, *shape[2:]), dtype=kind, compressors=codecs, dimension_names=_DIMS,
             fill_value=_FILLS[name], attributes={"long_name": words[name]},
         )
+        # One chunk after the other: of several at once, some would still be written after the first had failed.
         for time, data in enumerate(datasets):
-            array[time] = data[name].values.astype(kind, copy=False)
+            for label, values in enumerate(data[name].values.astype(kind, copy=False)):
+                array[time, label] = values
     zarr.consolidate_metadata(str(path), zarr_format=3)
 
 
