@@ -9,7 +9,7 @@ import xarray as xr
 from aurorascope.cams import demo
 from aurorascope.cams.demo_truth import demo_truth
 from aurorascope.config.demo_dates import DEMO_DATES
-from aurorascope.labels.all import label_state
+from aurorascope.labels.all import LABELS, label_state
 from aurorascope.labels.quantiles import AreaHistogram
 from aurorascope.labels.reference import Reference
 from aurorascope.labels.thresholds import DEMO, YEAR
@@ -114,6 +114,28 @@ def test_labels_by_formula_find_what_the_demo_was_made_with(training):
         expected = truth[name].values == 1
         f1[name] = 2 * (area * (mask & expected)).sum() / ((area * mask).sum() + (area * expected).sum())
     assert f1["dust"] >= 0.9 and f1["smoke"] >= 0.9 and f1["jet"] >= 0.95, f1
+
+
+@pytest.mark.parametrize(
+    ("label", "changes"),
+    [
+        ("dust", {"dust_percentile": (15.0, 50.0, 75.0), "dust_ratio": (0.3, 0.6), "dust_salt": (0.0, 2e-8, 8e-8)}),
+        ("smoke", {"smoke_percentile": (20.0, 60.0), "smoke_ratio": (0.6,), "smoke_co_so2": (0.0, 60.0, 250.0)}),
+    ],
+)
+def test_the_demos_thresholds_fit_its_training_dates(training, label, changes):
+    """None of those that were fitted can be moved far without losing on the training dates."""
+    truth = demo_truth(times_of("train", 2), *DEMO_GRID)[label].values == 1
+    area = np.stack([state.place.area_yx for state in training])
+
+    def score(thresholds):
+        reference = Reference.of(training, thresholds)
+        mask = np.stack([LABELS[label].function(state, reference, thresholds)[0] for state in training])
+        return 2 * (area * (mask & truth)).sum() / ((area * mask).sum() + (area * truth).sum())
+
+    fitted = score(DEMO)
+    moved = {(name, value): score(dataclasses.replace(DEMO, **{name: value})) for name, values in changes.items() for value in values}
+    assert fitted >= 0.9 and all(value < fitted for value in moved.values()), (fitted, moved)
 
 
 def test_labels_are_the_same_bits_whatever_was_computed_before(training):
