@@ -152,6 +152,9 @@ def test_day_at_an_equinox_and_a_solstice():
     mask, cosine = found("day", label_state_of(time=np.datetime64("2022-06-21T00", "ns")))
     assert mask[LAT > 67].all() and not mask[LAT < -67].any()
     assert cosine[LAT == 24, np.flatnonzero(LON == 180)] == pytest.approx(1, abs=1e-3)
+    # At 6 UTC the sun stands in the east.
+    _, cosine = found("day", label_state_of(time=np.datetime64("2022-03-22T06", "ns")))
+    assert LON[cosine[equator].argmax()] == 90
 
 
 def test_land_coast_and_high_ground():
@@ -230,6 +233,13 @@ def test_changes_are_differences_of_the_fields(name):
     area = given.place.area_yx
     assert (area * mask).sum() / (area * there).sum() == pytest.approx(1 - YEAR.change_percentile / 100, abs=0.01)
     np.testing.assert_array_equal(found(name, back, reference)[1], -grown)
+
+
+def test_what_only_shrinks_has_no_change():
+    """Even where a percentile of changes lies below zero."""
+    given = label_state_of({"tcno2": 1e-6 * RAMP}, {"tcno2": 1e-3})
+    reference = by_itself(given)
+    assert reference.changes["urban_no2"] < 0 and not found("urban_no2_change", given, reference)[0].any()
 
 
 def test_labels_without_their_levels_are_left_out():
