@@ -35,10 +35,7 @@ def is_closed(field_yx: np.ndarray, place: Place, centre: tuple[int, int], rise:
     window = field_yx[np.ix_(rows, columns)]
     inside = great_circle_km(lat[row], lon[column], lat[rows][:, None], lon[columns][None, :]) <= km
     below = window < field_yx[row, column] + rise
-    if not is_whole:
-        # `connected` closes the circle, which a window is no part of.
-        below = np.pad(below, ((0, 0), (0, 1)))
-        inside = np.pad(inside, ((0, 0), (0, 1)))
+    # `connected` closes the circle; where the window is no circle, what it joins lies outside the disk already.
     numbers = connected(below)
     centre_number = numbers[np.searchsorted(rows, row), n // 2 if is_whole else half]
     return not ((numbers == centre_number) & ~inside).any()
