@@ -9,10 +9,10 @@ import xarray as xr
 from aurorascope.cams import demo
 from aurorascope.cams.grid import regular_grid
 from aurorascope.cams.variables import ATMOS, LEVELS, STATIC, SURFACE
+from aurorascope.config.thresholds import YEAR, Thresholds
 from aurorascope.labels.all import LABELS
 from aurorascope.labels.reference import Reference
 from aurorascope.labels.state import LabelState
-from aurorascope.labels.thresholds import YEAR, Thresholds
 
 LAT, LON = regular_grid(91, 180)
 TIME = np.datetime64("2022-06-09T12", "ns")

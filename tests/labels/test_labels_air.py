@@ -5,11 +5,11 @@ import datetime
 
 import numpy as np
 import pytest
+from aurorascope.config.thresholds import UNCHECKED, YEAR, Thresholds
 from aurorascope.labels.all import CHANGE, LABELS, available, describe, label_state
 from aurorascope.labels.controls import red_noise
 from aurorascope.labels.reference import Reference
 from aurorascope.labels.state import GRAVITY, LabelState
-from aurorascope.labels.thresholds import UNCHECKED, YEAR, Thresholds
 from aurorascope.sphere import RADIUS_M
 
 from tests.labels.made import LAT, LON, TIME, found, label_state_of, state

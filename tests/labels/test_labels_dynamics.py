@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 from aurorascope.cams.grid import regular_grid
+from aurorascope.config.thresholds import YEAR
 from aurorascope.labels import fields
 from aurorascope.labels.objects import is_closed
 from aurorascope.labels.state import GRAVITY
-from aurorascope.labels.thresholds import YEAR
 from aurorascope.sphere import RADIUS_M, connected, disk, great_circle_km
 from hypothesis import given as drawn
 from hypothesis import strategies as st

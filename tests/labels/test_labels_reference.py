@@ -9,10 +9,10 @@ import xarray as xr
 from aurorascope.cams import demo
 from aurorascope.cams.demo_truth import demo_truth
 from aurorascope.config.demo_dates import DEMO_DATES
+from aurorascope.config.thresholds import DEMO, YEAR
 from aurorascope.labels.all import LABELS, label_state
 from aurorascope.labels.quantiles import AreaHistogram
 from aurorascope.labels.reference import Reference
-from aurorascope.labels.thresholds import DEMO, YEAR
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays

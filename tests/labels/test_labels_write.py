@@ -11,12 +11,12 @@ import xarray as xr
 from aurorascope.cams import demo
 from aurorascope.cams.demo_truth import demo_truth
 from aurorascope.cams.variables import LEVELS
+from aurorascope.config.thresholds import DEMO, UNCHECKED
 from aurorascope.errors import DiskError, UserError
 from aurorascope.labels.all import available, label_state
 from aurorascope.labels.own import read_own
 from aurorascope.labels.read import read_day, verify_day
 from aurorascope.labels.reference import Reference
-from aurorascope.labels.thresholds import DEMO, UNCHECKED
 from aurorascope.labels.write import KIND, MadeFrom, write_day
 
 from tests.labels.made import DEMO_GRID, demo_label_state

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from aurorascope.config.thresholds import Thresholds
 from aurorascope.labels import fields
 from aurorascope.labels.reference import Reference
 from aurorascope.labels.state import LabelState
-from aurorascope.labels.thresholds import Thresholds
 
 Found = tuple[np.ndarray, np.ndarray]
 

@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
+from aurorascope.config.thresholds import UNCHECKED, Thresholds
 from aurorascope.labels import air_quality, controls, dynamics, fields, places
 from aurorascope.labels.reference import Reference
 from aurorascope.labels.state import LabelState
-from aurorascope.labels.thresholds import UNCHECKED, Thresholds
 from aurorascope.sphere import connected
 
 VERSION = 1

@@ -5,9 +5,9 @@ The masks are on in about half of the area, and at weekends, but for red noise, 
 
 import numpy as np
 
+from aurorascope.config.thresholds import Thresholds
 from aurorascope.labels.reference import Reference
 from aurorascope.labels.state import LabelState
-from aurorascope.labels.thresholds import Thresholds
 from aurorascope.streams import Stream, generator
 
 Found = tuple[np.ndarray, np.ndarray]

@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from aurorascope.config.thresholds import Thresholds
 from aurorascope.labels import fields
 from aurorascope.labels.objects import across_flow_maxima, is_closed, keep_objects, local_minima, nearest_maximum
 from aurorascope.labels.reference import Reference
 from aurorascope.labels.state import LabelState
-from aurorascope.labels.thresholds import Thresholds
 from aurorascope.sphere import dilate, disk
 
 Found = tuple[np.ndarray, np.ndarray]

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aurorascope.config.thresholds import Thresholds
 from aurorascope.labels.state import GRAVITY, LabelState, Moment, Place, remember
-from aurorascope.labels.thresholds import Thresholds
 from aurorascope.sphere import gradient
 
 JET_LEVELS = (200, 250, 300)

@@ -6,9 +6,9 @@ A feature may know where it is, and whether the sun shines there, without knowin
 import numpy as np
 from scipy import ndimage
 
+from aurorascope.config.thresholds import Thresholds
 from aurorascope.labels.reference import Reference
 from aurorascope.labels.state import GRAVITY, LabelState
-from aurorascope.labels.thresholds import Thresholds
 
 Found = tuple[np.ndarray, np.ndarray]
 _CELLS = 3

@@ -7,11 +7,11 @@ import numpy as np
 import xarray as xr
 
 from aurorascope.cams.day_group import iso_time
+from aurorascope.config.thresholds import Thresholds
 from aurorascope.files import sha256_bytes, sha256_json
 from aurorascope.labels import fields
 from aurorascope.labels.quantiles import AreaHistogram
 from aurorascope.labels.state import LabelState, Place
-from aurorascope.labels.thresholds import Thresholds
 
 FORMAT = 1
 # Values at a place are stacked in blocks of as many rows.

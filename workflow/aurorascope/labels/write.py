@@ -16,9 +16,9 @@ from zarr.codecs import BloscCodec, Crc32cCodec
 from zarr.errors import ZarrUserWarning
 
 from aurorascope.cams.day_group import TIME_UNITS, iso_time
+from aurorascope.config.thresholds import UNCHECKED, Thresholds
 from aurorascope.files import disk_errors, publish_folder, sha256_bytes, write_json
 from aurorascope.labels.all import LABELS, VERSION
-from aurorascope.labels.thresholds import UNCHECKED, Thresholds
 from aurorascope.records import Kind
 from aurorascope.sphere import AREA_UNITS, cell_areas
 
