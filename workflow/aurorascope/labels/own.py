@@ -17,6 +17,7 @@ from aurorascope.cams.day_group import iso_time
 from aurorascope.errors import UserError
 from aurorascope.files import sha256_file
 from aurorascope.labels.all import LABELS, label_dataset
+from aurorascope.labels.own_files import own_files
 from aurorascope.sphere import connected
 
 _ID = re.compile(r"[a-z][a-z0-9_]*")
@@ -61,16 +62,12 @@ def read_own(folder: Path | str, date: str, times: Sequence[np.datetime64], lat:
         UserError: no file of this date, one that is no NetCDF or lies on another grid, a time that it lacks, an id that is
             malformed, taken or there twice, or values that a mask, object or field cannot have.
     """
-    folder = Path(folder)
-    paths = sorted(path for path in folder.glob(f"{date}*.nc") if path.name[len(date)] == ".") if folder.is_dir() else []
-    if not paths:
-        found = "no such file" if folder.is_dir() else "no such folder"
-        raise UserError(folder, f"labels of {date} in {date}.nc or {date}.<name>.nc", found, "add the file, or take the folder out")
+    paths = _paths(Path(folder), date)
     found: dict[str, _Label] = {}
     for path in paths:
         for name, label in _read(path, times, np.asarray(lat), np.asarray(lon)):
             if name in found:
-                raise UserError(f"{path}, {name}", "each label in one file a date", "it in two", "take one of them out")
+                raise _twice(path, name)
             found[name] = label
     datasets = [
         label_dataset(
@@ -83,10 +80,50 @@ def read_own(folder: Path | str, date: str, times: Sequence[np.datetime64], lat:
     return OwnDay(datasets, {path.name: sha256_file(path) for path in paths})
 
 
-def _open(path: Path) -> xr.Dataset:
+def common_ids(folder: Path | str, dates: Sequence[str]) -> list[str]:
+    """Ids of a user's labels, sorted, once every date has the same; only the files' heads are read.
+
+    Args:
+        folder: the user's folder.
+        dates: `YYYY-MM-DD`, all dates that labels are made of.
+
+    Raises:
+        UserError: a date without a file, a file that is no NetCDF, an id that is malformed, taken or there twice, or dates with
+            other labels than the first.
+    """
+    folder, first, wanted = Path(folder), "", set()
+    for date in dates:
+        ids: dict[str, Path] = {}
+        for path in _paths(folder, date):
+            for name in _ids(path, _open(path, whole=False)):
+                if name in ids:
+                    raise _twice(path, name)
+                ids[name] = path
+        if not first:
+            first, wanted = date, set(ids)
+        if set(ids) != wanted:
+            where = folder / f"{date}.nc" if wanted - set(ids) else ids[min(set(ids) - wanted)]
+            fix = "write each label on every date, 0 everywhere where it is not on, or take it out of all"
+            raise UserError(where, f"the labels of {first}: {', '.join(sorted(wanted))}", ", ".join(sorted(ids)), fix)
+    return sorted(wanted)
+
+
+def _paths(folder: Path, date: str) -> list[Path]:
+    paths = own_files(folder, date)
+    if not paths:
+        found = "no such file" if folder.is_dir() else "no such folder"
+        raise UserError(folder, f"labels of {date} in {date}.nc or {date}.<name>.nc", found, "add the file, or set labels.own: null")
+    return paths
+
+
+def _twice(path: Path, name: str) -> UserError:
+    return UserError(f"{path}, {name}", "each label in one file a date", "it in two", "take one of them out")
+
+
+def _open(path: Path, *, whole: bool = True) -> xr.Dataset:
     try:
         with xr.open_dataset(path) as data:
-            return data.load()
+            return data.load() if whole else data
     except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
         raise UserError(path, "a NetCDF file", " ".join(str(error).split())[:200], "write it again as NetCDF-4") from None
 
@@ -96,13 +133,19 @@ def _read(path: Path, times: Sequence[np.datetime64], lat: np.ndarray, lon: np.n
     for axis, values in (("latitude", lat), ("longitude", lon)):
         _check_axis(path, data, axis, values)
     places = _places(path, data, times)
+    for name in _ids(path, data):
+        yield name, _label(path, data, name, places)
+
+
+def _ids(path: Path, data: xr.Dataset) -> list[str]:
+    """Ids of a file's labels, in its order."""
     names = [str(name) for name in data.data_vars]
     ids = [name for name in names if not _base(name, names)]
     if not ids:
         raise UserError(path, "at least one label", "none", "add a variable that is 1 where your label is on")
     for name in ids:
         _check_id(path, name)
-        yield name, _label(path, data, name, places)
+    return ids
 
 
 def _check_axis(path: Path, data: xr.Dataset, axis: str, values: np.ndarray) -> None:

@@ -4,8 +4,7 @@ import dataclasses
 import os
 import shutil
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,32 +18,16 @@ from aurorascope.cams.day_group import TIME_UNITS, iso_time
 from aurorascope.config.thresholds import UNCHECKED, Thresholds
 from aurorascope.files import disk_errors, publish_folder, sha256_bytes, write_json
 from aurorascope.labels.all import LABELS, VERSION
-from aurorascope.records import Kind
+from aurorascope.labels.claim import MadeFrom
+from aurorascope.records import KINDS
 from aurorascope.sphere import AREA_UNITS, cell_areas
 
 FORMAT = 1
-KIND = Kind("labels", "scratch/labels/{day}.json", "days of labels")
+KIND = KINDS["labels"]
 TYPES = {"mask": np.dtype("<u1"), "object": np.dtype("<u2"), "field": np.dtype("<f4")}
 _FILLS = {"mask": 0, "object": 0, "field": np.float32(np.nan)}
 _DIMS = ("time", "label", "latitude", "longitude")
 _LEVEL = 3
-
-
-@dataclass(frozen=True)
-class MadeFrom:
-    """What a day's labels were made from.
-
-    Attributes:
-        states: digest of each state that was read, by time, those 12 hours before included (`cams_day` records have them).
-        static: digest of the static fields (`content_sha256` of their record).
-        reference: digest of the reference.
-        own: sha256 of the user's files by name.
-    """
-
-    states: Mapping[str, str]
-    static: str
-    reference: str
-    own: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def write_day(folder: Path | str, day: str, datasets: Sequence[xr.Dataset], thresholds: Thresholds, made_from: MadeFrom) -> Path:
@@ -162,7 +145,5 @@ def _content(day: str, datasets: Sequence[xr.Dataset], thresholds: Thresholds, m
         "area": {"units_in_sphere": AREA_UNITS, "covered": int(area_y.sum()) * len(lon)},
         "latitude": {"n": len(lat), "first": float(lat[0]), "last": float(lat[-1])},
         "longitude": {"n": len(lon), "first": float(lon[0]), "last": float(lon[-1])},
-        "made_from": {
-            "states": dict(made_from.states), "static": made_from.static, "reference": made_from.reference, "own": dict(made_from.own),
-        },
+        **made_from.entries(),
     }
