@@ -1,6 +1,5 @@
 """Days of labels on disk: round trip, record, damage."""
 
-import dataclasses
 import json
 import resource
 import shutil
@@ -14,10 +13,11 @@ from aurorascope.cams.variables import LEVELS
 from aurorascope.config.thresholds import DEMO, UNCHECKED
 from aurorascope.errors import DiskError, UserError
 from aurorascope.labels.all import available, label_state
+from aurorascope.labels.claim import MadeFrom
 from aurorascope.labels.own import read_own
 from aurorascope.labels.read import read_day, verify_day
 from aurorascope.labels.reference import Reference
-from aurorascope.labels.write import KIND, MadeFrom, write_day
+from aurorascope.labels.write import KIND, write_day
 
 from tests.labels.made import DEMO_GRID, demo_label_state
 
@@ -39,7 +39,7 @@ def labelled(tmp_path_factory) -> tuple[list[xr.Dataset], MadeFrom]:
     datasets = [
         xr.concat([label_state(state, reference, DEMO), mine], "label") for state, mine in zip(states, own.datasets, strict=True)
     ]
-    return datasets, MadeFrom({TIMES[0]: "a" * 64, TIMES[1]: "b" * 64}, "c" * 64, reference.sha256(), own.digests)
+    return datasets, MadeFrom({TIMES[0]: "a" * 64, TIMES[1]: "b" * 64}, "c" * 64, reference.sha256(), own.digests, "d" * 64)
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +72,7 @@ def test_xarray_opens_a_day_with_labels(written):
         assert jet.dims == ("latitude", "longitude") and 0.05 < jet.mean() < 0.5
         assert data["mask"].dims == ("time", "label", "latitude", "longitude")
         assert data["mask"].encoding["chunks"] == (1, 1, 46, 90)
+        assert data["mask"].encoding["shards"] == (1, data.sizes["label"], 46, 90)
         assert {"jet", "my_dust", "control_red_noise"} <= set(data["label"].values)
 
 
@@ -80,7 +81,8 @@ def test_the_record_says_what_the_labels_are(labelled, written):
     assert KIND.found(written.parents[2]) == [written]
     record = KIND.read(written.parents[2], day=DAY)
     assert record["kind"] == "labels" and record["date"] == DAY and record["definitions"] == 1
-    assert record["made_from"] == {**dataclasses.asdict(made_from), "own": dict(made_from.own)}
+    assert {key: record[key] for key in made_from.entries()} == made_from.entries()
+    assert record["made_from"]["own"] == dict(made_from.own) and record["config_sha256"] == "d" * 64
     assert {name for name, each in record["thresholds"].items() if each.get("unchecked")} == UNCHECKED
     assert record["thresholds"]["dust_salt"] == {"value": DEMO.dust_salt}
     weights = np.cos(np.deg2rad(DEMO_GRID[0]))[:, None]
@@ -99,26 +101,31 @@ def test_the_same_labels_are_the_same_record_and_leave_nothing_else(labelled, wr
     assert sorted(path.name for path in written.parent.iterdir()) == [f"{DAY}.json", f"{DAY}.zarr"]
 
 
-def chunk(written, name: str, label: str, time: int = 1):
-    place = read_day(written.parent, DAY).labels.index(label)
-    return written.with_suffix(".zarr") / name / "c" / str(time) / str(place) / "0" / "0"
+def shard(written, name: str, time: int = 1):
+    return written.with_suffix(".zarr") / name / "c" / str(time) / "0" / "0" / "0"
+
+
+def place_in(data: bytes, label: int, n_labels: int) -> tuple[int, int]:
+    """Where a label's chunk begins in its file and how long it is: at the end stand these pairs, and a checksum of four bytes."""
+    pairs = np.frombuffer(data[-16 * n_labels - 4 : -4], "<u8").reshape(n_labels, 2)
+    return int(pairs[label, 0]), int(pairs[label, 1])
 
 
 @pytest.mark.parametrize("name", ["mask", "object", "field"])
 @pytest.mark.parametrize("damage", ["flipped", "missing", "exchanged"])
 def test_damage_is_found_when_it_is_read_and_only_then(written, name, damage):
-    path = chunk(written, name, "jet")
+    path, day = shard(written, name), read_day(written.parent, DAY)
     if damage == "flipped":
         data = bytearray(path.read_bytes())
-        data[len(data) // 2] ^= 4
+        first, length = place_in(data, day.labels.index("jet"), len(day.labels))
+        data[first + length // 2] ^= 4
         path.write_bytes(data)
+        day.read("dust", TIMES[1])
     elif damage == "missing":
         path.unlink()
     else:
-        shutil.copy(chunk(written, name, "jet", 0), path)
-    day = read_day(written.parent, DAY)
+        shutil.copy(shard(written, name, 0), path)
     day.read("jet", TIMES[0])
-    day.read("dust", TIMES[1])
     with pytest.raises(UserError, match=f"rm -f {written} && snakemake"):
         day.read("jet", TIMES[1])
     with pytest.raises(UserError, match=r"2022-06-09\.zarr"):

@@ -104,14 +104,14 @@ def _write_group(path: Path, datasets: Sequence[xr.Dataset]) -> None:
     words = {"mask": "1 where the label is on", "object": "number of the object, 0 for none", "field": "what the mask is cut from"}
     for name, kind in TYPES.items():
         codecs = [BloscCodec(cname="zstd", clevel=_LEVEL, shuffle="bitshuffle", typesize=kind.itemsize), Crc32cCodec()]
+        # A file a time: with one a label, too, a day would be a thousand files and folders, each synced to the disk.
         array = group.create_array(
-            name, shape=shape, chunks=(1, 1, *shape[2:]), dtype=kind, compressors=codecs, dimension_names=_DIMS,
-            fill_value=_FILLS[name], attributes={"long_name": words[name]},
+            name, shape=shape, chunks=(1, 1, *shape[2:]), shards=(1, *shape[1:]), dtype=kind, compressors=codecs,
+            dimension_names=_DIMS, fill_value=_FILLS[name], attributes={"long_name": words[name]},
         )
-        # One chunk after the other: of several at once, some would still be written after the first had failed.
+        # One file after the other: of several at once, some would still be written after the first had failed.
         for time, data in enumerate(datasets):
-            for label, values in enumerate(data[name].values.astype(kind, copy=False)):
-                array[time, label] = values
+            array[time] = data[name].values.astype(kind, copy=False)
     zarr.consolidate_metadata(str(path), zarr_format=3)
 
 
