@@ -1,6 +1,6 @@
 # Labels: what the weather is, where, on each configured date. No plain run makes them: ask for `labels`.
 from aurorascope.config.calendar import day_snapshots
-from aurorascope.labels.own_files import own_files, own_folder
+from aurorascope.labels.own_files import own_files
 
 LABEL_DAYS = list(day_snapshots(CONFIG.cams))
 
@@ -20,18 +20,12 @@ def own_of(days):
     return [str(path) for day in days for path in own_files(folder, day)]
 
 
-def own_ids():
-    """The record of the ids of the user's labels, where there are any."""
-    return ["results/scratch/labels/own.json"] if CONFIG.labels.own else []
-
-
 def label_inputs(days):
     """What the labels of so many dates are made from."""
     return {
         "days": days_read(days),
         "static": "results/scratch/static/static.json",
         "reference": "results/scratch/labels/reference.json",
-        "ids": own_ids(),
         "own": own_of(days),
     }
 
@@ -64,26 +58,6 @@ rule label_reference:
         snapshots=sha256_json([s.time for s in snapshots(CONFIG.cams, "train")]),
     shell:
         "python -m aurorascope label_reference --results results --log {log}"
-
-
-rule index_own_labels:
-    # Opens each of the user's files once; days depend on the ids alone, and on their own files.
-    input:
-        own_of(LABEL_DAYS),
-    output:
-        "results/scratch/labels/own.json",
-    log:
-        "results/logs/index_own_labels.log",
-    conda:
-        "../../envs/aurorascope.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=60,
-    params:
-        dates=sha256_json(LABEL_DAYS),
-    shell:
-        "python -m aurorascope index_own_labels --record {output} --log {log}"
 
 
 rule label_day:
