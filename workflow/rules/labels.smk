@@ -1,39 +1,4 @@
 # Labels: what the weather is, where, on each configured date. No plain run makes them: ask for `labels`.
-from aurorascope.config.calendar import day_snapshots
-from aurorascope.labels.own_files import own_files
-
-LABEL_DAYS = list(day_snapshots(CONFIG.cams))
-
-
-def days_read(days):
-    """Records of the days that hold the states of so many dates' snapshots."""
-    found = [s for day in days for s in day_snapshots(CONFIG.cams)[day]]
-    read = sorted({time[:10] for s in found for time in (s.previous, s.time)})
-    return expand("results/scratch/cams/{day}.json", day=read)
-
-
-def own_of(days):
-    """The user's own files of so many dates, as inputs, so that a changed file is noticed; a missing one is the job's to report."""
-    if not CONFIG.labels.own:
-        return []
-    folder = Path(user_path(CONFIG.labels.own, "labels.own"))
-    return [str(path) for day in days for path in own_files(folder, day)]
-
-
-def label_inputs(days):
-    """What the labels of so many dates are made from."""
-    return {
-        "days": days_read(days),
-        "static": "results/scratch/static/static.json",
-        "reference": "results/scratch/labels/reference.json",
-        "own": own_of(days),
-    }
-
-
-def day_of(wildcards):
-    """The date that labels are asked of; one without snapshots ends the planning."""
-    split_of(wildcards)
-    return [wildcards.day]
 
 
 rule label_reference:
@@ -116,9 +81,3 @@ rule labels_together:
     shell:
         # Asked for again, whatever is missing by then is made.
         "rm -vf {input} >{log}"
-
-
-rule labels:
-    # No output on purpose: `snakemake --cores N labels`
-    input:
-        expand("results/scratch/labels/{day}.json", day=LABEL_DAYS),
