@@ -18,7 +18,7 @@ ROWS = (
     ("backbone", "costs"),
     ("activations",),
     ("features", "training"),
-    ("measures", "reproduction"),
+    ("atlas", "measures", "reproduction"),
     ("figures", "release"),
     ("cli",),
     ("__main__",),
