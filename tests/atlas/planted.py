@@ -84,8 +84,67 @@ def smooth_noise(rng, n_times, n_lat, n_lon, scale=3, memory=0.6):
 
 def entries_of(h_tnf, n_plane, folder, n_levels=4, order=None, scale=1.0):
     """Entries of dense features, (times, tokens, features)."""
-    n_times, n_tokens, n_features = h_tnf.shape
+    n_times, _, n_features = h_tnf.shape
     made = Entries(n_features, n_levels, n_plane, n_times, folder, scale)
     for at in range(n_times) if order is None else order:
         made.add_features(at, [torch.from_numpy(part) for part in np.array_split(h_tnf[at], 3)], signed=False)
     return made
+
+
+# 30 columns of tokens, as the demo has; 160 dates in ten blocks.
+LAT, LON = np.linspace(90, -90, 46), np.arange(90) * 4.0
+NAMES = ("storm", "weak storm", "dilated", "quarter turn", "land", "season", "latitude", "weekday", "window", "everywhere")
+
+
+def planted_world(seed=0, n_days=160):
+    """Storms that wander, land, and a belt of latitudes that moves through the months."""
+    rng = np.random.default_rng([seed, n_days])
+    times = year_times(n_days)
+    wind = smooth_noise(rng, n_days, 46, 90)
+    drift = np.linspace(55, -55, n_days)
+    belt = np.abs(LAT[None, :] - drift[:, None]) < 12
+    land = smooth_noise(rng, 1, 46, 90, 5)[0] > 0.6
+    masks = {
+        "storm": wind > 1.5,
+        "land": np.broadcast_to(land, wind.shape),
+        "belt": np.broadcast_to(belt[:, :, None], wind.shape),
+    }
+    return World(LAT, LON, times, masks, {"storm": wind})
+
+
+def planted_features(world, seed=0, n_noise=40):
+    """Features in the order of `NAMES`, then red noise, (times, tokens, features) float32; each on for a part of the tokens."""
+    from scipy.ndimage import maximum_filter
+
+    rng = np.random.default_rng([seed, n_noise])
+    rows, cols = world.plane.shape
+    n_days = len(world.times)
+
+    def share(name):
+        return world.shares(name).reshape(n_days, rows, cols)
+
+    def noise(threshold=1.5):
+        red = np.stack([smooth_noise(rng, n_days, rows, cols, 1.2) for _ in range(4)], axis=1)
+        return np.maximum(red - threshold, 0)
+
+    def follow(where, gain=3.0, hit=0.9):
+        on = np.broadcast_to(where[:, None], (n_days, 4, rows, cols))
+        return gain * on * (rng.random(on.shape) < hit) * (0.5 + rng.random(on.shape)) + 0.3 * noise()
+
+    storm, lat = share("storm"), np.repeat(np.arange(rows)[None, :, None], n_days, 0)
+    weekday = (np.arange(n_days) % 7 == 2)[:, None, None]
+    everywhere = np.ones(storm.shape)
+    made = [
+        follow(storm > 0.4),
+        follow(storm > 0.4, 1.5, 0.6) + noise(1.2),
+        follow(maximum_filter(storm, (0, 2, 2)) > 0.4),
+        follow(np.roll(storm, cols // 4, axis=2) > 0.4),
+        follow(share("land") > 0.4),
+        follow(share("belt") > 0.4),
+        follow(np.broadcast_to((lat == 4) | (lat == 5), storm.shape)),
+        follow(everywhere * weekday, hit=0.3),
+        follow(np.broadcast_to(np.arange(cols) % 12 < 2, storm.shape)),
+        rng.random((n_days, 4, rows, cols)) + 0.1,
+    ]
+    made += [noise() for _ in range(n_noise)]
+    return np.stack(made, axis=-1).reshape(n_days, -1, len(made)).astype(np.float32)

@@ -39,10 +39,7 @@ def brute(world, name, h_nf, at, thresholds, columns=0, source=None, line=False)
     """P, R at every threshold of one feature by looking at each token and object: (pools, thresholds)."""
     plane, cells = world.plane, world.plane.of_cells(len(world.lon))
     n_rows, n_cols = plane.shape
-    on = off = 0
-    precision, recall = np.zeros((5, len(thresholds))), np.zeros((5, len(thresholds)))
-    sums = np.zeros((2, 5, len(thresholds)))
-    reached, n_objects = np.zeros((5, len(thresholds))), 0
+    sums, reached, n_objects = np.zeros((2, 5, len(thresholds))), np.zeros((5, len(thresholds))), 0
     for place, snapshot in enumerate(at):
         labels = world.read(world.times[snapshot if source is None else source[snapshot]])
         label = list(world.masks).index(name)

@@ -13,9 +13,11 @@ import numpy as np
 from aurorascope.atlas.bins import Bins
 from aurorascope.atlas.entries import Chunk, Entries
 from aurorascope.atlas.scratch import spans
-from aurorascope.atlas.token_labels import NOT_COUNTED, ON, Parts, TokenLabels
+from aurorascope.atlas.token_labels import NOT_COUNTED, OFF, TokenLabels
 
 _MEMORY = 1 << 28
+
+Use = Callable[[int, "Counts"], None]
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def total_counts(entries: Entries, bins: Bins, snapshots: np.ndarray, area_p: np
 
 def count(
     entries: Entries, bins: Bins, labels: TokenLabels, variants: Sequence[Variant], snapshots: np.ndarray, at: np.ndarray,
-    total_lfb: np.ndarray, use: Callable[[int, Counts], None], fold: int = 1, memory: int = _MEMORY,
+    total_lfb: np.ndarray, use: Use, fold: int = 1, memory: int = _MEMORY,
 ) -> None:
     """Count all variants over some snapshots, as many at a time as fit.
 
@@ -141,58 +143,65 @@ def _add(
     columns = labels.plane.shape[1]
     row, column = np.divmod(parts.token, columns)
     token = row.astype(np.int64) * columns + (column + variant.columns) % columns
-    size = area_l2k.shape[2]
-    kind = np.where(parts.kind == ON, 0, np.where(parts.kind == NOT_COUNTED, size, 2 * size))
-    weight = labels.plane.area_p[token].astype(np.float64)
-    n_objects = labels.n_objects(variant.label, sources)
-    first_object = np.cumsum(n_objects) - n_objects
-    object_ = (np.repeat(first_object, n_parts) + parts.object) * entries.n_features
-    object_area = labels.object_area[variant.label][spans(labels.object_ends[variant.label][sources], n_objects)]
+    n_levels, _, size = area_l2k.shape
+    level_l1 = np.arange(n_levels)[:, None]
     first_row = np.repeat(np.arange(len(chunk.snapshots)) * entries.n_tokens, n_parts) + token
-    taken = []
-    for level in range(entries.n_levels):
-        rows = first_row + level * entries.n_plane
-        counts = chunk.ends[rows + 1] - chunk.ends[rows]
-        here = _take(key, chunk.ends, rows, counts)
-        both = np.bincount(here + np.repeat(kind, counts), np.repeat(weight, counts), 3 * size)
-        area_l2k[level] += both[: 2 * size].reshape(2, size)
-        feature = here // n_bins
-        taken.append((np.repeat(object_, counts) + feature, here - feature * n_bins, np.repeat(parts.area.astype(np.float64), counts)))
-    _reach(taken, object_area, entries.n_features, n_bins, reached_pk)
+    rows = (first_row + level_l1 * entries.n_plane).reshape(-1)
+    counts = chunk.ends[rows + 1] - chunk.ends[rows]
+    here = _take(key, chunk.ends, rows, counts)
+
+    # What is off counts in the total alone.
+    weight = np.where(parts.kind == OFF, 0.0, labels.plane.area_p[token].astype(np.float64))
+    to_lp = (2 * level_l1 + (parts.kind == NOT_COUNTED)) * size
+    area_l2k += np.bincount(here + np.repeat(to_lp, counts), _tiled(weight, counts, n_levels), area_l2k.size).reshape(area_l2k.shape)
+
+    n_objects = labels.n_objects(variant.label, sources)
+    object_p = np.repeat(np.cumsum(n_objects) - n_objects, n_parts) + parts.object
+    object_area = labels.object_area[variant.label][spans(labels.object_ends[variant.label][sources], n_objects)]
+    to_lp = (level_l1 * len(object_area) + object_p) * entries.n_features
+    area = _tiled(parts.area.astype(np.float64), counts, n_levels)
+    _reach(here, np.repeat(to_lp, counts), area, object_area, n_bins, reached_pk)
+
+
+def _tiled(values_p: np.ndarray, counts_lp: np.ndarray, n_levels: int) -> np.ndarray:
+    """A value of each part, for each of its entries at each level."""
+    return np.repeat(np.tile(values_p, n_levels), counts_lp)
 
 
 def _reach(
-    taken: list[tuple[np.ndarray, np.ndarray, np.ndarray]], object_area: np.ndarray, n_features: int, n_bins: int,
-    reached_pk: np.ndarray,
+    here: np.ndarray, to: np.ndarray, area: np.ndarray, object_area: np.ndarray, n_bins: int, reached_pk: np.ndarray
 ) -> None:
     """Count objects by the highest bin at which a feature holds a tenth of them, at each level and at all together.
 
     Args:
-        taken: per level, of each entry: object * features + feature, bin, area of the object in the token.
-        object_area: (objects,) of one level.
-        n_features: features.
-        n_bins: bins.
+        here: of each entry, feature * bins + bin.
+        to: of each entry, (level * objects + object) * features.
+        area: of each entry, the object's in the token.
+        object_area: (objects,) int64, of one level.
+        n_bins: bins, a power of two.
         reached_pk: (levels + 1, features * bins), added to.
     """
-    n_pairs, n_levels = len(object_area) * n_features, len(taken)
+    n_levels, n_features, n_objects = len(reached_pk) - 1, reached_pk.shape[1] // n_bins, len(object_area)
+    pair = here >> (n_bins.bit_length() - 1)
+    pair += to
+    # 10 * held >= area, in whole numbers.
+    tenth_o = (-(-object_area // 10)).astype(np.float64)
+    held_lof = np.bincount(pair, area, n_levels * n_objects * n_features).reshape(n_levels, n_objects, n_features)
     # Where all bins together do not hold a tenth at any level, none does, nor all levels together.
-    held_lq = [np.bincount(pair, area, n_pairs) for pair, _, area in taken]
-    needed = np.repeat(object_area.astype(np.float64), n_features)
-    found = np.flatnonzero(np.logical_or.reduce([10 * held >= needed for held in held_lq]))
+    found = np.flatnonzero((held_lof >= tenth_o[:, None]).any(axis=0))
     if not len(found):
         return
-    place = np.full(n_pairs, -1, np.int64)
-    place[found] = np.arange(len(found)) * n_bins
-    held = np.zeros((n_levels + 1, len(found), n_bins))
-    for level, (pair, bin_, area) in enumerate(taken):
-        to = place[pair]
-        kept = to >= 0
-        held[level + 1] = np.bincount((to[kept] + bin_[kept]), area[kept], len(found) * n_bins).reshape(len(found), n_bins)
-    held[0] = held[1:].sum(axis=0)
-    above = np.cumsum(held[:, :, ::-1], axis=2)[:, :, ::-1]
-    needed_pq1 = (needed[found] * np.array([n_levels, *[1] * n_levels])[:, None])[:, :, None]
-    top_pq = (10 * above >= needed_pq1).sum(axis=2) - 1
-    feature = found % n_features
-    for pool, top in enumerate(top_pq):
-        kept = top >= 0
-        reached_pk[pool] += np.bincount(feature[kept] * n_bins + top[kept], minlength=reached_pk.shape[1]).astype(np.int32)
+    place_lq = np.full((n_levels, n_objects * n_features), -1, np.int64)
+    place_lq[:, found] = (np.arange(n_levels)[:, None] * len(found) + np.arange(len(found))) * n_bins
+    place = place_lq.reshape(-1)[pair]
+    kept = np.flatnonzero(place >= 0)
+    place = place[kept] + (here[kept] & (n_bins - 1))
+    held_lqb = np.bincount(place, area[kept], n_levels * len(found) * n_bins).reshape(n_levels, len(found), n_bins)
+    object_, feature = np.divmod(found, n_features)
+    first = feature * n_bins - 1
+    for pool in range(n_levels + 1):
+        held_qb = held_lqb.sum(axis=0) if pool == 0 else held_lqb[pool - 1]
+        needed_q1 = (tenth_o if pool else (-(-n_levels * object_area // 10)).astype(np.float64))[object_][:, None]
+        n_reached = (np.cumsum(held_qb[:, ::-1], axis=1) >= needed_q1).sum(axis=1)
+        to_bin = (first + n_reached)[n_reached > 0]
+        reached_pk[pool] += np.bincount(to_bin, minlength=reached_pk.shape[1]).astype(np.int32)

@@ -59,8 +59,8 @@ class Entries:
     ) -> None:
         self.n_features, self.n_levels, self.n_plane, self.scale = n_features, n_levels, n_plane, scale
         kind = np.uint16 if n_features <= 1 << 16 else np.int32
-        self._feature, self._value, self._count = Spool(folder, kind), Spool(folder, np.float16), Spool(folder, np.int32)
-        # First entry and first row of each snapshot, and how many entries.
+        self._feature, self._value, self._ends = Spool(folder, kind), Spool(folder, np.float16), Spool(folder, np.int64)
+        # First entry of each snapshot, first of its rows' ends, and how many entries.
         self._where = np.full((n_snapshots, 3), -1, np.int64)
         self.peak_sf = np.zeros((n_snapshots, n_features), np.float16)
         self.n_clipped = 0
@@ -82,9 +82,10 @@ class Entries:
         scaled = value.astype(np.float32) / np.float32(self.scale)
         self.n_clipped += int(np.count_nonzero(scaled > _LARGEST))
         half = np.clip(scaled, _SMALLEST, _LARGEST).astype(np.float16)
-        self._where[snapshot] = self._feature.size, self._count.size, len(feature)
+        self._where[snapshot] = self._feature.size, self._ends.size, len(feature)
         np.maximum.at(self.peak_sf[snapshot].view(np.uint16), feature, half.view(np.uint16))
-        for spool, values in ((self._feature, feature), (self._value, half), (self._count, count_n)):
+        ends = np.concatenate([[0], np.cumsum(count_n, dtype=np.int64)])
+        for spool, values in ((self._feature, feature), (self._value, half), (self._ends, ends)):
             spool.append(values)
 
     def add_features(self, snapshot: int, parts: list[Features], signed: bool) -> None:
@@ -94,17 +95,24 @@ class Entries:
 
     def chunks(self, snapshots: np.ndarray, most: int = CHUNK) -> Iterator[Chunk]:
         """All entries of some snapshots, ascending, as many snapshots at a time as have `most` entries, at least one."""
-        feature, value, count = self._feature.array(), self._value.array(), self._count.array()
+        feature, value, ends = (spool.array() for spool in (self._feature, self._value, self._ends))
         first = 0
         while first < len(snapshots):
             sizes = np.cumsum(self._where[snapshots[first:], 2])
             n = max(1, int(np.searchsorted(sizes, most, "right")))
             here = snapshots[first : first + n]
             where = self._where[here]
-            count_n = np.concatenate([count[row : row + self.n_tokens] for _, row, _ in where])
+            count_n = np.concatenate([np.diff(ends[row : row + self.n_tokens + 1]) for _, row, _ in where])
             feature_e, value_e = (np.concatenate([values[at : at + k] for at, _, k in where]) for values in (feature, value))
-            yield Chunk(here, np.concatenate([[0], np.cumsum(count_n, dtype=np.int64)]), feature_e, value_e)
+            yield Chunk(here, np.concatenate([[0], np.cumsum(count_n)]), feature_e, value_e)
             first += n
+
+    def rows(self, snapshot: int, first: int, last: int) -> Chunk:
+        """The entries of neighbouring tokens of one snapshot, from `first` up to `last`."""
+        at, row, _ = self._where[snapshot]
+        ends = self._ends.array()[row + first : row + last + 1]
+        here = slice(at + ends[0], at + ends[-1])
+        return Chunk(np.array([snapshot]), ends - ends[0], self._feature.array()[here], self._value.array()[here])
 
     def peaks(self, snapshots: np.ndarray) -> np.ndarray:
         """Largest value of each feature over some snapshots, (features,) float16; 0 where it is never on."""

@@ -1,5 +1,6 @@
 """Long arrays that grow while they are made and live as long as the job: nameless files, mapped into memory."""
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -21,9 +22,12 @@ class Spool:
 
     def __init__(self, folder: Path, dtype: type | str) -> None:
         self.dtype, self.size, self._folder = np.dtype(dtype), 0, folder
+        self._mapped = np.empty(0, self.dtype)
         with disk_errors(folder, every=True):
             folder.mkdir(parents=True, exist_ok=True)
-            self._file = tempfile.TemporaryFile(dir=folder)
+            handle, name = tempfile.mkstemp(dir=folder)
+            os.unlink(name)
+        self._file = os.fdopen(handle, "w+b")
 
     def append(self, values: np.ndarray) -> None:
         """Add values at the end.
@@ -37,11 +41,11 @@ class Spool:
 
     def array(self) -> np.ndarray:
         """All that was appended, read-only."""
-        with disk_errors(self._folder, every=True):
-            self._file.flush()
-        if self.size == 0:
-            return np.empty(0, self.dtype)
-        return np.memmap(self._file, self.dtype, "r", shape=(self.size,))
+        if len(self._mapped) < self.size:
+            with disk_errors(self._folder, every=True):
+                self._file.flush()
+            self._mapped = np.memmap(self._file, self.dtype, "r", shape=(self.size,))
+        return self._mapped
 
 
 def spans(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:

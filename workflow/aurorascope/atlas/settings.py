@@ -22,6 +22,7 @@ class AtlasSettings:
         rotations: shifts in longitude that a score is compared with, at most.
         date_shifts: shifts in time, at most.
         held_out_nulls: further shifts of each kind that the gate tries, at most.
+        null_snapshots: snapshots of `select` that scores and nulls are compared on, evenly spaced, at most.
         least_distinct: distinct shifts of a kind that a grid or the dates must have for a verdict.
         least_degrees: smallest shift in longitude.
         least_days: smallest shift in time.
@@ -50,6 +51,7 @@ class AtlasSettings:
     rotations: int = 64
     date_shifts: int = 64
     held_out_nulls: int = 16
+    null_snapshots: int = 60
     least_distinct: int = 19
     least_degrees: float = 30.0
     least_days: int = 10

@@ -1,0 +1,124 @@
+"""What is left of features and fields when the mean at each position is taken off, from one pass over tiles of tokens.
+
+`ranom` = sum w a_h a_f / sqrt(sum w a_h^2 sum w a_f^2), with a the value minus its position's mean over the split's dates and w the
+area. Dates of one block are resampled together for its interval. Tiles, snapshots and blocks are summed in fixed order.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from aurorascope.atlas.entries import Chunk, Entries
+from aurorascope.atlas.settings import AtlasSettings
+from aurorascope.streams import Stream, generator
+
+_TILE = 1 << 21
+
+
+@dataclass(frozen=True)
+class Anomalies:
+    """Sums over one split, by block of dates.
+
+    Attributes:
+        cross_bfl: (blocks, features, labels) sum w a_h a_f.
+        field_bl: (blocks, labels) sum w a_f^2.
+        feature_bfl: (blocks, features, labels) sum w a_h^2 where the label has a field.
+        mean_fn: (features, tokens) float32, mean of each feature at each token.
+        within_f: (features,) sum over dates of w a_h^2.
+        between_f: (features,) the same of w (position mean - mean)^2.
+        n: dates of the split.
+    """
+
+    cross_bfl: np.ndarray
+    field_bl: np.ndarray
+    feature_bfl: np.ndarray
+    mean_fn: np.ndarray
+    within_f: np.ndarray
+    between_f: np.ndarray
+    n: int
+
+
+def sum_anomalies(
+    entries: Entries, snapshots: np.ndarray, block: np.ndarray, field_slp: np.ndarray, area_p: np.ndarray
+) -> Anomalies:
+    """Sums of one split.
+
+    Args:
+        entries: of the features.
+        snapshots: places of the split's snapshots, ascending.
+        block: block of dates of each, from 0.
+        field_slp: (snapshots, labels, tokens of the plane); a position with a NaN is left out for that label.
+        area_p: (tokens of the plane,) weights.
+    """
+    n_blocks, n, n_features, n_labels = int(block.max()) + 1, len(snapshots), entries.n_features, field_slp.shape[1]
+    tile = max(1, _TILE // n_features)
+    weight_p = area_p / area_p.sum() / entries.n_levels
+    cross, feature = (np.zeros((n_blocks, n_features, n_labels)) for _ in range(2))
+    field = np.zeros((n_blocks, n_labels))
+    mean_fn = np.empty((n_features, entries.n_tokens), np.float32)
+    within, total, square = (np.zeros(n_features) for _ in range(3))
+    per_block = np.bincount(block, minlength=n_blocks)
+    for level in range(entries.n_levels):
+        for first in range(0, entries.n_plane, tile):
+            at = slice(first, min(first + tile, entries.n_plane))
+            w_t = weight_p[at]
+            a_slt, is_known_lt = _field_anomalies(field_slp[:, :, at])
+            wf_slt = a_slt * w_t
+            if level == 0:
+                np.add.at(field, block, (wf_slt * a_slt).sum(axis=2) * entries.n_levels)
+            sum_btf, square_btf = (np.zeros((n_blocks, at.stop - at.start, n_features)) for _ in range(2))
+            for place, rows in enumerate(_rows(entries, snapshots, level, at)):
+                h_tf = csr_matrix((rows.value.astype(np.float64), rows.feature.astype(np.int32), rows.ends), shape=sum_btf.shape[1:])
+                cross[block[place]] += h_tf.T @ wf_slt[place].T
+                key = np.repeat(np.arange(len(rows.ends) - 1) * n_features, np.diff(rows.ends)) + rows.feature
+                sum_btf[block[place]].reshape(-1)[key] += h_tf.data
+                square_btf[block[place]].reshape(-1)[key] += h_tf.data**2
+            mean_tf = sum_btf.sum(axis=0) / n
+            mean_fn[:, level * entries.n_plane + first : level * entries.n_plane + at.stop] = mean_tf.T
+            total += np.einsum("t,tf->f", w_t, mean_tf)
+            square += np.einsum("t,tf->f", w_t, mean_tf**2)
+            for number in range(n_blocks):
+                spread_tf = square_btf[number] - 2 * mean_tf * sum_btf[number] + per_block[number] * mean_tf**2
+                alone = np.einsum("tf,t->f", spread_tf, w_t)
+                within += alone
+                feature[number] += alone[:, None] if is_known_lt.all() else spread_tf.T @ (is_known_lt * w_t).T
+                cross[number] -= mean_tf.T @ wf_slt[block == number].sum(axis=0).T
+    return Anomalies(cross, field, np.maximum(feature, 0.0), mean_fn, within, n * np.maximum(square - total**2, 0.0), n)
+
+
+def _field_anomalies(field_slt: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Field minus its mean over snapshots, zeros where it is missing at any time; and where it is not, (labels, tokens)."""
+    field = np.asarray(field_slt, np.float64)
+    is_known = ~np.isnan(field).any(axis=0)
+    field = np.where(is_known, field, 0.0)
+    return field - field.mean(axis=0), is_known.astype(np.float64)
+
+
+def _rows(entries: Entries, snapshots: np.ndarray, level: int, at: slice) -> list[Chunk]:
+    """The entries of some tokens of one level, snapshot by snapshot."""
+    return [entries.rows(int(snapshot), level * entries.n_plane + at.start, level * entries.n_plane + at.stop) for snapshot in snapshots]
+
+
+def correlations(sums: Anomalies, settings: AtlasSettings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`ranom`, and the ends of its 95 % interval from blocks drawn again with return, (features, labels) each; NaN if undefined."""
+    n_blocks = len(sums.field_bl)
+    rng = generator(Stream.ATLAS_BOOTSTRAP, settings.seed)
+    times_rb = rng.multinomial(n_blocks, np.full(n_blocks, 1 / n_blocks), settings.resamples).astype(np.float64)
+    value = _correlation(sums.cross_bfl.sum(axis=0), sums.feature_bfl.sum(axis=0), sums.field_bl.sum(axis=0))
+    low, high = np.full(value.shape, np.nan), np.full(value.shape, np.nan)
+    step = max(1, _TILE // settings.resamples // max(1, value.shape[1]))
+    for first in range(0, len(value), step):
+        at = slice(first, first + step)
+        cross, feature = (np.tensordot(times_rb, each[:, at], 1) for each in (sums.cross_bfl, sums.feature_bfl))
+        drawn = _correlation(cross, feature, (times_rb @ sums.field_bl)[:, None, :])
+        with np.errstate(all="ignore"):
+            is_defined = ~np.isnan(drawn).any(axis=0)
+            ends = np.quantile(np.nan_to_num(drawn), (0.025, 0.975), axis=0)
+        low[at], high[at] = (np.where(is_defined, end, np.nan) for end in ends)
+    return value, low, high
+
+
+def _correlation(cross: np.ndarray, feature: np.ndarray, field: np.ndarray) -> np.ndarray:
+    product = feature * field
+    return np.divide(cross, np.sqrt(product), out=np.full(np.broadcast(cross, product).shape, np.nan), where=product > 0)

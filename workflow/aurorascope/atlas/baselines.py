@@ -1,0 +1,128 @@
+"""What a feature must beat to be worth a name: one variable above or below a threshold, the label's climatology, and directions.
+
+Each competitor is read as a feature is: the threshold (and level pool) with the highest F1 on `select`, reported on `test`. A
+variable enters by its rank, so that thresholds are even in the share of the globe that lies beyond them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from aurorascope.atlas.entries import Entries
+from aurorascope.atlas.linear import classes
+from aurorascope.atlas.splits import days_of
+from aurorascope.atlas.token_labels import NOT_COUNTED, ON, TokenLabels
+
+# Largest score of a rank: tails down to 2^-16 of the globe are told apart.
+_LARGEST = 2.0**8
+_QUANTILES = 1 << 16
+# Dates of the year that a season's climatology is of, either way, and blocks that must lie in it.
+_SEASON_DAYS, _SEASON_BLOCKS, _YEAR = 60, 3, 365.25
+
+
+@dataclass(frozen=True)
+class Variables:
+    """Input variables on the tokens of a block.
+
+    Attributes:
+        names: of the variables.
+        value_tvp: (times, variables, tokens of the plane) float32.
+    """
+
+    names: Sequence[str]
+    value_tvp: np.ndarray
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The best of one kind of competitor for one label.
+
+    Attributes:
+        kind: "variable", "climatology", "pca" or "diff_mean".
+        name: which of them.
+        f1_select: F1 on `select`.
+        f1_test: F1 on `test`, at the same threshold.
+    """
+
+    kind: str
+    name: str
+    f1_select: float
+    f1_test: float
+
+
+def rank_scores(value_tvp: np.ndarray, select: np.ndarray) -> np.ndarray:
+    """Scores of variables by how rare a value is on `select`: (times, 2 variables, tokens) float32.
+
+    1 / sqrt(share of tokens that are at least as high), then as low, at most 2^8: a threshold on it is one on the variable.
+    """
+    n_variables = value_tvp.shape[1]
+    scores = np.empty((value_tvp.shape[0], 2 * n_variables, value_tvp.shape[2]), np.float32)
+    for place in range(n_variables):
+        sorted_ = np.sort(value_tvp[select, place], axis=None)
+        if len(sorted_) > _QUANTILES:
+            sorted_ = sorted_[np.linspace(0, len(sorted_) - 1, _QUANTILES).round().astype(np.int64)]
+        n, values = len(sorted_), value_tvp[:, place]
+        for sign, count in enumerate((n - np.searchsorted(sorted_, values, "left"), np.searchsorted(sorted_, values, "right"))):
+            scores[:, 2 * place + sign] = np.minimum(_LARGEST, (n / np.maximum(count, 1)) ** 0.5)
+    return scores
+
+
+def climatology(
+    labels: TokenLabels, label: int, times: np.ndarray, select: np.ndarray, block: np.ndarray
+) -> tuple[np.ndarray, str]:
+    """How often a label is on at each place, from `select`'s other blocks: (times, tokens) float32, and the rule.
+
+    Where every date has three blocks of `select` within 60 dates of the year, of those alone ("season"); else of all
+    ("all dates").
+
+    Args:
+        labels: the labels.
+        label: which.
+        times: places of the snapshots asked for.
+        select: places of those that choose.
+        block: (labels' times,) block of dates of each.
+    """
+    kind_sp = np.stack([classes(labels, label, int(place)) for place in select])
+    on_sp, counted_sp = (kind_sp == ON).astype(np.float64), (kind_sp != NOT_COUNTED).astype(np.float64)
+    days = days_of(labels.times)
+    apart = np.abs(days[times][:, None] - days[select][None, :]) % _YEAR
+    is_other = block[times][:, None] != block[select][None, :]
+    is_near = is_other & (np.minimum(apart, _YEAR - apart) <= _SEASON_DAYS)
+    n_near = [len(np.unique(block[select][near])) for near in is_near]
+    # A date of `select` has lost its own block.
+    is_season = all(n + (not other.all()) >= _SEASON_BLOCKS for n, other in zip(n_near, is_other, strict=True))
+    weight_ts = (is_near if is_season else is_other).astype(np.float64)
+    on, counted = weight_ts @ on_sp, weight_ts @ counted_sp
+    share = np.divide(on, counted, out=np.zeros_like(on), where=counted > 0)
+    return share.astype(np.float32), "season" if is_season else "all dates"
+
+
+def plane_entries(
+    labels: TokenLabels, times: np.ndarray, select: np.ndarray, block: np.ndarray, variables: Variables | None, entries: Entries
+) -> str:
+    """Fill entries of one level with each label's climatology, and then both scores of each variable; returns the rule.
+
+    Args:
+        labels: the labels.
+        times: places of all snapshots that are asked for, which are those of their entries, too.
+        select: places of those that choose.
+        block: block of dates of each of the labels' times.
+        variables: on the labels' times; None for none.
+        entries: of labels + 2 variables features, one level.
+    """
+    found = [climatology(labels, label, times, select, block) for label in range(len(labels.ids))]
+    rank_tvp = None if variables is None else rank_scores(variables.value_tvp[times], np.flatnonzero(np.isin(times, select)))
+    for at, place in enumerate(times.tolist()):
+        rows = [share[at] for share, _ in found]
+        if rank_tvp is not None:
+            rows += list(rank_tvp[at])
+        entries.add_features(place, [torch.from_numpy(np.stack(rows, axis=1))], signed=False)
+    return found[0][1] if found else "none"
+
+
+def best_of(kind: str, names: Sequence[str], f1_select: np.ndarray, f1_test: np.ndarray) -> Baseline:
+    """The competitor with the highest F1 on `select`."""
+    best = int(f1_select.argmax())
+    return Baseline(kind, names[best], float(f1_select[best]), float(f1_test[best]))
