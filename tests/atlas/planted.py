@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from aurorascope.atlas.encoding import Source
 from aurorascope.atlas.entries import Entries
 from aurorascope.atlas.token_labels import GridLabels, Plane, TokenLabels
 from aurorascope.blocks import BY_ID
 from aurorascope.cams.demo_truth import connected
+from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.tokens import token_grid
 
 BLOCK = BY_ID["encoder_s0_b0"]
@@ -148,3 +150,24 @@ def planted_features(world, seed=0, n_noise=40):
     ]
     made += [noise() for _ in range(n_noise)]
     return np.stack(made, axis=-1).reshape(n_days, -1, len(made)).astype(np.float32)
+
+
+def mix(h_tnf, seed=0, noise=0.05, d=64):
+    """Activations whose features are known, (times, tokens, d) float32, and an autoencoder that has them as its first latents.
+
+    Their directions are not orthogonal, so that no principal component and no difference of means is one of them.
+    """
+    rng = np.random.default_rng([seed, d])
+    n = h_tnf.shape[-1]
+    rows_dd = np.linalg.qr(rng.standard_normal((d, d)))[0]
+    rows_dd[:n] += 0.8 * rng.standard_normal(d) / np.sqrt(d)
+    rows_dd = (rows_dd / np.linalg.norm(rows_dd, axis=1, keepdims=True)).astype(np.float32)
+    x_tnd = h_tnf @ rows_dd[:n] + noise * rng.standard_normal((*h_tnf.shape[:-1], d), np.float32) + 2.0
+    W_dec, W_enc = (torch.from_numpy(np.ascontiguousarray(each)) for each in (rows_dd, np.linalg.inv(rows_dd)))
+    return x_tnd, AuroraSAE.from_tensors(
+        {"W_enc": W_enc, "b_enc": torch.full((d,), -6 * noise), "W_dec": W_dec, "b_dec": torch.full((d,), 2.0)}
+    )
+
+
+def source_of(x_tnd, times):
+    return Source(list(times), lambda places: (torch.from_numpy(x_tnd[place].copy()) for place in places))

@@ -14,6 +14,7 @@ from aurorascope.atlas.settings import AtlasSettings
 from aurorascope.streams import Stream, generator
 
 _TILE = 1 << 21
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def sum_anomalies(
     cross, feature = (np.zeros((n_blocks, n_features, n_labels)) for _ in range(2))
     field = np.zeros((n_blocks, n_labels))
     mean_fn = np.empty((n_features, entries.n_tokens), np.float32)
-    within, total, square = (np.zeros(n_features) for _ in range(3))
+    within, total, square, size = (np.zeros(n_features) for _ in range(4))
     per_block = np.bincount(block, minlength=n_blocks)
     for level in range(entries.n_levels):
         for first in range(0, entries.n_plane, tile):
@@ -80,11 +81,16 @@ def sum_anomalies(
             square += np.einsum("t,tf->f", w_t, mean_tf**2)
             for number in range(n_blocks):
                 spread_tf = square_btf[number] - 2 * mean_tf * sum_btf[number] + per_block[number] * mean_tf**2
+                size += np.einsum("tf,t->f", square_btf[number], w_t)
                 alone = np.einsum("tf,t->f", spread_tf, w_t)
                 within += alone
                 feature[number] += alone[:, None] if is_known_lt.all() else spread_tf.T @ (is_known_lt * w_t).T
                 cross[number] -= mean_tf.T @ wf_slt[block == number].sum(axis=0).T
-    return Anomalies(cross, field, np.maximum(feature, 0.0), mean_fn, within, n * np.maximum(square - total**2, 0.0), n)
+    # Differences of sums round; a feature whose anomalies are that small never changes at any place.
+    is_constant = within <= _ROUNDING * size
+    feature, within = np.where(is_constant[:, None], 0.0, np.maximum(feature, 0.0)), np.where(is_constant, 0.0, within)
+    between = n * (square - total**2)
+    return Anomalies(cross, field, feature, mean_fn, within, np.where(between <= _ROUNDING * size, 0.0, between), n)
 
 
 def _field_anomalies(field_slt: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -92,7 +98,9 @@ def _field_anomalies(field_slt: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     field = np.asarray(field_slt, np.float64)
     is_known = ~np.isnan(field).any(axis=0)
     field = np.where(is_known, field, 0.0)
-    return field - field.mean(axis=0), is_known.astype(np.float64)
+    # A mean rounds; what never changes has no anomaly.
+    changes = field.max(axis=0) > field.min(axis=0)
+    return np.where(changes, field - field.mean(axis=0), 0.0), is_known.astype(np.float64)
 
 
 def _rows(entries: Entries, snapshots: np.ndarray, level: int, at: slice) -> list[Chunk]:

@@ -140,7 +140,7 @@ def scale_km(entries: Entries, snapshots: np.ndarray, grid: TokenGrid, features:
     Of the feature minus its mean over a row, by great-circle distance in steps of a token at the equator, linear between
     them; NaN where it never falls so far, or the feature is never on. Covariances come from Fourier transforms of rows.
     """
-    levels, rows, columns = grid.shape
+    _, rows, columns = grid.shape
     lag = np.arange(columns // 2 + 1)
     chord = np.cos(np.deg2rad(grid.lat))[:, None] * np.sin(np.pi * lag / columns)
     step = 2 * np.pi / columns

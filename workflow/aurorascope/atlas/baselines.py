@@ -11,9 +11,8 @@ import numpy as np
 import torch
 
 from aurorascope.atlas.entries import Entries
-from aurorascope.atlas.linear import classes
 from aurorascope.atlas.splits import days_of
-from aurorascope.atlas.token_labels import NOT_COUNTED, ON, TokenLabels
+from aurorascope.atlas.token_labels import TokenLabels
 
 # Largest score of a rank: tails down to 2^-16 of the globe are told apart.
 _LARGEST = 2.0**8
@@ -72,7 +71,7 @@ def rank_scores(value_tvp: np.ndarray, select: np.ndarray) -> np.ndarray:
 def climatology(
     labels: TokenLabels, label: int, times: np.ndarray, select: np.ndarray, block: np.ndarray
 ) -> tuple[np.ndarray, str]:
-    """How often a label is on at each place, from `select`'s other blocks: (times, tokens) float32, and the rule.
+    """Mean share of each token that has a label, over `select`'s other blocks: (times, tokens) float32, and the rule.
 
     Where every date has three blocks of `select` within 60 dates of the year, of those alone ("season"); else of all
     ("all dates").
@@ -84,8 +83,7 @@ def climatology(
         select: places of those that choose.
         block: (labels' times,) block of dates of each.
     """
-    kind_sp = np.stack([classes(labels, label, int(place)) for place in select])
-    on_sp, counted_sp = (kind_sp == ON).astype(np.float64), (kind_sp != NOT_COUNTED).astype(np.float64)
+    held_sp = np.stack([_held(labels, label, int(place)) for place in select])
     days = days_of(labels.times)
     apart = np.abs(days[times][:, None] - days[select][None, :]) % _YEAR
     is_other = block[times][:, None] != block[select][None, :]
@@ -94,9 +92,16 @@ def climatology(
     # A date of `select` has lost its own block.
     is_season = all(n + (not other.all()) >= _SEASON_BLOCKS for n, other in zip(n_near, is_other, strict=True))
     weight_ts = (is_near if is_season else is_other).astype(np.float64)
-    on, counted = weight_ts @ on_sp, weight_ts @ counted_sp
-    share = np.divide(on, counted, out=np.zeros_like(on), where=counted > 0)
+    # Sums of whole areas, exact.
+    whole = weight_ts.sum(axis=1)[:, None] * labels.plane.area_p
+    share = np.divide(weight_ts @ held_sp, whole, out=np.zeros(whole.shape), where=whole > 0)
     return share.astype(np.float32), "season" if is_season else "all dates"
+
+
+def _held(labels: TokenLabels, label: int, place: int) -> np.ndarray:
+    """Area with the label in each token of the plane at one time, (tokens,) float64."""
+    parts, _ = labels.parts(label, np.array([place]))
+    return np.bincount(parts.token, parts.area, labels.plane.n)
 
 
 def plane_entries(

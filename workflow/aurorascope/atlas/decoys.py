@@ -19,7 +19,7 @@ def terciles(area_f: np.ndarray) -> np.ndarray:
 
 
 def q_values(real_f: np.ndarray, decoy_rf: np.ndarray, third_f: np.ndarray) -> np.ndarray:
-    """q of each feature's score among those of its third, (features,) float64, at most 1; 1 for one that is never on."""
+    """Q of each feature's score among those of its third, (features,) float64, at most 1; 1 for one that is never on."""
     q = np.ones(len(real_f))
     for third in range(TERCILES):
         here = np.flatnonzero(third_f == third)

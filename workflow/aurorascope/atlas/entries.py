@@ -119,7 +119,7 @@ class Entries:
         return self.peak_sf[snapshots].max(axis=0, initial=np.float16(0))
 
     def bins_of(self, chunk: Chunk, bins: Bins) -> np.ndarray:
-        """feature * bins.n + bin of each entry, int64."""
+        """Feature * bins.n + bin of each entry, int64."""
         key = bins.codes(chunk.value, chunk.feature)
         key += chunk.feature.astype(np.int64) * bins.n
         return key

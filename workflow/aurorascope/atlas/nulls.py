@@ -14,6 +14,8 @@ from aurorascope.atlas.splits import date_blocks, days_of
 from aurorascope.streams import Stream, generator
 
 ROTATION, DATE_SHIFT = "rotation", "date_shift"
+# Share of dates that must find another at a shift's own distance.
+_EXACT = 0.9
 # By whether the rotations and the date shifts are beaten.
 VERDICTS = {(True, True): "event", (True, False): "place", (False, True): "zonal/season", (False, False): "unlabelled"}
 
@@ -50,8 +52,8 @@ def rotations(n_columns: int, settings: AtlasSettings) -> Nulls:
 def date_shifts(times: Sequence[str], settings: AtlasSettings) -> Nulls:
     """Sources of labels: each snapshot takes that of another date at its hour.
 
-    Where most dates have a date so many days away as every shift asks ("days"), a shift is a number of days from `least_days` to
-    `most_days`, either way; who finds none there looks the other way. Else ("runs") dates lie in short runs: a shift takes, for
+    In a long stretch of dates ("days") a shift is a number of days from `least_days` to `most_days`, either way; who finds none there
+    looks the other way, and then for the nearest such number that there is. Else ("runs") dates lie in short runs: a shift takes, for
     all dates of a run, the dates of another run, each a fixed number of places further on.
     """
     days, hours = days_of(times), np.array([time[10:] for time in times])
@@ -86,10 +88,14 @@ def _distinct(sources: list[np.ndarray]) -> list[np.ndarray]:
 def _by_days(days: np.ndarray, hours: np.ndarray, settings: AtlasSettings) -> list[np.ndarray]:
     place, found = _places(days, hours), []
     keys = list(zip(days.tolist(), hours.tolist(), strict=True))
-    for size in range(settings.least_days, settings.most_days + 1):
+    sizes = range(settings.least_days, settings.most_days + 1)
+    for size in sizes:
+        nearest = sorted(sizes, key=lambda other, size=size: abs(other - size))
         for sign in (1, -1):
-            source = [place.get((day + sign * size, hour), place.get((day - sign * size, hour), -1)) for day, hour in keys]
-            if min(source, default=-1) >= 0:
+            moves = [each for other in nearest for each in (sign * other, -sign * other)]
+            source = [next((place[day + move, hour] for move in moves if (day + move, hour) in place), -1) for day, hour in keys]
+            exact = [abs(days[to] - day) == size for (day, _), to in zip(keys, source, strict=True)]
+            if min(source, default=-1) >= 0 and np.mean(exact) >= _EXACT:
                 found.append(np.array(source, np.int64))
     return _distinct(found)
 
