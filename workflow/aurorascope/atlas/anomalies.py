@@ -68,24 +68,31 @@ def sum_anomalies(
             wf_slt = a_slt * w_t
             if level == 0:
                 np.add.at(field, block, (wf_slt * a_slt).sum(axis=2) * entries.n_levels)
-            sum_btf, square_btf = (np.zeros((n_blocks, at.stop - at.start, n_features)) for _ in range(2))
-            for place, rows in enumerate(_rows(entries, snapshots, level, at)):
-                h_tf = csr_matrix((rows.value.astype(np.float64), rows.feature.astype(np.int32), rows.ends), shape=sum_btf.shape[1:])
-                cross[block[place]] += h_tf.T @ wf_slt[place].T
-                key = np.repeat(np.arange(len(rows.ends) - 1) * n_features, np.diff(rows.ends)) + rows.feature
-                sum_btf[block[place]].reshape(-1)[key] += h_tf.data
-                square_btf[block[place]].reshape(-1)[key] += h_tf.data**2
-            mean_tf = sum_btf.sum(axis=0) / n
+            rows_s = _rows(entries, snapshots, level, at)
+            sum_tf = np.zeros((at.stop - at.start, n_features))
+            for rows in rows_s:
+                sum_tf.reshape(-1)[_keys(rows, n_features)] += rows.value
+            mean_tf = sum_tf / n
             mean_fn[:, level * entries.n_plane + first : level * entries.n_plane + at.stop] = mean_tf.T
+            square_f = np.einsum("t,tf->f", w_t, mean_tf**2)
             total += np.einsum("t,tf->f", w_t, mean_tf)
-            square += np.einsum("t,tf->f", w_t, mean_tf**2)
-            for number in range(n_blocks):
-                spread_tf = square_btf[number] - 2 * mean_tf * sum_btf[number] + per_block[number] * mean_tf**2
-                size += np.einsum("tf,t->f", square_btf[number], w_t)
-                alone = np.einsum("tf,t->f", spread_tf, w_t)
-                within += alone
-                feature[number] += alone[:, None] if is_known_lt.all() else spread_tf.T @ (is_known_lt * w_t).T
-                cross[number] -= mean_tf.T @ wf_slt[block == number].sum(axis=0).T
+            square += square_f
+            known_tl = None if is_known_lt.all() else (is_known_lt * w_t).T
+            known_fl = square_f[:, None] if known_tl is None else (mean_tf**2).T @ known_tl
+            for place, rows in enumerate(rows_s):
+                number, h = block[place], rows.value.astype(np.float64)
+                # (h - m)^2 = m^2 + h (h - 2 m), of which the second is nothing where h is.
+                change = h * (h - 2 * mean_tf.reshape(-1)[_keys(rows, n_features)])
+                w_e = np.repeat(w_t, np.diff(rows.ends))
+                alone_f = np.bincount(rows.feature, w_e * change, n_features)
+                size += np.bincount(rows.feature, w_e * h * h, n_features)
+                within += alone_f
+                feature[number] += alone_f[:, None] if known_tl is None else _product(rows, change, n_features, known_tl)
+                cross[number] += _product(rows, h, n_features, wf_slt[place].T)
+            within += n * square_f
+            feature += per_block[:, None, None] * known_fl
+            by_block_tbl = np.stack([wf_slt[block == number].sum(axis=0).T for number in range(n_blocks)], axis=1)
+            cross -= (mean_tf.T @ by_block_tbl.reshape(len(w_t), -1)).reshape(n_features, n_blocks, n_labels).transpose(1, 0, 2)
     # Differences of sums round; a feature whose anomalies are that small never changes at any place.
     is_constant = within <= _ROUNDING * size
     feature, within = np.where(is_constant[:, None], 0.0, np.maximum(feature, 0.0)), np.where(is_constant, 0.0, within)
@@ -106,6 +113,16 @@ def _field_anomalies(field_slt: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _rows(entries: Entries, snapshots: np.ndarray, level: int, at: slice) -> list[Chunk]:
     """The entries of some tokens of one level, snapshot by snapshot."""
     return [entries.rows(int(snapshot), level * entries.n_plane + at.start, level * entries.n_plane + at.stop) for snapshot in snapshots]
+
+
+def _keys(rows: Chunk, n_features: int) -> np.ndarray:
+    """Place of each entry among tokens x features."""
+    return np.repeat(np.arange(len(rows.ends) - 1) * n_features, np.diff(rows.ends)) + rows.feature
+
+
+def _product(rows: Chunk, values: np.ndarray, n_features: int, weight_tl: np.ndarray) -> np.ndarray:
+    """Sum over tokens of a value of each entry times its token's weights, (features, labels)."""
+    return csr_matrix((values, rows.feature.astype(np.int32), rows.ends), shape=(len(weight_tl), n_features)).T @ weight_tl
 
 
 def correlations(sums: Anomalies, settings: AtlasSettings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -191,7 +191,7 @@ def _reach(
     found = np.flatnonzero((held_lof >= tenth_o[:, None]).any(axis=0))
     if not len(found):
         return
-    place_lq = np.full((n_levels, n_objects * n_features), -1, np.int64)
+    place_lq = np.full((n_levels, n_objects * n_features), -1, np.int32)
     place_lq[:, found] = (np.arange(n_levels)[:, None] * len(found) + np.arange(len(found))) * n_bins
     place = place_lq.reshape(-1)[pair]
     kept = np.flatnonzero(place >= 0)
@@ -203,5 +203,4 @@ def _reach(
         held_qb = held_lqb.sum(axis=0) if pool == 0 else held_lqb[pool - 1]
         needed_q1 = (tenth_o if pool else (-(-n_levels * object_area // 10)).astype(np.float64))[object_][:, None]
         n_reached = (np.cumsum(held_qb[:, ::-1], axis=1) >= needed_q1).sum(axis=1)
-        to_bin = (first + n_reached)[n_reached > 0]
-        reached_pk[pool] += np.bincount(to_bin, minlength=reached_pk.shape[1]).astype(np.int32)
+        np.add.at(reached_pk[pool], (first + n_reached)[n_reached > 0], 1)
