@@ -42,7 +42,7 @@ def test_correlations_of_anomalies_equal_the_dense_ones(dense, tmp_path, monkeyp
     monkeypatch.setattr("aurorascope.atlas.anomalies._TILE", tile * N_FEATURES)
     entries, chosen = entries_of(h, N_PLANE, tmp_path), np.array([0, 1, 2, 5, 6, 7, 8, 11])
     block = np.array([0, 0, 0, 1, 1, 2, 2, 2])
-    sums = sum_anomalies(entries, chosen, block, field[chosen], area)
+    sums = sum_anomalies(entries, chosen, block, field[chosen], area, tmp_path)
     value, low, high = correlations(sums, AtlasSettings(resamples=200))
     a_h = (h[chosen] - h[chosen].mean(axis=0)).astype(float)
     for label in range(2):
@@ -57,7 +57,7 @@ def test_correlations_of_anomalies_equal_the_dense_ones(dense, tmp_path, monkeyp
     # What never changes has no correlation, neither a field nor a feature.
     assert np.isnan(value[:, 2]).all() and np.isnan(value[3:]).all()
     assert value[0, 0] > 0.2 and low[0, 0] > 0
-    np.testing.assert_allclose(sums.mean_fn, h[chosen].mean(axis=0).T, rtol=1e-6)
+    np.testing.assert_allclose(sums.mean_nf, h[chosen].mean(axis=0), rtol=1e-6)
 
 
 def test_an_interval_of_blocks_is_wider_than_its_dates_say(tmp_path):
@@ -69,7 +69,7 @@ def test_an_interval_of_blocks_is_wider_than_its_dates_say(tmp_path):
     entries = entries_of(h.astype(np.float32), N_PLANE, tmp_path)
     widths = []
     for by in (block, np.arange(12)):
-        _, low, high = correlations(sum_anomalies(entries, np.arange(12), by, field, np.ones(N_PLANE)), AtlasSettings())
+        _, low, high = correlations(sum_anomalies(entries, np.arange(12), by, field, np.ones(N_PLANE), tmp_path), AtlasSettings())
         widths.append((high - low).item())
     assert widths[0] > 1.3 * widths[1]
 
@@ -79,7 +79,7 @@ def test_geo_r2_is_the_adjusted_share_of_the_position_mean(dense, tmp_path):
     area = np.ones(N_PLANE)
     pattern = np.linspace(0, 8, 4 * N_PLANE)[None, :, None]
     made = np.concatenate([h[..., :1], h[..., :1] * 0.01 + pattern], axis=2)
-    sums = sum_anomalies(entries_of(made, N_PLANE, tmp_path), np.arange(N_TIMES), np.zeros(N_TIMES, int), field, area)
+    sums = sum_anomalies(entries_of(made, N_PLANE, tmp_path), np.arange(N_TIMES), np.zeros(N_TIMES, int), field, area, tmp_path)
     found = geo_r2(sums.within_f, sums.between_f, sums.n)
     x = made.astype(np.float16).astype(float)
     share = 1 - ((x - x.mean(axis=0)) ** 2).sum(axis=(0, 1)) / ((x - x.mean(axis=(0, 1))) ** 2).sum(axis=(0, 1))

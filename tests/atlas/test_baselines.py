@@ -27,15 +27,15 @@ def labels(world, tmp_path_factory):
 
 def test_a_rank_orders_as_the_variable_does():
     """A threshold on the score is one on the variable, upwards or downwards; rarest values score highest."""
-    values = np.random.default_rng(0).gumbel(size=(6, 1, 50)).astype(np.float32)
+    values = np.random.default_rng(0).gumbel(size=(6, 50)).astype(np.float32)
     scores = rank_scores(values, np.array([0, 1, 4]))
     for sign, order in ((0, np.sort(values.reshape(-1))), (1, np.sort(values.reshape(-1))[::-1])):
-        by_value = dict(zip(values.reshape(-1).tolist(), scores[:, sign].reshape(-1).tolist(), strict=True))
+        by_value = dict(zip(values.reshape(-1).tolist(), scores[sign].reshape(-1).tolist(), strict=True))
         ranked = [by_value[value] for value in order.tolist()]
         assert ranked == sorted(ranked)
-    inside = values[[0, 1, 4], 0].reshape(-1)
+    inside = values[[0, 1, 4]].reshape(-1)
     share = (inside[None, :] >= inside[:, None]).mean(axis=1)
-    np.testing.assert_allclose(scores[[0, 1, 4], 0].reshape(-1), share**-0.5, rtol=1e-6)
+    np.testing.assert_allclose(scores[0, [0, 1, 4]].reshape(-1), share**-0.5, rtol=1e-6)
 
 
 def test_climatology_leaves_its_own_block_out(world, labels):

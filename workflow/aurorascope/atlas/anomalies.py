@@ -5,11 +5,13 @@ area. Dates of one block are resampled together for its interval. Tiles, snapsho
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
 from aurorascope.atlas.entries import Chunk, Entries
+from aurorascope.atlas.scratch import Spool
 from aurorascope.atlas.settings import AtlasSettings
 from aurorascope.streams import Stream, generator
 
@@ -25,7 +27,7 @@ class Anomalies:
         cross_bfl: (blocks, features, labels) sum w a_h a_f.
         field_bl: (blocks, labels) sum w a_f^2.
         feature_bfl: (blocks, features, labels) sum w a_h^2 where the label has a field.
-        mean_fn: (features, tokens) float32, mean of each feature at each token.
+        mean_nf: (tokens, features) float32, mean of each feature at each token, in a file.
         within_f: (features,) sum over dates of w a_h^2.
         between_f: (features,) the same of w (position mean - mean)^2.
         n: dates of the split.
@@ -34,14 +36,14 @@ class Anomalies:
     cross_bfl: np.ndarray
     field_bl: np.ndarray
     feature_bfl: np.ndarray
-    mean_fn: np.ndarray
+    mean_nf: np.ndarray
     within_f: np.ndarray
     between_f: np.ndarray
     n: int
 
 
 def sum_anomalies(
-    entries: Entries, snapshots: np.ndarray, block: np.ndarray, field_slp: np.ndarray, area_p: np.ndarray
+    entries: Entries, snapshots: np.ndarray, block: np.ndarray, field_slp: np.ndarray, area_p: np.ndarray, folder: Path
 ) -> Anomalies:
     """Sums of one split.
 
@@ -51,13 +53,14 @@ def sum_anomalies(
         block: block of dates of each, from 0.
         field_slp: (snapshots, labels, tokens of the plane); a position with a NaN is left out for that label.
         area_p: (tokens of the plane,) weights.
+        folder: for scratch files.
     """
     n_blocks, n, n_features, n_labels = int(block.max()) + 1, len(snapshots), entries.n_features, field_slp.shape[1]
     tile = max(1, _TILE // n_features)
     weight_p = area_p / area_p.sum() / entries.n_levels
     cross, feature = (np.zeros((n_blocks, n_features, n_labels)) for _ in range(2))
     field = np.zeros((n_blocks, n_labels))
-    mean_fn = np.empty((n_features, entries.n_tokens), np.float32)
+    means = Spool(folder, np.float32)
     within, total, square, size = (np.zeros(n_features) for _ in range(4))
     per_block = np.bincount(block, minlength=n_blocks)
     for level in range(entries.n_levels):
@@ -73,7 +76,7 @@ def sum_anomalies(
             for rows in rows_s:
                 sum_tf.reshape(-1)[_keys(rows, n_features)] += rows.value
             mean_tf = sum_tf / n
-            mean_fn[:, level * entries.n_plane + first : level * entries.n_plane + at.stop] = mean_tf.T
+            means.append(mean_tf.astype(np.float32).reshape(-1))
             square_f = np.einsum("t,tf->f", w_t, mean_tf**2)
             total += np.einsum("t,tf->f", w_t, mean_tf)
             square += square_f
@@ -96,8 +99,9 @@ def sum_anomalies(
     # Differences of sums round; a feature whose anomalies are that small never changes at any place.
     is_constant = within <= _ROUNDING * size
     feature, within = np.where(is_constant[:, None], 0.0, np.maximum(feature, 0.0)), np.where(is_constant, 0.0, within)
+    mean_nf = means.array().reshape(entries.n_tokens, n_features)
     between = n * (square - total**2)
-    return Anomalies(cross, field, feature, mean_fn, within, np.where(between <= _ROUNDING * size, 0.0, between), n)
+    return Anomalies(cross, field, feature, mean_nf, within, np.where(between <= _ROUNDING * size, 0.0, between), n)
 
 
 def _field_anomalies(field_slt: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,11 +6,13 @@ variable enters by its rank, so that thresholds are even in the share of the glo
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from aurorascope.atlas.entries import Entries
+from aurorascope.atlas.scratch import Spool
 from aurorascope.atlas.splits import days_of
 from aurorascope.atlas.token_labels import TokenLabels
 
@@ -51,21 +53,17 @@ class Baseline:
     f1_test: float
 
 
-def rank_scores(value_tvp: np.ndarray, select: np.ndarray) -> np.ndarray:
-    """Scores of variables by how rare a value is on `select`: (times, 2 variables, tokens) float32.
+def rank_scores(value_tp: np.ndarray, select: np.ndarray) -> np.ndarray:
+    """Scores of a variable by how rare a value is on `select`: (high and low, times, tokens) float32.
 
     1 / sqrt(share of tokens that are at least as high), then as low, at most 2^8: a threshold on it is one on the variable.
     """
-    n_variables = value_tvp.shape[1]
-    scores = np.empty((value_tvp.shape[0], 2 * n_variables, value_tvp.shape[2]), np.float32)
-    for place in range(n_variables):
-        sorted_ = np.sort(value_tvp[select, place], axis=None)
-        if len(sorted_) > _QUANTILES:
-            sorted_ = sorted_[np.linspace(0, len(sorted_) - 1, _QUANTILES).round().astype(np.int64)]
-        n, values = len(sorted_), value_tvp[:, place]
-        for sign, count in enumerate((n - np.searchsorted(sorted_, values, "left"), np.searchsorted(sorted_, values, "right"))):
-            scores[:, 2 * place + sign] = np.minimum(_LARGEST, (n / np.maximum(count, 1)) ** 0.5)
-    return scores
+    sorted_ = np.sort(value_tp[select], axis=None)
+    if len(sorted_) > _QUANTILES:
+        sorted_ = sorted_[np.linspace(0, len(sorted_) - 1, _QUANTILES).round().astype(np.int64)]
+    n = len(sorted_)
+    counts = n - np.searchsorted(sorted_, value_tp, "left"), np.searchsorted(sorted_, value_tp, "right")
+    return np.stack([np.minimum(_LARGEST, (n / np.maximum(count, 1)) ** 0.5).astype(np.float32) for count in counts])
 
 
 def climatology(
@@ -105,7 +103,8 @@ def _held(labels: TokenLabels, label: int, place: int) -> np.ndarray:
 
 
 def plane_entries(
-    labels: TokenLabels, times: np.ndarray, select: np.ndarray, block: np.ndarray, variables: Variables | None, entries: Entries
+    labels: TokenLabels, times: np.ndarray, select: np.ndarray, block: np.ndarray, variables: Variables | None, entries: Entries,
+    folder: Path,
 ) -> str:
     """Fill entries of one level with each label's climatology, and then both scores of each variable; returns the rule.
 
@@ -116,15 +115,18 @@ def plane_entries(
         block: block of dates of each of the labels' times.
         variables: on the labels' times; None for none.
         entries: of labels + 2 variables features, one level.
+        folder: for scratch files.
     """
-    found = [climatology(labels, label, times, select, block) for label in range(len(labels.ids))]
-    rank_tvp = None if variables is None else rank_scores(variables.value_tvp[times], np.flatnonzero(np.isin(times, select)))
+    spool, rule, inside = Spool(folder, np.float32), "none", np.flatnonzero(np.isin(times, select))
+    for label in range(len(labels.ids)):
+        share_tp, rule = climatology(labels, label, times, select, block)
+        spool.append(share_tp.reshape(-1))
+    for place in range(0 if variables is None else len(variables.names)):
+        spool.append(rank_scores(np.asarray(variables.value_tvp[times, place]), inside).reshape(-1))
+    scores_ftp = spool.array().reshape(-1, len(times), labels.plane.n)
     for at, place in enumerate(times.tolist()):
-        rows = [share[at] for share, _ in found]
-        if rank_tvp is not None:
-            rows += list(rank_tvp[at])
-        entries.add_features(place, [torch.from_numpy(np.stack(rows, axis=1))], signed=False)
-    return found[0][1] if found else "none"
+        entries.add_features(place, [torch.from_numpy(np.ascontiguousarray(scores_ftp[:, at].T))], signed=False)
+    return rule
 
 
 def best_of(kind: str, names: Sequence[str], f1_select: np.ndarray, f1_test: np.ndarray) -> Baseline:

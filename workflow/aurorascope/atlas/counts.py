@@ -15,7 +15,7 @@ from aurorascope.atlas.entries import Chunk, Entries
 from aurorascope.atlas.scratch import spans
 from aurorascope.atlas.token_labels import NOT_COUNTED, OFF, TokenLabels
 
-_MEMORY = 1 << 28
+_MEMORY = 1 << 27
 
 Use = Callable[[int, "Counts"], None]
 

@@ -72,9 +72,9 @@ def encode_entries(
     with torch.inference_mode():
         for place, x_nd in zip(places.tolist(), source.snapshots(places), strict=True):
             parts = x_nd.split(_ROWS)
-            entries.add_features(place, [encode(sae, part) for part in parts], signed)
+            entries.add_features(place, (encode(sae, part) for part in parts), signed)
             if linear is not None:
-                linear.add_features(place, [directions.features(part) for part in parts], signed=False)
+                linear.add_features(place, (directions.features(part) for part in parts), signed=False)
     return entries, linear
 
 

@@ -5,7 +5,7 @@ what a label needs of them is a row of each. Signed features are two, 2 j for th
 negative ones.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,20 +77,28 @@ class Entries:
             snapshot: its place.
             count_n: entries of each token, level outermost.
             feature: of each entry, token by token.
-            value: of each entry, above 0.
+            value: of each entry, above 0; float16 is in units of `scale` already.
         """
-        scaled = value.astype(np.float32) / np.float32(self.scale)
-        self.n_clipped += int(np.count_nonzero(scaled > _LARGEST))
-        half = np.clip(scaled, _SMALLEST, _LARGEST).astype(np.float16)
+        half = self._half(value)
         self._where[snapshot] = self._feature.size, self._ends.size, len(feature)
         np.maximum.at(self.peak_sf[snapshot].view(np.uint16), feature, half.view(np.uint16))
         ends = np.concatenate([[0], np.cumsum(count_n, dtype=np.int64)])
         for spool, values in ((self._feature, feature), (self._value, half), (self._ends, ends)):
             spool.append(values)
 
-    def add_features(self, snapshot: int, parts: list[Features], signed: bool) -> None:
+    def _half(self, value: np.ndarray) -> np.ndarray:
+        if value.dtype == np.float16:
+            return value
+        scaled = value.astype(np.float32) / np.float32(self.scale)
+        self.n_clipped += int(np.count_nonzero(scaled > _LARGEST))
+        return np.clip(scaled, _SMALLEST, _LARGEST).astype(np.float16)
+
+    def add_features(self, snapshot: int, parts: Iterable[Features], signed: bool) -> None:
         """Add a snapshot's features as they were encoded, rows after rows."""
-        found = [active_entries(part, signed) for part in parts]
+        found = []
+        for part in parts:
+            count, feature, value = active_entries(part, signed)
+            found.append((count.astype(np.int32), feature.astype(self._feature.dtype), self._half(value)))
         self.add(snapshot, *(np.concatenate(column) for column in zip(*found, strict=True)))
 
     def chunks(self, snapshots: np.ndarray, most: int = CHUNK) -> Iterator[Chunk]:

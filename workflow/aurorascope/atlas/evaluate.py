@@ -100,7 +100,7 @@ def score_baselines(
         found[place].append(Baseline("diff_mean", labels.ids[which[place]], float(at_select[own]), float(at_test[own])))
     names = [] if variables is None else [f"{name} {side}" for name in variables.names for side in ("high", "low")]
     flat = Entries(len(labels.ids) + len(names), 1, labels.plane.n, len(labels.times), folder)
-    rule = plane_entries(labels, np.sort(np.concatenate([select, test])), select, block, variables, flat)
+    rule = plane_entries(labels, np.sort(np.concatenate([select, test])), select, block, variables, flat, folder)
     for place, (at_select, at_test) in enumerate(_f1_pairs(flat, labels, which, select, test, settings)):
         own, first = which[place], len(labels.ids)
         found[place].append(Baseline("climatology", rule, float(at_select[own]), float(at_test[own])))

@@ -12,6 +12,8 @@ import torch
 
 from aurorascope.atlas.token_labels import NOT_COUNTED, OFF, ON, TokenLabels
 
+_ROWS = 1 << 13
+
 
 @dataclass(frozen=True)
 class Directions:
@@ -60,15 +62,17 @@ def find_directions(
     weight = np.zeros((1 + 2 * n_labels, 1))
     area_p = plane.area_p / plane.area_p.sum()
     for place, x_nd in zip(places, snapshots, strict=True):
-        x_nd = x_nd.cpu().double().numpy()
         if total is None:
             d = x_nd.shape[1]
-            total, second_dd, shift = np.zeros((len(weight), d)), np.zeros((d, d)), x_nd.mean(axis=0)
-        x_nd = x_nd - shift
+            total, second_dd = np.zeros((len(weight), d)), np.zeros((d, d))
+            shift = x_nd[: plane.n].double().mean(dim=0).cpu().numpy()
         row_rp = np.concatenate([area_p[None], *(_sides(labels, label, int(place)) * area_p for label in range(n_labels))])
-        for x_pd in np.split(x_nd, plane.n_levels):
-            total += row_rp @ x_pd
-            second_dd += (x_pd * area_p[:, None]).T @ x_pd
+        for level in range(plane.n_levels):
+            for first in range(0, plane.n, _ROWS):
+                at = slice(first, min(first + _ROWS, plane.n))
+                x_md = x_nd[level * plane.n + at.start : level * plane.n + at.stop].cpu().double().numpy() - shift
+                total += row_rp[:, at] @ x_md
+                second_dd += (x_md * area_p[at, None]).T @ x_md
         weight[:, 0] += plane.n_levels * row_rp.sum(axis=1)
     mean_rd = total / np.where(weight > 0, weight, 1)
     centred = second_dd / weight[0, 0] - np.outer(mean_rd[0], mean_rd[0])

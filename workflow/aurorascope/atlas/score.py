@@ -124,7 +124,7 @@ def score_features(
         density_f = total_counts(entries, bins, chosen, plane.area_p).sum(axis=(0, 2)) / whole
         of = used if splits.reason else splits.of(TEST)
         block = np.unique(splits.block[of], return_inverse=True)[1]
-        anomalies = sum_anomalies(entries, of, block, labels.field_tlp[of], plane.area_p)
+        anomalies = sum_anomalies(entries, of, block, labels.field_tlp[of], plane.area_p, folder)
         labelled = None
         if not splits.reason:
             third_f = terciles(density_f)

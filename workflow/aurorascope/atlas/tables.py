@@ -28,6 +28,8 @@ from aurorascope.tokens import TokenGrid
 
 # A feature's pairs are few; of each label this many of the best are listed, too.
 _BEST_OF_LABEL = 20
+# Of which maps are in memory.
+_FEATURES_AT_ONCE = 64
 
 
 def names_of(scored: Scored) -> list[Name] | None:
@@ -144,8 +146,22 @@ def _pair_columns(has_held_out: bool) -> list[str]:
     ]
 
 
+def _some(n: int) -> list[slice]:
+    return [slice(first, first + _FEATURES_AT_ONCE) for first in range(0, n, _FEATURES_AT_ONCE)]
+
+
+def _map_badges(mean_nf: np.ndarray, grid: TokenGrid) -> pd.DataFrame:
+    mean_fn = np.ascontiguousarray(mean_nf.T)
+    return pd.DataFrame({
+        "window": window_share(mean_fn, grid.shape),
+        "seam": seam_jump(mean_fn, grid.shape),
+        "padding_row": padding_ratio(mean_fn, grid),
+    })
+
+
 def _badges(scored: Scored, grid: TokenGrid, W_hd: np.ndarray, signed: bool, limits: Limits) -> pd.DataFrame:
     sums, n = scored.anomalies, scored.entries.n_features
+    of_map = pd.concat([_map_badges(sums.mean_nf[:, at], grid) for at in _some(n)], ignore_index=True)
     cosine, which = antipodes(W_hd)
     latent = np.arange(n) // 2 if signed else np.arange(n)
     alive = np.flatnonzero(scored.density_f > 0)
@@ -153,9 +169,7 @@ def _badges(scored: Scored, grid: TokenGrid, W_hd: np.ndarray, signed: bool, lim
     scale[alive] = scale_km(scored.entries, spaced(scored.used, scored.settings.scale_snapshots), grid, alive)
     table = pd.DataFrame({
         "geo_r2": geo_r2(sums.within_f, sums.between_f, sums.n),
-        "window": window_share(sums.mean_fn, grid.shape),
-        "seam": seam_jump(sums.mean_fn, grid.shape),
-        "padding_row": padding_ratio(sums.mean_fn, grid),
+        **{name: of_map[name] for name in of_map},
         "calendar": weekday_share(scored.mean_sf, [scored.labels.times[place] for place in scored.used]),
         "antipode": cosine[latent].astype(np.float64),
         "antipode_of": which[latent].astype(np.int32),
