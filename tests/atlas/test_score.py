@@ -7,7 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from aurorascope.activations.feed import open_feed
+from aurorascope.activations.reader import StoreReader
 from aurorascope.atlas.baselines import Variables
+from aurorascope.atlas.encoding import Source
 from aurorascope.atlas.naming import name_features
 from aurorascope.atlas.score import score_features
 from aurorascope.atlas.settings import AtlasSettings
@@ -17,6 +20,7 @@ from aurorascope.errors import UserError
 from aurorascope.files import sha256_file
 from aurorascope.sae.aurora_sae import AuroraSAE
 
+from tests import tiny
 from tests.atlas.planted import NAMES, World, mix, planted_features, planted_world, source_of
 from tests.atlas.test_verdicts import SETTINGS
 
@@ -90,25 +94,20 @@ def test_the_other_tables_list_pairs_and_examples(planted):
     assert storms["labels"].str.contains("storm").mean() > 0.5
 
 
-def test_files_have_the_same_bytes_whatever_the_order_and_the_threads(planted, tmp_path):
-    """Snapshots read last first, with two threads for torch and numpy; the summary names what lies beside it."""
-    _, tables, summary = planted
-    write_atlas(tmp_path / "one", tables, summary)
-    world = planted_world()
-    x, sae = mix(planted_features(world, 0, 20))
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        source = source_of(x, world.times)
-        backwards = dataclasses.replace(source, snapshots=lambda places: reversed(list(source.snapshots(places[::-1]))))
-        other = planted_world(7, 24)
-        again = score_features(
-            sae, backwards, world.labels(tmp_path), SETTINGS, tmp_path, variables=variables_of(world),
-            held_out=(source_of(mix(planted_features(other, 7, 20))[0], other.times), other.labels(tmp_path)),
-        )
-    finally:
-        torch.set_num_threads(before)
-    write_atlas(tmp_path / "other", *make_tables(again, sae, world.grid))
+def test_files_have_the_same_bytes_whatever_the_threads_and_the_batch(tmp_path, monkeypatch):
+    """Encoded a thousand tokens at a time with two threads, or as ever; the summary names what lies beside it."""
+    world = planted_world(4, 64)
+    x, sae = mix(planted_features(world, 4, 6))
+    settings, before = dataclasses.replace(SETTINGS, least_label_blocks=2, rotations=5, date_shifts=5, held_out_nulls=2, alpha=0.2), torch.get_num_threads()
+    for name, threads, rows in (("one", 1, 4096), ("other", 2, 1000)):
+        monkeypatch.setattr("aurorascope.atlas.encoding._ROWS", rows)
+        torch.set_num_threads(threads)
+        try:
+            scored = score_features(sae, source_of(x, world.times), world.labels(tmp_path), settings, tmp_path, variables=variables_of(world))
+        finally:
+            torch.set_num_threads(before)
+        tables, summary = make_tables(scored, sae, world.grid)
+        write_atlas(tmp_path / name, tables, summary)
     for name in [*(f"{table}.parquet" for table in TABLES), "summary.json"]:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "other" / name).read_bytes()
     record = json.loads((tmp_path / "one" / "summary.json").read_text())
@@ -118,9 +117,18 @@ def test_files_have_the_same_bytes_whatever_the_order_and_the_threads(planted, t
         pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "one" / f"{table}.parquet"), tables[table])
 
 
+def test_a_stores_feed_is_a_source(tmp_path):
+    manifest = tiny.make_store(tmp_path, tiny.claim([3, 4, 6]))
+    reader = StoreReader(manifest)
+    source = Source.of(open_feed(reader, torch.device("cpu")))
+    assert source.times == ["2022-06-03T12:00:00Z", "2022-06-04T12:00:00Z", "2022-06-06T12:00:00Z"]
+    (found,) = source.snapshots(np.array([1]))
+    np.testing.assert_array_equal(found.numpy(), reader.read([1])[0])
+
+
 def test_a_feature_that_does_no_better_than_a_variable_has_its_name(tmp_path):
     """With the wind itself at hand, of which storms are the strongest, no feature is worth a name for them."""
-    world = planted_world(4, 96)
+    world = planted_world(4, 80)
     x, sae = mix(planted_features(world, 4, 10))
     settings = dataclasses.replace(SETTINGS, least_label_blocks=2)
     scored = score_features(sae, source_of(x, world.times), world.labels(tmp_path), settings, tmp_path, variables=variables_of(world, 0))

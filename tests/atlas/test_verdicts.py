@@ -94,8 +94,8 @@ def test_planted_features_score_what_they_should_on_dates_that_did_not_choose(pl
 
 def test_a_label_turned_away_labels_hardly_anything(tmp_path):
     """All masks 156 degrees further east: features that follow the true ones follow none of these."""
-    world = planted_world(1)
-    features = planted_features(world, 1)
+    world = planted_world(1, 128)
+    features = planted_features(world, 1, 30)
     turned = World(world.lat, world.lon, world.times, {name: np.roll(mask, 39, axis=2) for name, mask in world.masks.items()}, {})
     run = Run(turned, features, tmp_path)
     # A belt turned is itself.
@@ -104,8 +104,8 @@ def test_a_label_turned_away_labels_hardly_anything(tmp_path):
 
 
 def noise_rates(seed, folder):
-    world = planted_world(seed, 128)
-    run = Run(world, planted_features(world, seed, 60)[:, :, N_NAMED:], folder)
+    world = planted_world(seed, 96)
+    run = Run(world, planted_features(world, seed, 40)[:, :, N_NAMED:], folder)
     assert {each.gate["verdict"] for each in run.compared.values()} == {"calibrated"}
     return (run.verdict_lf != "unlabelled").any(axis=0).mean(), [each.gate["rate_p"] for each in run.compared.values()]
 
