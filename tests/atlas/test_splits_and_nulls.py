@@ -8,6 +8,7 @@ from aurorascope.atlas.nulls import date_shifts, p_values, rotations, verdict_of
 from aurorascope.atlas.settings import AtlasSettings
 from aurorascope.atlas.splits import DROPPED, SELECT, TEST, days_of, make_splits
 from aurorascope.config.demo_dates import DEMO_DATES
+from aurorascope.errors import UserError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -164,3 +165,9 @@ def test_the_gate_closes_where_false_labels_score_higher_than_the_nulls_say(lift
 
 def test_a_gate_that_saw_nothing_says_so():
     assert Gate(0, 5).result(np.zeros(5), SETTINGS)["verdict"] == "not tried"
+
+
+@pytest.mark.parametrize("wrong", [{"bins": 60}, {"null_bins": 12}, {"null_bins": 128}, {"octaves": 7}, {"octaves": 0}])
+def test_bins_that_do_not_fold_are_refused(wrong):
+    with pytest.raises(UserError, match="atlas setting"):
+        AtlasSettings(**wrong)

@@ -191,16 +191,22 @@ def _reach(
     found = np.flatnonzero((held_lof >= tenth_o[:, None]).any(axis=0))
     if not len(found):
         return
+    n_found = n_levels * len(found)
     place_lq = np.full((n_levels, n_objects * n_features), -1, np.int32)
-    place_lq[:, found] = (np.arange(n_levels)[:, None] * len(found) + np.arange(len(found))) * n_bins
+    place_lq[:, found] = np.arange(n_found).reshape(n_levels, -1)
     place = place_lq.reshape(-1)[pair]
     kept = np.flatnonzero(place >= 0)
-    place = place[kept] + (here[kept] & (n_bins - 1))
-    held_lqb = np.bincount(place, area[kept], n_levels * len(found) * n_bins).reshape(n_levels, len(found), n_bins)
+    place = place[kept] + (here[kept] & (n_bins - 1)) * n_found
+    held_blq = np.bincount(place, area[kept], n_bins * n_found).reshape(n_bins, n_levels, len(found))
     object_, feature = np.divmod(found, n_features)
-    first = feature * n_bins - 1
-    for pool in range(n_levels + 1):
-        held_qb = held_lqb.sum(axis=0) if pool == 0 else held_lqb[pool - 1]
-        needed_q1 = (tenth_o if pool else (-(-n_levels * object_area // 10)).astype(np.float64))[object_][:, None]
-        n_reached = (np.cumsum(held_qb[:, ::-1], axis=1) >= needed_q1).sum(axis=1)
-        np.add.at(reached_pk[pool], (first + n_reached)[n_reached > 0], 1)
+    all_o = (-(-n_levels * object_area // 10)).astype(np.float64)
+    needed_q, all_needed_q = tenth_o[object_], all_o[object_]
+    # Bins from the highest down, as long as they hold enough together.
+    above_lq, n_reached_pq = np.zeros((n_levels, len(found))), np.zeros((n_levels + 1, len(found)), np.int64)
+    for held_lq in held_blq[::-1]:
+        above_lq += held_lq
+        n_reached_pq[1:] += above_lq >= needed_q
+        n_reached_pq[0] += above_lq.sum(axis=0) >= all_needed_q
+    pool, q = np.nonzero(n_reached_pq)
+    to_bin = pool * reached_pk.shape[1] + feature[q] * n_bins + n_reached_pq[pool, q] - 1
+    reached_pk += np.bincount(to_bin, minlength=reached_pk.size).astype(np.int32).reshape(reached_pk.shape)

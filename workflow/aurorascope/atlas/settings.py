@@ -4,6 +4,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from aurorascope.errors import UserError
+
 
 @dataclass(frozen=True)
 class AtlasSettings:
@@ -66,6 +68,13 @@ class AtlasSettings:
     examples: int = 8
     labels_kept: int = 3
     scale_snapshots: int = 4
+
+    def __post_init__(self) -> None:
+        """Refuse bins that cannot be folded or spaced."""
+        if self.bins & (self.bins - 1) or self.null_bins & (self.null_bins - 1) or not 0 < self.null_bins <= self.bins:
+            raise UserError("atlas settings bins, null_bins", "powers of two, null_bins no more", f"{self.bins}, {self.null_bins}", "set 64, 16")
+        if self.octaves < 1 or self.bins % self.octaves:
+            raise UserError("atlas setting octaves", f"a part of {self.bins} bins", str(self.octaves), "set 8")
 
     def as_dict(self) -> dict[str, Any]:
         """Name and value of each, as the record has them."""
