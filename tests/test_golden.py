@@ -5,6 +5,7 @@
 far the kernels of different CPUs lie apart (docs/benchmarks.md, "Golden numbers on other kinds of CPU").
 """
 
+import itertools
 import json
 import pkgutil
 import sys
@@ -174,9 +175,50 @@ def _stability():
     return metrics([compare(a, b, False), compare(a, c, False), compare(b, c, True)], chance, [20, 18, 20])
 
 
+def _label_states():
+    """Two of the demo's, 12 hours after the one before."""
+    from aurorascope.cams.demo import demo_state, demo_static
+    from aurorascope.cams.grid import regular_grid
+    from aurorascope.cams.variables import LEVELS
+    from aurorascope.config.calendar import parse
+    from aurorascope.labels.state import LabelState
+
+    lat, lon = regular_grid(19, 36)
+    times = [np.datetime64(time, "ns") for time in ("2022-06-01T00", "2022-06-01T12", "2022-06-02T00")]
+    states = [demo_state(parse(f"{time.astype('datetime64[s]')}Z"), lat, lon, LEVELS).assign_coords(time=time) for time in times]
+    return [LabelState.of(now, before, demo_static(lat, lon)) for before, now in itertools.pairwise(states)]
+
+
+def _reference():
+    from aurorascope.config.thresholds import DEMO
+    from aurorascope.labels.reference import Reference
+
+    found = Reference.of(_label_states(), DEMO)
+    tcco = {f"tcco {name} mean": float(field.astype(float).mean()) for name, field in found.tcco.items()}
+    return {**found.values, **{f"change of {name}": value for name, value in found.changes.items()}, **tcco}
+
+
+def _labels():
+    from aurorascope.config.thresholds import DEMO
+    from aurorascope.labels.all import label_state
+    from aurorascope.labels.reference import Reference
+
+    states = _label_states()
+    data = label_state(states[1], Reference.of(states, DEMO), DEMO)
+    found = {}
+    for place, name in enumerate(data["label"].values):
+        # The sum of magnitudes: of fields with both signs little would be left.
+        found[f"{name} field"] = float(np.nansum(np.abs(data["field"].values[place].astype(float))))
+        found[f"{name} cells"] = float(data["mask"].values[place].sum())
+        found[f"{name} objects"] = float(len(np.unique(data["object"].values[place])) - 1)
+    return found
+
+
 STAGES = {
     "download_day": _atmosphere,
     "make_static": _static,
+    "label_reference": _reference,
+    "label_day": _labels,
     "make_checkpoint": _first_loss,
     "dump_activations": _encoding,
     "train_sae": _training,
@@ -194,6 +236,8 @@ WITHOUT_NUMBERS = {"select_states", "reproduce_sae", "build_index", "write_card"
 FORMULAS = {
     "download_day": "aurorascope.cams.demo.profile",
     "make_static": "aurorascope.cams.demo_land.orography",
+    "label_reference": "aurorascope.labels.quantiles.AreaHistogram.quantile",
+    "label_day": "aurorascope.labels.state.Moment.theta_e",
     "make_checkpoint": "aurorascope.backbone.demo_training._Forecasts.error",
     "dump_activations": "aurorascope.activations.encode.decode",
     "train_sae": "aurorascope.training.trainer.factor",

@@ -67,9 +67,13 @@ TRAINING = {"train_sae", "measure_stability", "reproduce_sae"}
             "compute.portable", True,
             {
                 "download_day", "make_static", "make_checkpoint", "dump_activations", "train_sae", "evaluate_sae",
-                "write_features", "measure_fidelity", "measure_stability", "reproduce_sae", "draw_feature",
+                "write_features", "measure_fidelity", "measure_stability", "reproduce_sae", "draw_feature", "label_reference",
+                "label_day",
             },
         ),
+        ("labels.thresholds.jet_speed", 35, {"label_reference", "label_day"}),
+        ("labels.thresholds.jet_speed", 30, set()),
+        ("labels.own", "elsewhere", set()),
         ("features.top_k", 4, {"write_features"}),
         ("features.chosen", [1, 7], {"write_features"}),
         ("cams.train", {"start": "2022-06-01", "end": "2022-06-10"}, set()),
@@ -132,7 +136,7 @@ def test_digest_of_static_files_matters_only_for_files(demo_raw):
 
 def test_params_hold_no_paths(demo_raw):
     """Paths of the user never enter the parameters, which Snakemake stores in clear."""
-    for key in ("cams.directory", "static.path", "aurora.checkpoint", "storage.scratch"):
+    for key in ("cams.directory", "static.path", "labels.own", "aurora.checkpoint", "storage.scratch"):
         put(demo_raw, key, "/a/secret/place")
     config = typed(demo_raw)
     assert "secret" not in json.dumps([stage_params(config, stage) for stage in KEYS])

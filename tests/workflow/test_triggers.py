@@ -13,6 +13,7 @@ import pytest
 from aurorascope.config import from_mapping
 from aurorascope.config.stages import KEYS, NO_NUMBERS, RECIPES_OF_KEPT
 from aurorascope.errors import UserError
+from aurorascope.labels.make import make_reference
 
 from tests.workflow.project import ROOT
 
@@ -23,6 +24,8 @@ VERBS = {
     "download_day": "--date 2022-06-01 --record results/scratch/cams/2022-06-01.json",
     "select_states": "--split train --days results/scratch/cams --record results/scratch/states/train.json",
     "make_static": "--record results/scratch/static/static.json",
+    "label_reference": "--results results",
+    "label_day": "--date 2022-06-20 --results results",
     "make_checkpoint": "--record other/checkpoint.json",
     "dump_activations": f"--block {BLOCK} --split held_out --scratch results/scratch",
     "train_sae": f"--block {BLOCK} --manifest {STORE}/train/manifest.json --results results",
@@ -88,6 +91,8 @@ def test_keys_that_a_verb_reads_are_its_parameters(scratch_copy, verb, monkeypat
     mapping["aurora"]["demo"]["steps"] = 2
     monkeypatch.chdir(project.path)
     monkeypatch.setattr(dataclasses, "replace", recording_replace)
+    if verb == "label_day":
+        make_reference(from_mapping(mapping), project.result(""))
     if verb == "dump_activations":
         shutil.rmtree(project.result(f"scratch/activations/{BLOCK}/held_out"))
     module, read = importlib.import_module(f"aurorascope.cli.{verb}"), set()

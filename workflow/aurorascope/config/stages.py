@@ -15,6 +15,8 @@ RECIPES = {
     "download_day": 1,
     "select_states": 1,
     "make_static": 1,
+    "label_reference": 1,
+    "label_day": 1,
     "make_checkpoint": 1,
     "dump_activations": 2,
     "train_sae": 3,
@@ -51,6 +53,9 @@ KEYS = {
     # Each split's own snapshots are a param of the rule: a new held-out date must not redo the training split.
     "select_states": ("cams.levels",),
     "make_static": ("static.source", "static.sha256", "cams.demo_grid", "aurora.revision", "compute.portable"),
+    # Which states the quantiles are over, and which a day has, are params of the rules.
+    "label_reference": ("labels.thresholds", "compute.portable"),
+    "label_day": ("labels.thresholds", "compute.portable"),
     "make_checkpoint": (
         "aurora.checkpoint_kind", "aurora.revision", "aurora.embed_dim", "aurora.demo", *_COMPUTE,
     ),
@@ -79,6 +84,7 @@ NO_NUMBERS = (
     "cams.keep_zips",
     "cams.ads",
     "static.path",
+    "labels.own",
     "aurora.checkpoint",
     "aurora.device",
     "activations.mode",
