@@ -33,6 +33,7 @@ include: "workflow/rules/labels.smk"
 include: "workflow/rules/activations.smk"
 include: "workflow/rules/sae.smk"
 include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/atlas.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/release.smk"
@@ -47,6 +48,8 @@ localrules:
     fidelity_together,
     labels_together,
     labels,
+    score_together,
+    atlas,
     check_access,
     download_day,
     drop_chunks,
