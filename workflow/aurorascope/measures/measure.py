@@ -114,8 +114,8 @@ class Measure:
         return {"metrics": record["metrics"], self.kind.index_key: table.format(block=record["block"])}
 
     def is_in(self, sae: Mapping[str, Any]) -> bool:
-        """Whether an SAE of the index was measured."""
-        return sae[self.kind.index_key] is not None
+        """Whether an SAE of the index was measured; an index that is older than the measure does not name it."""
+        return sae.get(self.kind.index_key) is not None
 
     def _of(self, results: Path, sae: Mapping[str, Any]) -> dict[str, Any]:
         path = self.kind.where(results, block=sae["block"])

@@ -13,7 +13,7 @@ from aurorascope.measures.atlas.claim import KIND, make_claim
 from aurorascope.measures.atlas.formulas import ATLAS_FORMULAS
 from aurorascope.measures.cells import by_stage
 from aurorascope.measures.measure import Measure
-from aurorascope.units import flop
+from aurorascope.units import flop, size
 from aurorascope.waiting import Waiting
 
 
@@ -23,7 +23,7 @@ def _blocks(config: Config) -> tuple[str, ...]:
 
 def _section(saes: Sequence[Mapping[str, Any]]) -> str:
     """How many features have a label, by stage; nothing where no atlas was made."""
-    made = [sae for sae in saes if sae["atlas_file"] is not None]
+    made = [sae for sae in saes if sae.get("atlas_file") is not None]
     if not made:
         return ""
     names = ("n_atlas_alive", "n_atlas_event", "n_atlas_place", "n_atlas_season")
@@ -50,10 +50,12 @@ def _cost(config: Config, e: Estimate) -> MeasureCost | None:
     n_read = n_train + n_held_out + n_train / 2
     encoding = sum(cost.engine_flop / 5 * (n_train + n_held_out) + cost.moments_flop * n_train / 2 for cost in left)
     again = sum(cost.forward_flop if e.is_live else cost.snapshot_bytes for cost in left) * n_read
+    source = "Aurora run again" if e.is_live else f"{size(again)} read"
+    basis = f"derived; encoding, not the comparisons; {source}; "
     return MeasureCost(
         "atlases", encoding + again if e.is_live else encoding, 0 if e.is_live else again,
         "; comparisons with labels not counted",
-        training=(("atlases", flop(encoding), f"derived; encoding, not the comparisons; {there(len(e.blocks) - len(left), 'atlases')}"),),
+        training=(("atlases", flop(encoding), basis + there(len(e.blocks) - len(left), "atlases")),),
     )
 
 
