@@ -4,6 +4,9 @@ import json
 
 import pandas as pd
 import pytest
+from aurorascope.config import from_mapping
+from aurorascope.config.resolve import resolve
+from aurorascope.measures.atlas.claim import labels_digest
 from aurorascope.measures.atlas.formulas import ATLAS_FORMULAS
 from aurorascope.release.suite import Suite
 
@@ -45,6 +48,7 @@ def test_too_few_dates_are_said_and_what_it_was_made_from(alone):
     assert record["verdict"] == record["splits"]["reason"] == "too_few_dates"
     sae = alone.record(f"saes/sae_{BLOCK}.json")
     assert record["sae_sha256"] == sae["sha256"] and record["train_manifest_sha256"] == sae["activations_manifest_sha256"]
+    assert record["label_days_sha256"] == labels_digest(from_mapping(resolve(tiny_config())[0]), alone.result(""))
     assert record["metrics"]["n_atlas_alive"] > 0 and record["metrics"]["n_atlas_event"] is None
     features = pd.read_parquet(alone.result(f"atlas/{BLOCK}/features.parquet"))
     assert set(features["verdict"]) == {"too_few_dates"} and set(features["label"]) == {""}

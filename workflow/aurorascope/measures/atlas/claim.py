@@ -46,6 +46,6 @@ def make_claim(config: Config, block_id: str, results: Path) -> dict[str, Any]:
         "sae_sha256": record["sha256"],
         "train_manifest_sha256": train["sha256"],
         "held_out_manifest_sha256": held_out["sha256"],
-        "labels_sha256": labels_digest(config, results),
+        "label_days_sha256": labels_digest(config, results),
         "atlas_config_sha256": stage_digest(config, "score_features"),
     }
