@@ -74,3 +74,9 @@ rule all:
     input:
         RELEASE,
         dropped(),
+
+
+rule labels:
+    # No output on purpose: `snakemake --cores N labels`
+    input:
+        expand("results/scratch/labels/{day}.json", day=LABEL_DAYS),

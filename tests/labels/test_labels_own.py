@@ -8,7 +8,7 @@ from aurorascope.cams.demo_truth import STRENGTHS, demo_truth, write_truth
 from aurorascope.cams.grid import regular_grid
 from aurorascope.errors import UserError
 from aurorascope.files import sha256_file
-from aurorascope.labels.own import read_own
+from aurorascope.labels.own import common_ids, read_own
 
 LAT, LON = regular_grid(10, 12)
 DATE = "2022-06-09"
@@ -133,3 +133,20 @@ def test_the_demos_truth_has_names_that_are_taken(tmp_path):
     write_truth(tmp_path / f"{DATE}.truth.nc", MOMENTS, LAT, LON)
     with pytest.raises(UserError, match="expected an id that no label by formula has"):
         read(tmp_path)
+
+
+def test_ids_are_those_of_every_date(tmp_path):
+    """In whatever files and order; values are left to whoever reads them."""
+    for date, names in ((DATE, ["my_dust", "my_jet"]), ("2022-06-10", ["my_jet", "my_dust"])):
+        for name in names:
+            plain()[[name]].assign({name: plain()[name] * 7}).to_netcdf(tmp_path / f"{date}.{names.index(name)}.nc")
+    assert common_ids(tmp_path, [DATE, "2022-06-10"]) == ["my_dust", "my_jet"]
+
+
+@pytest.mark.parametrize(("names", "where"), [(["my_jet"], "2022-06-10.nc"), (["my_dust", "my_jet", "my_low"], "2022-06-10.nc")])
+def test_a_date_with_other_labels_than_the_first_is_refused(tmp_path, names, where):
+    plain()[["my_dust", "my_jet"]].to_netcdf(tmp_path / f"{DATE}.nc")
+    plain()[names].to_netcdf(tmp_path / "2022-06-10.nc")
+    with pytest.raises(UserError, match=f"expected the labels of {DATE}: my_dust, my_jet, found {', '.join(names)}. Next: ") as error:
+        common_ids(tmp_path, [DATE, "2022-06-10"])
+    assert error.value.where == str(tmp_path / where)

@@ -17,7 +17,7 @@ SNIPPETS = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs" / "formats.md").
 
 def test_stores_open_as_the_docs_show_it(suite, monkeypatch):
     """With labels, and with each warning an error."""
-    (snippet,) = [text for text in SNIPPETS if "open_zarr" in text]
+    (snippet,) = [text for text in SNIPPETS if "store.zarr" in text and "open_zarr" in text]
     monkeypatch.chdir(suite.path)
     names = {}
     with warnings.catch_warnings():

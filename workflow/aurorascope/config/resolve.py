@@ -273,7 +273,7 @@ def resolve(raw: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         raise _complain(errors[0])
     config["sae"] = filled(config["sae"])
     is_demo = config["cams"]["source"] == "demo"
-    limits, base = config["labels"]["thresholds"], dataclasses.asdict(DEMO if is_demo else YEAR)
+    limits, base = config["labels"]["thresholds"], (DEMO if is_demo else YEAR).by_name()
     config["labels"]["thresholds"] = {name: base[name] if value is None else value for name, value in limits.items()}
     if is_demo:
         for split, dates in DEMO_DATES.items():

@@ -96,8 +96,12 @@ class Thresholds:
     change_percentile: float = _percentile(95.0, "Percentile of changes over 12 hours, from which on a change has its label.")
     red_noise: float = _any(1.2816, "Field from which the control with red noise is on, standard deviations.")
 
+    def by_name(self) -> dict[str, float]:
+        """All values by their names."""
+        return dataclasses.asdict(self)
+
     def __post_init__(self) -> None:
-        for name, value in dataclasses.asdict(self).items():
+        for name, value in self.by_name().items():
             if name.endswith("percentile") and not 0 < value < 100:
                 raise ValueError(f"{name} is {value}, expected between 0 and 100")
 

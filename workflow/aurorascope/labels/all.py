@@ -1,6 +1,5 @@
 """Every label by formula, and the labels of one time."""
 
-import dataclasses
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -46,7 +45,7 @@ class Definition:
 
     def text(self, thresholds: Thresholds) -> str:
         """The formula with its thresholds in numbers."""
-        return self.formula.format(**{name: f"{value:g}" for name, value in dataclasses.asdict(thresholds).items()})
+        return self.formula.format(**{name: f"{value:g}" for name, value in thresholds.by_name().items()})
 
     @property
     def thresholds(self) -> tuple[str, ...]:

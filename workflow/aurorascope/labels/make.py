@@ -12,7 +12,7 @@ from aurorascope.config import Config
 from aurorascope.config.calendar import Snapshot, day_snapshots, snapshots
 from aurorascope.config.stages import stage_digest
 from aurorascope.errors import UserError
-from aurorascope.files import read_record, sha256_json
+from aurorascope.files import sha256_json
 from aurorascope.labels.all import label_state
 from aurorascope.labels.claim import made_from
 from aurorascope.labels.own import common_ids, read_own
@@ -63,25 +63,13 @@ def _label_state(results: Path, snapshot: Snapshot, static: Mapping[str, np.ndar
         raise UserError(path, "static fields on the grid of the states", str(error), "give days and static fields on one grid") from None
 
 
-def make_own_ids(config: Config, record: Path) -> dict[str, object]:
-    """The record of the ids that the user's labels have on every configured date.
-
-    Raises:
-        UserError: `labels.own` is not set, or as `own.common_ids`.
-    """
-    folder = own_folder(config)
-    if folder is None:
-        raise UserError("config key labels.own", "a folder", "null", f"set it, or rm -f {record}")
-    return {"kind": "own_labels", "format": 1, "ids": common_ids(folder, list(day_snapshots(config.cams)))}
-
-
 def make_day(config: Config, date: str, results: Path, record: Path) -> None:
     """Make the labels of a date's snapshots.
 
     Args:
         config: the configuration.
         date: `YYYY-MM-DD`.
-        results: the results folder, with days, static fields, the reference and, with `labels.own`, the ids in `own.json`.
+        results: the results folder, with days, static fields and the reference.
         record: the record to write, `<date>.json`; the zarr group lies beside it.
 
     Raises:
@@ -107,11 +95,17 @@ def _with_own(config: Config, date: str, results: Path, found: list[xr.Dataset])
     folder = own_folder(config)
     if folder is None:
         return found
-    ids_record = results / "scratch" / "labels" / "own.json"
-    ids, first = read_record(ids_record, "own_labels")["ids"], found[0]
+    first = found[0]
+    ids = common_ids(folder, _compared(date, list(day_snapshots(config.cams))))
     own = read_own(folder, date, [data["time"].values for data in found], first["latitude"].values, first["longitude"].values)
     there = [str(name) for name in own.datasets[0]["label"].values]
-    if sorted(there) != ids:
-        raise UserError.stale(ids_record, f"the labels of {date}: {', '.join(sorted(there))}", ", ".join(ids))
     places = [there.index(name) for name in ids]
     return [xr.concat([data, mine.isel(label=places)], "label") for data, mine in zip(found, own.datasets, strict=True)]
+
+
+def _compared(date: str, dates: list[str]) -> list[str]:
+    """Dates whose labels must be the same before one date's are made: its own and the first's, which is compared with all.
+
+    So whichever files change, some date's job compares them with those that do not.
+    """
+    return dates if date == dates[0] else [dates[0], date]

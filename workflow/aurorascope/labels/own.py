@@ -85,7 +85,7 @@ def common_ids(folder: Path | str, dates: Sequence[str]) -> list[str]:
 
     Args:
         folder: the user's folder.
-        dates: `YYYY-MM-DD`, all dates that labels are made of.
+        dates: `YYYY-MM-DD`, dates to compare.
 
     Raises:
         UserError: a date without a file, a file that is no NetCDF, an id that is malformed, taken or there twice, or dates with

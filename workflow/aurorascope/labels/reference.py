@@ -1,7 +1,7 @@
 """What percentiles need to know of the weather: quantiles of the training states alone, the same in whatever order they come."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
@@ -112,7 +112,7 @@ class Reference:
 
 def thresholds_digest(thresholds: Thresholds) -> str:
     """sha256 of all thresholds by name."""
-    return sha256_json(asdict(thresholds))
+    return sha256_json(thresholds.by_name())
 
 
 class _Census:

@@ -1,6 +1,5 @@
 """A day's labels on disk: one zarr group and its record, which is small, of content alone, and written last."""
 
-import dataclasses
 import os
 import shutil
 import warnings
@@ -140,7 +139,7 @@ def _content(day: str, datasets: Sequence[xr.Dataset], thresholds: Thresholds, m
         "kind": KIND.name, "format": FORMAT, "definitions": VERSION, "date": day, "labels": labels,
         "thresholds": {
             name: {"value": value} | ({"unchecked": True} if name in UNCHECKED else {})
-            for name, value in dataclasses.asdict(thresholds).items()
+            for name, value in thresholds.by_name().items()
         },
         "area": {"units_in_sphere": AREA_UNITS, "covered": int(area_y.sum()) * len(lon)},
         "latitude": {"n": len(lat), "first": float(lat[0]), "last": float(lat[-1])},
