@@ -214,6 +214,38 @@ def _labels():
     return found
 
 
+def _atlas():
+    """Features that follow labels more or less: scores, comparisons, names and badges. Encoding is exact, so that no kernel flips a token."""
+    import tempfile
+
+    import torch
+    from aurorascope.atlas.score import score_features
+    from aurorascope.atlas.settings import AtlasSettings
+    from aurorascope.atlas.write import make_tables
+    from aurorascope.sae.aurora_sae import AuroraSAE
+
+    from tests.atlas.planted import planted_features, planted_world, source_of
+
+    world = planted_world(3, 48)
+    x = np.round(planted_features(world, 3, 4) * 64) / 64
+    zeros, ones = torch.zeros(x.shape[-1]), torch.eye(x.shape[-1])
+    sae = AuroraSAE.from_tensors({"W_enc": ones, "b_enc": zeros, "W_dec": ones, "b_dec": zeros})
+    settings = AtlasSettings(
+        least_objects=4, least_label_blocks=2, rotations=19, date_shifts=19, held_out_nulls=2, components=1, resamples=50, block_days=4,
+        drop_days=2, least_days=6, most_days=30, bins=32,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        scored = score_features(sae, source_of(x, world.times), world.labels(Path(folder)), settings, Path(folder))
+        tables, summary = make_tables(scored, sae, world.grid)
+    found = {}
+    for name in ("features", "labels"):
+        # What competes is not exact.
+        numbers = tables[name].select_dtypes("number").drop(columns="gain")
+        found |= {f"{name} {column}": float(np.nansum(np.abs(numbers[column].astype(float)))) for column in numbers}
+        found[f"{name} known"] = float(numbers.notna().sum().sum())
+    return found | {f"{word} verdicts": float(n) for word, n in summary["verdicts"].items()}
+
+
 STAGES = {
     "download_day": _atmosphere,
     "make_static": _static,
@@ -226,6 +258,7 @@ STAGES = {
     "write_features": _features,
     "measure_fidelity": _fidelity,
     "measure_stability": _stability,
+    "score_features": _atlas,
 }
 # They choose, copy, compare, print and draw what others computed.
 WITHOUT_NUMBERS = {"select_states", "reproduce_sae", "build_index", "write_card", "write_table", "draw_suite", "draw_levels",
@@ -245,6 +278,7 @@ FORMULAS = {
     "write_features": "aurorascope.features.strongest.strongest",
     "measure_fidelity": "aurorascope.measures.fidelity.metrics._ratio",
     "measure_stability": "aurorascope.measures.stability.compare._cosines",
+    "score_features": "aurorascope.atlas.verdicts.z_values",
 }
 
 

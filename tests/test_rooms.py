@@ -18,6 +18,7 @@ ROWS = (
     ("backbone", "costs"),
     ("activations", "labels"),
     ("features", "training"),
+    ("atlas",),
     ("measures", "reproduction"),
     ("figures", "release"),
     ("cli",),

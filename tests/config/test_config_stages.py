@@ -49,6 +49,8 @@ TRAINING = {"train_sae", "measure_stability", "reproduce_sae"}
         ("evaluation.fidelity.enabled", False, {"build_index"}),
         ("evaluation.stability.seeds", 4, {"measure_stability"}),
         ("evaluation.stability.blocks", ["encoder_s0_b0"], {"build_index"}),
+        ("atlas.enabled", False, {"build_index"}),
+        ("atlas.least_f1", 0.5, {"score_features"}),
         ("activations.dtype", "float32", {"dump_activations", "build_index"}),
         ("aurora.autocast", True, {"dump_activations", "build_index", "measure_fidelity"}),
         ("aurora.embed_dim", 16, {"make_checkpoint", "dump_activations"}),
@@ -60,14 +62,14 @@ TRAINING = {"train_sae", "measure_stability", "reproduce_sae"}
             "compute.threads", 2,
             {
                 "make_checkpoint", "dump_activations", "train_sae", "evaluate_sae", "write_features", "measure_fidelity",
-                "measure_stability", "reproduce_sae", "draw_feature",
+                "measure_stability", "score_features", "reproduce_sae", "draw_feature",
             },
         ),
         (
             "compute.portable", True,
             {
                 "download_day", "make_static", "make_checkpoint", "dump_activations", "train_sae", "evaluate_sae",
-                "write_features", "measure_fidelity", "measure_stability", "reproduce_sae", "draw_feature", "label_reference",
+                "write_features", "measure_fidelity", "measure_stability", "score_features", "reproduce_sae", "draw_feature", "label_reference",
                 "label_day",
             },
         ),

@@ -21,6 +21,12 @@ class Stream(enum.IntEnum):
     """Dictionaries whose likeness is that of chance, beside that of other seeds; further seed: place of the block."""
     RED_NOISE = 6
     """Waves of the field that no feature should be labelled with; further seed: hours since 1970 of its time."""
+    ATLAS_SPLITS = 21
+    """Which split of an atlas has the first block of dates; further seed: the atlas's."""
+    ATLAS_NULLS = 22
+    """Shifts of labels that scores are compared with; further seeds: the atlas's, kind of shift."""
+    ATLAS_BOOTSTRAP = 23
+    """Blocks of dates drawn again and again for an interval; further seed: the atlas's."""
 
 
 def generator(stream: Stream, *seeds: int) -> np.random.Generator:

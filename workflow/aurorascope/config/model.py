@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aurorascope.blocks import BLOCK_IDS
-from aurorascope.config.measured import Evaluation, Features, Reproduce
+from aurorascope.config.measured import Atlas, Evaluation, Features, Reproduce
 from aurorascope.config.sae import Sae
 from aurorascope.config.thresholds import Thresholds
 
@@ -137,6 +137,7 @@ class Config:
     sae: Sae
     evaluation: Evaluation
     labels: Labels
+    atlas: Atlas
     features: Features
     reproduce: Reproduce
     compute: Compute

@@ -5,8 +5,10 @@ which is raised on purpose when code changes numbers (a golden test fails when n
 `NO_NUMBERS` may be read by any verb without a trigger.
 """
 
+import dataclasses
 from typing import Any
 
+from aurorascope.config.measured import Atlas
 from aurorascope.config.model import Config
 from aurorascope.files import sha256_json
 from aurorascope.sae.architectures import ARCHITECTURES
@@ -24,6 +26,7 @@ RECIPES = {
     "write_features": 1,
     "measure_fidelity": 1,
     "measure_stability": 1,
+    "score_features": 1,
     "reproduce_sae": 1,
     "build_index": 1,
     "write_card": 3,
@@ -48,6 +51,9 @@ _TRAINING = (
     *_COMPUTE,
 )
 
+# All of the section but whether a plain run makes it.
+_ATLAS = tuple(f"atlas.{field.name}" for field in dataclasses.fields(Atlas) if field.name != "enabled")
+
 KEYS = {
     "download_day": ("cams.source", "cams.levels", "cams.demo_grid", "compute.portable"),
     # Each split's own snapshots are a param of the rule: a new held-out date must not redo the training split.
@@ -65,10 +71,11 @@ KEYS = {
     "write_features": ("features", *_COMPUTE),
     "measure_fidelity": ("evaluation.fidelity.snapshots", "aurora.autocast", *_COMPUTE),
     "measure_stability": ("evaluation.stability.seeds", *_TRAINING),
+    "score_features": (*_ATLAS, *_COMPUTE),
     "reproduce_sae": _TRAINING,
     "build_index": (
         "cams.source", "cams.gap_hours", "cams.init_hours", "cams.missing_dates", "aurora.autocast", "activations.dtype",
-        "blocks", "evaluation.fidelity.enabled", "evaluation.stability.blocks",
+        "blocks", "evaluation.fidelity.enabled", "evaluation.stability.blocks", "atlas.enabled",
     ),
     "write_card": (),
     "write_table": (),
@@ -117,7 +124,7 @@ _ONLY_WITH = {
     ("make_checkpoint", "compute.portable"): {"demo"},
 }
 # Keys that came later, with the value at which what was made before them stays as it is.
-AS_BEFORE = {"compute.portable": False, "sae.aux_weight": 1 / 32}
+AS_BEFORE = {"compute.portable": False, "sae.aux_weight": 1 / 32, "atlas.enabled": False}
 
 
 def _lookup(config: Config, key: str) -> Any:

@@ -58,7 +58,7 @@ def labels_cost(config: Config, grid: tuple[int, int], done: frozenset[str] = fr
     basis = f"compute {duration(seconds / 3600)} on one core, measured; disk {duration(disk)} at {config.plan.disk_mb_s:g} MB/s"
     all_days = day_snapshots(config.cams)
     return OtherCost(
-        "Labels, with the target `labels` alone (not counted above or below)",
+        f"Labels, {'which atlases need' if config.atlas.enabled else 'with the target `labels` alone'} (not counted above or below)",
         (
             ("dates", f"{len(all_days):,} with {sum(map(len, all_days.values())):,} times", f"derived; {there(len(done), 'dates')}"),
             ("labels by formula", f"{n_labels}", "derived; those that cams.levels allows"),

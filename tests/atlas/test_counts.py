@@ -1,0 +1,169 @@
+"""F1 and the other scores equal what comes out when every token is looked at, for labels as they are and shifted."""
+
+import numpy as np
+import pytest
+from aurorascope.atlas.bins import Bins
+from aurorascope.atlas.counts import Variant, count, total_counts
+from aurorascope.atlas.scores import at_choice, choose, f1_of, precision_recall, ranking
+from aurorascope.atlas.settings import AtlasSettings
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.atlas.planted import World, entries_of, smooth_noise, year_times
+
+SETTINGS = AtlasSettings()
+
+
+@pytest.fixture
+def world():
+    rng = np.random.default_rng(5)
+    lat, lon = np.linspace(80, -80, 19), np.arange(24) * 15.0
+    times = year_times(7)
+    masks = {"blob": smooth_noise(rng, 7, 19, 24, 2) > 0.9, "front": smooth_noise(rng, 7, 19, 24, 1) > 1.6}
+    return World(lat, lon, times, masks, {})
+
+
+@pytest.fixture
+def features(world):
+    rng = np.random.default_rng(6)
+    n_plane = world.plane.n
+    h = rng.gamma(1.0, 2.0, (7, 4, n_plane, 6)) * (rng.random((7, 4, n_plane, 6)) < 0.3)
+    h[..., 0] *= 1 + 3 * (world.shares("blob") > 0.3)[:, None]
+    h[..., 1] = 0
+    h[:, 2, :, 2] += world.shares("front")
+    h[..., 5] = h[..., 5] * 1e-4 + 1e-4
+    return h.reshape(7, 4 * n_plane, 6).astype(np.float16).astype(np.float32)
+
+
+def brute(world, name, h_nf, at, thresholds, columns=0, source=None, line=False):
+    """P, R at every threshold of one feature by looking at each token and object: (pools, thresholds)."""
+    plane, cells = world.plane, world.plane.of_cells(len(world.lon))
+    n_rows, n_cols = plane.shape
+    sums, reached, n_objects = np.zeros((2, 5, len(thresholds))), np.zeros((5, len(thresholds))), 0
+    for place, snapshot in enumerate(at):
+        labels = world.read(world.times[snapshot if source is None else source[snapshot]])
+        label = list(world.masks).index(name)
+        mask, number = labels.mask[label][: plane.n_lat], labels.object[label][: plane.n_lat]
+        h = h_nf[place].reshape(4, n_rows, n_cols)
+        held = {}
+        for token in range(plane.n):
+            row, col = divmod(token, n_cols)
+            here = row, (col + columns) % n_cols
+            is_cell = cells == token
+            area = np.repeat(plane.area_y[:, None], len(world.lon), 1)[is_cell]
+            share = area[mask[is_cell] == 1].sum() / plane.area_p[token]
+            for each in set(number[is_cell & (mask == 1)].tolist()):
+                held.setdefault(each, []).append((here, area[(number[is_cell] == each) & (mask[is_cell] == 1)].sum()))
+            if line:
+                y = share > 0
+            elif 0.1 <= share < 0.5:
+                continue
+            else:
+                y = share >= 0.5
+            for level in range(4):
+                fires = (h[(level, *here)] >= thresholds) & (h[(level, *here)] > 0)
+                for pool in (0, 1 + level):
+                    sums[0 if y else 1, pool] += fires * plane.area_p[token]
+        n_objects += len(held)
+        for tokens in held.values():
+            whole = sum(area for _, area in tokens)
+            for pool in range(5):
+                levels = range(4) if pool == 0 else [pool - 1]
+                covered = sum(
+                    area * ((h[(level, *here)] >= thresholds) & (h[(level, *here)] > 0)) for here, area in tokens for level in levels
+                )
+                reached[pool] += covered >= 0.1 * whole * len(levels) - 1e-6
+    with np.errstate(invalid="ignore"):
+        precision = np.nan_to_num(sums[0] / sums.sum(axis=0))
+    return precision, reached / n_objects
+
+
+@pytest.mark.parametrize("columns, shifted", [(0, False), (3, False), (0, True), (5, True)])
+@pytest.mark.parametrize("fold, line", [(1, False), (4, False), (1, True)])
+def test_scores_equal_brute_force(world, features, tmp_path, columns, shifted, fold, line):
+    """On a thousand tokens and more, to 1e-12, in every level pool and at every threshold."""
+    labels, n = world.labels(tmp_path, ["front"] if line else ()), world.plane.n
+    entries = entries_of(features, n, tmp_path)
+    at, source = np.arange(7), np.roll(np.arange(7), 2)
+    chosen = np.array([0, 1, 3, 4, 6])
+    bins = Bins.of(entries.peaks(chosen), SETTINGS)
+    variant = Variant(1 if line else 0, columns, source if shifted else None)
+    found = []
+    count(entries, bins, labels, [variant], chosen, at, total_counts(entries, bins, chosen, world.plane.area_p),
+          lambda place, counts: found.append(counts), fold)
+    precision, recall = precision_recall(found[0])
+    for feature in range(6):
+        kept = np.arange(0, 64, fold)
+        thresholds = bins.thresholds(np.full(len(kept), feature), kept)
+        expected = brute(world, "front" if line else "blob", features[chosen][..., feature], chosen, thresholds, columns,
+                         source if shifted else None, line)
+        np.testing.assert_allclose(precision[:, feature], expected[0], rtol=0, atol=1e-12)
+        np.testing.assert_allclose(recall[:, feature], expected[1], rtol=0, atol=1e-12)
+        choice = choose(found[0])
+        assert choice.f1_f[feature] == pytest.approx(f1_of(*expected).max(), abs=1e-12)
+    assert choice.f1_f[1] == 0 and choice.f1_f[0] > 0.3
+    np.testing.assert_allclose(at_choice(found[0], choice)[2], choice.f1_f, atol=1e-15)
+
+
+def test_auroc_and_average_precision_equal_brute_force(world, features, tmp_path):
+    labels, n = world.labels(tmp_path), world.plane.n
+    entries = entries_of(features, n, tmp_path)
+    at = np.arange(7)
+    bins, found = Bins.of(entries.peaks(at), SETTINGS), []
+    total = total_counts(entries, bins, at, world.plane.area_p)
+    count(entries, bins, labels, [Variant(0)], at, at, total, lambda place, counts: found.append(counts))
+    share = world.shares("blob")
+    counted = (share >= 0.5) | (share < 0.1)
+    for pool in (0, 3):
+        auroc, average = ranking(found[0], np.full(6, pool))
+        for feature in range(6):
+            h = features[..., feature].reshape(7, 4, n)
+            h = h if pool == 0 else h[:, [pool - 1]]
+            rank = np.where(h > 0, 1 + bins.codes(h.astype(np.float16).reshape(-1), np.full(h.size, feature)).reshape(h.shape), 0)
+            y, kept = (np.broadcast_to(each[:, None], h.shape) for each in (share >= 0.5, counted))
+            weight = np.broadcast_to(world.plane.area_p, h.shape)[kept].astype(float)
+            rank, y = rank[kept], y[kept]
+            on, off = (np.bincount(rank[side], weight[side], 65) for side in (y, ~y))
+            below = np.cumsum(off) - off
+            expected = (on * (below + off / 2)).sum() / on.sum() / off.sum()
+            assert auroc[feature] == pytest.approx(expected, abs=1e-12)
+            above, covered = np.cumsum(on[::-1]), np.cumsum((on + off)[::-1])
+            precision = np.divide(above, covered, out=np.zeros(65), where=covered > 0)
+            assert average[feature] == pytest.approx((on[::-1] * precision).sum() / on.sum(), abs=1e-12)
+
+
+@given(st.permutations(range(7)), st.integers(1, 400))
+def test_order_and_chunks_change_no_bit(tmp_path_factory, order, most):
+    """Snapshots written in any order, taken a few at a time or all at once, variants in one tile or in many."""
+    folder, rng = tmp_path_factory.mktemp("order"), np.random.default_rng(1)
+    masks = {"blob": smooth_noise(rng, 7, 12, 24, 2) > 0.9}
+    world = World(np.linspace(80, -80, 12), np.arange(24) * 15.0, year_times(7), masks, {})
+    h = (rng.gamma(1.0, 2.0, (7, 4 * world.plane.n, 3)) * (rng.random((7, 4 * world.plane.n, 3)) < 0.2)).astype(np.float32)
+    labels, at, found = world.labels(folder), np.arange(7), []
+    for entries, step in ((entries_of(h, world.plane.n, folder), None), (entries_of(h, world.plane.n, folder, order=order), most)):
+        if step is not None:
+            whole = entries.chunks
+            entries.chunks = lambda snapshots, whole=whole, step=step: whole(snapshots, step)
+        bins = Bins.of(entries.peaks(at), SETTINGS)
+        total = total_counts(entries, bins, at, world.plane.area_p)
+        got = []
+        count(entries, bins, labels, [Variant(0), Variant(0, 3)], at, at, total, lambda place, counts, got=got: got.append(counts),
+              memory=1 << 28 if step is None else 1)
+        found.append(got)
+    for one, other in zip(*found, strict=True):
+        for name in ("on_lfb", "off_lfb", "reached_pfb"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+def test_thresholds_are_where_the_bins_begin():
+    """Every float16 lies at or above its bin's threshold and below the next."""
+    values = np.arange(1, 0x7C00, dtype=np.uint16).view(np.float16)
+    peaks = np.array([1.0, 37.0, 65504.0, 6e-8], np.float16)
+    bins = Bins.of(peaks, SETTINGS)
+    for feature, peak in enumerate(peaks):
+        here = values[values <= peak]
+        of = np.full(len(here), feature)
+        code = bins.codes(here, of)
+        assert (here >= bins.thresholds(of, code)).all() and code[-1] == 63
+        inner = code < 63
+        assert (here[inner] < bins.thresholds(of[inner], code[inner] + 1)).all()

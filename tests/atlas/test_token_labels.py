@@ -1,0 +1,108 @@
+"""Labels on tokens equal what each token's cells say, at every stage, padded edges included."""
+
+import numpy as np
+import pytest
+from aurorascope.atlas.token_labels import NOT_COUNTED, OFF, ON, GridLabels, Plane, TokenLabels, mean_field, parts_of
+from aurorascope.blocks import BY_ID
+from aurorascope.cams.demo_truth import connected
+from aurorascope.errors import UserError
+from aurorascope.tokens import token_grid
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.atlas.planted import cell_areas
+
+STAGES = ["encoder_s0_b0", "encoder_s1_b0", "encoder_s2_b0", "decoder_s1_b0"]
+
+
+def plane_of(block, n_lat, n_lon):
+    lat, lon = np.linspace(90, -90, n_lat), np.arange(n_lon) * (360 / n_lon)
+    return Plane.of(token_grid(BY_ID[block], lat, lon), cell_areas(lat, n_lon))
+
+
+def cells_under(plane, token, n_lon):
+    """Cells of a token, by where the next one begins."""
+    row, col = divmod(token, plane.shape[1])
+    rows = range(plane.row_starts[row], [*plane.row_starts, plane.n_lat][row + 1])
+    cols = range(plane.col_starts[col], [*plane.col_starts, n_lon][col + 1])
+    return [(y, x) for y in rows for x in cols]
+
+
+@given(st.sampled_from(STAGES), st.sampled_from([(46, 90), (19, 36), (31, 30)]), st.integers(0, 99), st.booleans())
+def test_parts_are_what_the_cells_say(block, size, seed, is_line):
+    rng = np.random.default_rng(seed)
+    plane = plane_of(block, *size)
+    mask = rng.random(size) < rng.choice([0.02, 0.3, 0.6])
+    number = connected(mask)
+    if seed % 3 == 0:
+        number[:] = 0
+    parts = parts_of(mask, number, plane, plane.of_cells(size[1]), is_line)
+    found = {}
+    for token, each, area, kind in zip(parts.token, parts.object, parts.area, parts.kind, strict=True):
+        found.setdefault(int(token), []).append((int(each), int(area), int(kind)))
+    for token in range(plane.n):
+        cells = cells_under(plane, token, size[1])
+        whole = sum(int(plane.area_y[y]) for y, _ in cells)
+        assert whole == plane.area_p[token]
+        held = sum(int(plane.area_y[y]) for y, x in cells if mask[y, x])
+        here = found.get(token, [])
+        assert sum(area for _, area, _ in here) == held and all(area > 0 for _, area, _ in here)
+        expected = ON if (held > 0 if is_line else 2 * held >= whole) else NOT_COUNTED if 10 * held >= whole else OFF
+        if held == 0:
+            assert not here
+        else:
+            assert here[0][2] == expected and all(kind == OFF for _, _, kind in here[1:])
+            in_cells = {int(number[y, x]) for y, x in cells if mask[y, x]}
+            assert len(here) == len(in_cells)
+
+
+def test_every_cell_of_the_sphere_is_under_one_token():
+    for block in STAGES:
+        plane = plane_of(block, 46, 90)
+        assert plane.area_p.sum() == plane.area_y.sum() * 90 and len(plane.area_y) == 45
+        assert (np.bincount(plane.of_cells(90).reshape(-1), minlength=plane.n) > 0).all()
+
+
+def test_fields_are_means_by_area_over_what_is_known():
+    plane, rng = plane_of("encoder_s2_b0", 46, 90), np.random.default_rng(0)
+    field = rng.standard_normal((46, 90)).astype(np.float32)
+    field[rng.random(field.shape) < 0.3] = np.nan
+    field[:12, :12] = np.nan
+    found = mean_field(field, plane)
+    assert found.dtype == np.float32 and np.isnan(found[0])
+    for token in range(1, plane.n):
+        cells = [cell for cell in cells_under(plane, token, 90) if not np.isnan(field[cell])]
+        expected = np.average([field[cell] for cell in cells], weights=[plane.area_y[y] for y, _ in cells])
+        assert found[token] == pytest.approx(expected, rel=1e-6)
+
+
+def test_objects_and_areas_of_many_snapshots(tmp_path):
+    """Areas of objects add up to the mask's; snapshots may be asked for in any order, twice, or not at all."""
+    plane, rng = plane_of("encoder_s1_b0", 46, 90), np.random.default_rng(2)
+    times = [f"2022-06-{day:02d}T12:00:00Z" for day in range(1, 6)]
+    masks = rng.random((5, 2, 46, 90)) < np.array([0.05, 0.5])[:, None, None]
+    masks[2, 0] = False
+    numbers = np.stack([[connected(mask) for mask in each] for each in masks])
+    read = {time: GridLabels(masks[at].astype(np.uint8), numbers[at], masks[at].astype(np.float32)) for at, time in enumerate(times)}
+    labels = TokenLabels(["few", "many"], plane, times, read.__getitem__, tmp_path)
+    assert labels.n_objects(0, np.array([4, 2, 4])).tolist() == [numbers[4, 0, :45].max(), 0, numbers[4, 0, :45].max()]
+    for label in (0, 1):
+        ends = labels.object_ends[label]
+        for at in range(5):
+            area = plane.area_y[:, None] * masks[at, label, :45]
+            assert labels.object_area[label][ends[at] : ends[at + 1]].sum() == area.sum()
+        order = np.array([3, 0, 3])
+        parts, counts = labels.parts(label, order)
+        single = [labels.parts(label, np.array([at]))[0] for at in order]
+        assert counts.tolist() == [len(each.token) for each in single]
+        np.testing.assert_array_equal(parts.area, np.concatenate([each.area for each in single]))
+    assert labels.field_tlp.shape == (5, 2, plane.n)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_areas_must_be_whole_numbers():
+    lat, lon = np.linspace(90, -90, 46), np.arange(90) * 4.0
+    with pytest.raises(UserError, match="integers"):
+        Plane.of(token_grid(BY_ID[STAGES[0]], lat, lon), np.ones(46))
+    with pytest.raises(UserError, match="45 rows"):
+        Plane.of(token_grid(BY_ID[STAGES[0]], lat, lon), np.ones(40, int))

@@ -1,0 +1,150 @@
+"""Features that are on, token by token, encoded once and kept in files that live as long as the job.
+
+An entry is a feature and its value, float16 in units of a power of two. A label is on for few tokens, so entries lie by tokens:
+what a label needs of them is a row of each. Signed features are two, 2 j for the positive values of j and 2 j + 1 for the
+negative ones.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from aurorascope.atlas.bins import Bins
+from aurorascope.atlas.scratch import Spool
+from aurorascope.features.forward import Features
+from aurorascope.sae.active import Active
+
+# Entries that are in memory at once, as far as a snapshot is not larger.
+CHUNK = 1 << 22
+_LARGEST, _SMALLEST = np.float16(65504), np.float16(2.0**-24)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """The entries of a few snapshots.
+
+    Attributes:
+        snapshots: places of the snapshots, ascending.
+        ends: (snapshots * levels * tokens of the plane + 1,) int64, where each token's entries begin.
+        feature: of each entry.
+        value: of each entry, float16.
+    """
+
+    snapshots: np.ndarray
+    ends: np.ndarray
+    feature: np.ndarray
+    value: np.ndarray
+
+
+class Entries:
+    """Entries of many snapshots of one block.
+
+    Args:
+        n_features: features, signs counted apart.
+        n_levels: latent levels of a snapshot.
+        n_plane: tokens of one level.
+        n_snapshots: snapshots there will be.
+        folder: for scratch files.
+        scale: power of two that values are divided by.
+
+    Attributes:
+        peak_sf: (snapshots, features) float16, each feature's largest value in each snapshot.
+        n_clipped: values that were too large for float16.
+    """
+
+    def __init__(
+        self, n_features: int, n_levels: int, n_plane: int, n_snapshots: int, folder: Path, scale: float = 1.0
+    ) -> None:
+        self.n_features, self.n_levels, self.n_plane, self.scale = n_features, n_levels, n_plane, scale
+        kind = np.uint16 if n_features <= 1 << 16 else np.int32
+        self._feature, self._value, self._ends = Spool(folder, kind), Spool(folder, np.float16), Spool(folder, np.int64)
+        # First entry of each snapshot, first of its rows' ends, and how many entries.
+        self._where = np.full((n_snapshots, 3), -1, np.int64)
+        self.peak_sf = np.zeros((n_snapshots, n_features), np.float16)
+        self.n_clipped = 0
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens of one snapshot."""
+        return self.n_levels * self.n_plane
+
+    def add(self, snapshot: int, count_n: np.ndarray, feature: np.ndarray, value: np.ndarray) -> None:
+        """Add a whole snapshot, in any order of snapshots.
+
+        Args:
+            snapshot: its place.
+            count_n: entries of each token, level outermost.
+            feature: of each entry, token by token.
+            value: of each entry, above 0; float16 is in units of `scale` already.
+        """
+        half = self._half(value)
+        self._where[snapshot] = self._feature.size, self._ends.size, len(feature)
+        np.maximum.at(self.peak_sf[snapshot].view(np.uint16), feature, half.view(np.uint16))
+        ends = np.concatenate([[0], np.cumsum(count_n, dtype=np.int64)])
+        for spool, values in ((self._feature, feature), (self._value, half), (self._ends, ends)):
+            spool.append(values)
+
+    def _half(self, value: np.ndarray) -> np.ndarray:
+        if value.dtype == np.float16:
+            return value
+        scaled = value.astype(np.float32) / np.float32(self.scale)
+        self.n_clipped += int(np.count_nonzero(scaled > _LARGEST))
+        return np.clip(scaled, _SMALLEST, _LARGEST).astype(np.float16)
+
+    def add_features(self, snapshot: int, parts: Iterable[Features], signed: bool) -> None:
+        """Add a snapshot's features as they were encoded, rows after rows."""
+        found = []
+        for part in parts:
+            count, feature, value = active_entries(part, signed)
+            found.append((count.astype(np.int32), feature.astype(self._feature.dtype), self._half(value)))
+        self.add(snapshot, *(np.concatenate(column) for column in zip(*found, strict=True)))
+
+    def chunks(self, snapshots: np.ndarray, most: int = CHUNK) -> Iterator[Chunk]:
+        """All entries of some snapshots, ascending, as many snapshots at a time as have `most` entries, at least one."""
+        feature, value, ends = (spool.array() for spool in (self._feature, self._value, self._ends))
+        first = 0
+        while first < len(snapshots):
+            sizes = np.cumsum(self._where[snapshots[first:], 2])
+            n = max(1, int(np.searchsorted(sizes, most, "right")))
+            here = snapshots[first : first + n]
+            where = self._where[here]
+            count_n = np.concatenate([np.diff(ends[row : row + self.n_tokens + 1]) for _, row, _ in where])
+            feature_e, value_e = (np.concatenate([values[at : at + k] for at, _, k in where]) for values in (feature, value))
+            yield Chunk(here, np.concatenate([[0], np.cumsum(count_n)]), feature_e, value_e)
+            first += n
+
+    def rows(self, snapshot: int, first: int, last: int) -> Chunk:
+        """The entries of neighbouring tokens of one snapshot, from `first` up to `last`."""
+        at, row, _ = self._where[snapshot]
+        ends = self._ends.array()[row + first : row + last + 1]
+        here = slice(at + ends[0], at + ends[-1])
+        return Chunk(np.array([snapshot]), ends - ends[0], self._feature.array()[here], self._value.array()[here])
+
+    def peaks(self, snapshots: np.ndarray) -> np.ndarray:
+        """Largest value of each feature over some snapshots, (features,) float16; 0 where it is never on."""
+        return self.peak_sf[snapshots].max(axis=0, initial=np.float16(0))
+
+    def bins_of(self, chunk: Chunk, bins: Bins) -> np.ndarray:
+        """Feature * bins.n + bin of each entry, int64."""
+        key = bins.codes(chunk.value, chunk.feature)
+        key += chunk.feature.astype(np.int64) * bins.n
+        return key
+
+
+def active_entries(features: Features, signed: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Entries of encoded tokens: how many each token has, feature and value of each, signs told apart where they count."""
+    if isinstance(features, Active):
+        count, feature, value = np.diff(features.ends), features.columns.astype(np.int64), features.values.numpy()
+    else:
+        h_nf = features.cpu().numpy()
+        row, feature = np.nonzero(h_nf)
+        count, value = np.bincount(row, minlength=len(h_nf)), h_nf[row, feature]
+    if signed:
+        return count, 2 * feature + (value < 0), np.abs(value)
+    on = value > 0
+    if not on.all():
+        count = np.bincount(np.repeat(np.arange(len(count)), count)[on], minlength=len(count))
+        feature, value = feature[on], value[on]
+    return count, feature, value

@@ -1,0 +1,153 @@
+"""What a score is compared with: the label shifted in longitude, and the label of another date; and the verdicts that follow.
+
+A rotation shifts by whole tokens, the same on all dates: it keeps latitude, season and the label's shape. A date shift takes the
+label of another date at the same hour: it keeps the place. Every shift is chosen and scored as the label itself is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from aurorascope.atlas.settings import AtlasSettings
+from aurorascope.atlas.splits import date_blocks, days_of
+from aurorascope.streams import Stream, generator
+
+ROTATION, DATE_SHIFT = "rotation", "date_shift"
+# Share of dates that must find another at a shift's own distance.
+_EXACT = 0.9
+# By whether the rotations and the date shifts are beaten.
+VERDICTS = {(True, True): "event", (True, False): "place", (False, True): "zonal/season", (False, False): "unlabelled"}
+
+
+@dataclass(frozen=True)
+class Nulls:
+    """The shifts of one kind.
+
+    Attributes:
+        kind: `ROTATION` or `DATE_SHIFT`.
+        n_distinct: how many the grid or the dates have.
+        shifts: those that scores are compared with: tokens eastwards, or (times,) sources.
+        held_out: further ones, which the gate tries.
+        rule: how a date shift takes its dates, "days" or "runs"; "columns" for rotations.
+        reason: "too_coarse" where there are too few, else empty.
+    """
+
+    kind: str
+    n_distinct: int
+    shifts: tuple
+    held_out: tuple
+    rule: str
+    reason: str
+
+
+def rotations(n_columns: int, settings: AtlasSettings) -> Nulls:
+    """Shifts by whole tokens of at least `least_degrees` either way, drawn without returning any."""
+    all_shifts = np.arange(1, n_columns)
+    degrees = np.minimum(all_shifts, n_columns - all_shifts) * 360.0 / n_columns
+    allowed = all_shifts[degrees >= settings.least_degrees - 1e-9]
+    return _drawn(ROTATION, [int(shift) for shift in allowed], settings.rotations, 0, "columns", settings)
+
+
+def date_shifts(times: Sequence[str], settings: AtlasSettings) -> Nulls:
+    """Sources of labels: each snapshot takes that of another date at its hour.
+
+    In a long stretch of dates ("days") a shift is a number of days from `least_days` to `most_days`, either way; who finds none there
+    looks the other way, and then for the nearest such number that there is. Else ("runs") dates lie in short runs: a shift takes, for
+    all dates of a run, the dates of another run, each a fixed number of places further on.
+    """
+    days, hours = days_of(times), np.array([time[10:] for time in times])
+    found = _by_days(days, hours, settings)
+    rule = "days"
+    if len(found) < settings.least_distinct:
+        by_runs = _by_runs(days, hours, settings)
+        if len(by_runs) > len(found):
+            found, rule = by_runs, "runs"
+    return _drawn(DATE_SHIFT, found, settings.date_shifts, 1, rule, settings)
+
+
+def _drawn(kind: str, available: list, wanted: int, stream: int, rule: str, settings: AtlasSettings) -> Nulls:
+    """As many as are wanted and there are; a fifth of what there is, at most, is kept for the gate."""
+    n = len(available)
+    n_held_out = min(settings.held_out_nulls, max(n - wanted, n // 5))
+    order = generator(Stream.ATLAS_NULLS, settings.seed, stream).permutation(n)
+    picked = [available[place] for place in order]
+    n_shifts = min(wanted, n - n_held_out)
+    reason = "too_coarse" if n < settings.least_distinct else ""
+    return Nulls(kind, n, tuple(picked[:n_shifts]), tuple(picked[n_shifts : n_shifts + n_held_out]), rule, reason)
+
+
+def _places(days: np.ndarray, hours: np.ndarray) -> dict[tuple[int, str], int]:
+    return {key: place for place, key in enumerate(zip(days.tolist(), hours.tolist(), strict=True))}
+
+
+def _distinct(sources: list[np.ndarray]) -> list[np.ndarray]:
+    return [np.frombuffer(raw, np.int64) for raw in dict.fromkeys(source.tobytes() for source in sources)]
+
+
+def _by_days(days: np.ndarray, hours: np.ndarray, settings: AtlasSettings) -> list[np.ndarray]:
+    place, found = _places(days, hours), []
+    keys = list(zip(days.tolist(), hours.tolist(), strict=True))
+    sizes = range(settings.least_days, settings.most_days + 1)
+    for size in sizes:
+        nearest = sorted(sizes, key=lambda other, size=size: abs(other - size))
+        for sign in (1, -1):
+            moves = [each for other in nearest for each in (sign * other, -sign * other)]
+            source = [next((place[day + move, hour] for move in moves if (day + move, hour) in place), -1) for day, hour in keys]
+            exact = [abs(days[to] - day) == size for (day, _), to in zip(keys, source, strict=True)]
+            if min(source, default=-1) >= 0 and np.mean(exact) >= _EXACT:
+                found.append(np.array(source, np.int64))
+    return _distinct(found)
+
+
+def _by_runs(days: np.ndarray, hours: np.ndarray, settings: AtlasSettings) -> list[np.ndarray]:
+    place, block = _places(days, hours), date_blocks(days, settings)
+    dates = [np.unique(days[block == number]) for number in range(block.max(initial=-1) + 1)]
+    longest, found = max((len(each) for each in dates), default=0), []
+    for runs in range(1, len(dates)):
+        for step in range(longest):
+            source = np.full(len(days), -1, np.int64)
+            for at, (day, hour, number) in enumerate(zip(days.tolist(), hours.tolist(), block.tolist(), strict=True)):
+                if number < 0:
+                    source[at] = at
+                    continue
+                other = dates[(number + runs) % len(dates)]
+                here = int(np.searchsorted(dates[number], day))
+                source[at] = place.get((int(other[(here + step) % len(other)]), hour), -1)
+            if source.min(initial=0) >= 0:
+                found.append(source)
+    return _distinct(found)
+
+
+@dataclass(frozen=True)
+class Beaten:
+    """One kind of null against the scores of each feature and label.
+
+    Attributes:
+        p_fl: (1 + shifts that score as high) / (1 + shifts).
+        z_fl: how many standard deviations of the shifts' scores a score lies above their mean; NaN where they do not vary.
+        q_fl: share of false ones among what scores as high, by `decoys`.
+        beats_fl: whether p and q are low enough.
+    """
+
+    p_fl: np.ndarray
+    z_fl: np.ndarray
+    q_fl: np.ndarray
+    beats_fl: np.ndarray
+
+
+def p_values(real_f: np.ndarray, null_rf: np.ndarray) -> np.ndarray:
+    """Empirical p of scores, (1 + #{r: null_r >= real}) / (1 + R); its floor is 1 / (1 + R)."""
+    return (1 + (null_rf >= real_f).sum(axis=0)) / (1 + len(null_rf))
+
+
+def z_values(real_f: np.ndarray, null_rf: np.ndarray) -> np.ndarray:
+    """Standard deviations above the mean of the nulls; NaN where they are all equal."""
+    spread = null_rf.std(axis=0)
+    return np.divide(real_f - null_rf.mean(axis=0), spread, out=np.full(len(real_f), np.nan), where=spread > 0)
+
+
+def verdict_of(beats_rotation: np.ndarray, beats_date_shift: np.ndarray) -> np.ndarray:
+    """The word for each pair of answers, an array of strings."""
+    both = np.array([[VERDICTS[a, b] for b in (False, True)] for a in (False, True)])
+    return both[beats_rotation.astype(int), beats_date_shift.astype(int)]

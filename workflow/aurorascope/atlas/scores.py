@@ -1,0 +1,92 @@
+"""Scores of features for a label: precision by area, recall by objects, F1, AUROC, average precision.
+
+P(theta) is the share by area, of the tokens at or above theta that count, that are on for the label; R(theta) the share of objects
+of which tokens at or above theta hold a tenth of the area; F1 = 2 P R / (P + R). Level pool 0 is all latent levels together,
+pool 1 + l level l alone.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from aurorascope.atlas.counts import Counts
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Where each feature is read for a label: what maximises F1 on `select`.
+
+    Attributes:
+        pool_f: level pool, int64.
+        bin_f: bin of the threshold, int64.
+        f1_f: F1 there, 0 for a feature that is never on.
+    """
+
+    pool_f: np.ndarray
+    bin_f: np.ndarray
+    f1_f: np.ndarray
+
+
+def _pools(values_lfb: np.ndarray) -> np.ndarray:
+    """Area at or above each threshold: all levels together, then each alone, (levels + 1, features, bins)."""
+    above = np.cumsum(values_lfb[:, :, ::-1], axis=2)[:, :, ::-1]
+    return np.concatenate([above.sum(axis=0, keepdims=True), above])
+
+
+def precision_recall(counts: Counts) -> tuple[np.ndarray, np.ndarray]:
+    """P and R at each threshold, (levels + 1, features, bins) each; 0 where nothing is at or above it."""
+    on, off = _pools(counts.on_lfb), _pools(counts.off_lfb)
+    covered = on + off
+    precision = np.divide(on, covered, out=np.zeros_like(on), where=covered > 0)
+    reached = np.cumsum(counts.reached_pfb[:, :, ::-1], axis=2)[:, :, ::-1]
+    return precision, reached / max(1, counts.n_objects)
+
+
+def f1_of(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:
+    """2 P R / (P + R), 0 where both are 0."""
+    total = precision + recall
+    return np.divide(2 * precision * recall, total, out=np.zeros_like(total), where=total > 0)
+
+
+def choose(counts: Counts) -> Choice:
+    """The best level pool and threshold of each feature; of equal ones all levels together, and the lowest."""
+    f1 = np.moveaxis(f1_of(*precision_recall(counts)), 1, 0)
+    n_features, _, n_bins = f1.shape
+    flat = f1.reshape(n_features, -1)
+    best = flat.argmax(axis=1)
+    return Choice(best // n_bins, best % n_bins, flat[np.arange(n_features), best])
+
+
+def at_choice(counts: Counts, choice: Choice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """P, R and F1 of each feature where it was chosen to be read, (features,) each."""
+    precision, recall = precision_recall(counts)
+    where = (choice.pool_f, np.arange(len(choice.pool_f)), choice.bin_f)
+    return precision[where], recall[where], f1_of(precision[where], recall[where])
+
+
+def ranking(counts: Counts, pool_f: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """AUROC and average precision of each feature in a level pool, by area; tokens of one bin count as equal.
+
+    AUROC = P(h on > h off) + P(equal) / 2. Average precision is the sum over thresholds of the step in recall by area times
+    precision. Tokens where the feature is not on rank last, together. NaN where the label is nowhere or everywhere.
+    """
+    n_levels, n_features = counts.on_lfb.shape[:2]
+    each = np.arange(n_features)
+    planes = np.where(pool_f == 0, n_levels, 1)
+    rank = []
+    for values, whole in ((counts.on_lfb, counts.on_area), (counts.off_lfb, counts.off_area)):
+        by_pool = np.concatenate([values.sum(axis=0, keepdims=True), values])[pool_f, each]
+        # From the highest bin down, what is not on last.
+        rest = np.maximum(planes * float(whole) - by_pool.sum(axis=1), 0.0)
+        rank.append(np.concatenate([by_pool[:, ::-1], rest[:, None]], axis=1))
+    on, off = rank
+    with np.errstate(all="ignore"):
+        on, off = on / on.sum(axis=1, keepdims=True), off / off.sum(axis=1, keepdims=True)
+        auroc = (on * (1 - np.cumsum(off, axis=1) + off / 2)).sum(axis=1)
+        weight = counts.on_area / max(1, counts.on_area + counts.off_area)
+        above = np.cumsum(on, axis=1) * weight
+        covered = above + np.cumsum(off, axis=1) * (1 - weight)
+        precision = np.divide(above, covered, out=np.zeros_like(above), where=covered > 0)
+        average = (on * precision).sum(axis=1)
+    is_defined = counts.on_area > 0 and counts.off_area > 0
+    return (auroc, average) if is_defined else (np.full(n_features, np.nan), np.full(n_features, np.nan))

@@ -1,0 +1,191 @@
+"""The atlas as tables: a row a feature, a row a pair of feature and label that is worth a look, a row an example."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from aurorascope.atlas.badges import (
+    Limits,
+    antipodes,
+    geo_r2,
+    padding_ratio,
+    scale_km,
+    seam_jump,
+    weekday_share,
+    window_share,
+)
+from aurorascope.atlas.decoys import terciles
+from aurorascope.atlas.examples import strongest_tokens
+from aurorascope.atlas.linear import classes
+from aurorascope.atlas.naming import Name, best_baseline, described, name_features
+from aurorascope.atlas.nulls import DATE_SHIFT, ROTATION
+from aurorascope.atlas.score import Scored
+from aurorascope.atlas.token_labels import ON
+from aurorascope.atlas.verdicts import spaced
+from aurorascope.spec import LATENT_LEVELS
+from aurorascope.tokens import TokenGrid
+
+# A feature's pairs are few; of each label this many of the best are listed, too.
+_BEST_OF_LABEL = 20
+# Of which maps are in memory.
+_FEATURES_AT_ONCE = 64
+
+
+def names_of(scored: Scored) -> list[Name] | None:
+    """What is said of each feature; None where there are too few dates."""
+    if scored.labelled is None:
+        return None
+    return name_features(scored.labelled, scored.labels.ids, scored.density_f, scored.settings)
+
+
+def feature_ids(n_features: int, signed: bool) -> pd.DataFrame:
+    """Columns feature and sign of each of the features that are told apart."""
+    place = np.arange(n_features)
+    feature, sign = (place // 2, 1 - 2 * (place % 2)) if signed else (place, np.ones(n_features, np.int64))
+    return pd.DataFrame({"feature": feature.astype(np.int32), "sign": sign.astype(np.int8)})
+
+
+def features_table(
+    scored: Scored, names: list[Name] | None, grid: TokenGrid, W_hd: np.ndarray, signed: bool, limits: Limits
+) -> pd.DataFrame:
+    """A row a feature: what it covers, its label or why it has none, its best pair, and its badges."""
+    n = scored.entries.n_features
+    table = feature_ids(n, signed)
+    table["density"], table["tercile"] = scored.density_f, terciles(scored.density_f).astype(np.int8)
+    reason = scored.splits.reason
+    table["verdict"] = reason if names is None else [each.verdict for each in names]
+    table["label"] = "" if names is None else [each.label for each in names]
+    table["reason"] = reason if names is None else [each.reason for each in names]
+    if names is not None:
+        pairs = [(feature, name.top) for feature, name in enumerate(names)]
+        found = _pairs(scored, pairs).drop(columns=["verdict"]).rename(columns={"label": "top_label"})
+        table = pd.concat([table, found], axis=1)
+        ids = np.array([*scored.labels.ids, ""])
+        table["runner_up"] = ids[[each.runner_up for each in names]]
+        table["margin"] = [each.margin for each in names]
+    return pd.concat([table, _badges(scored, grid, W_hd, signed, limits)], axis=1)
+
+
+def labels_table(scored: Scored, names: list[Name] | None, signed: bool) -> pd.DataFrame:
+    """A row a pair: each feature's best labels, and each label's best features, by F1 on `select`, where it is above 0."""
+    if names is None or scored.labelled is None:
+        return pd.concat([feature_ids(0, signed), _pairs(scored, [])], axis=1)
+    f1_lf = np.stack([each.f1_f for each in scored.labelled.scores["select"]])
+    kept = np.zeros(f1_lf.shape, bool)
+    for scores, most, axis in ((f1_lf, scored.settings.labels_kept, 0), (f1_lf, _BEST_OF_LABEL, 1)):
+        order = np.argsort(-scores, axis=axis, kind="stable")
+        np.put_along_axis(kept, np.take(order, np.arange(min(most, order.shape[axis])), axis=axis), True, axis=axis)
+    feature, label = np.nonzero((kept & (f1_lf > 0)).T)
+    ids = feature_ids(scored.entries.n_features, signed).iloc[feature].reset_index(drop=True)
+    return pd.concat([ids, _pairs(scored, list(zip(feature.tolist(), label.tolist(), strict=True)))], axis=1)
+
+
+def examples_table(scored: Scored, grid: TokenGrid, signed: bool) -> pd.DataFrame:
+    """A row an example: where a feature is strongest, and which labels are on there."""
+    feature, snapshot, token, value = strongest_tokens(scored.entries, scored.used, scored.settings.examples)
+    level, row, column = np.unravel_index(token, grid.shape)
+    plane = token % scored.entries.n_plane
+    on = np.empty((len(token), len(scored.labels.ids)), bool)
+    for place in np.unique(snapshot).tolist():
+        here = snapshot == place
+        for label in range(on.shape[1]):
+            on[here, label] = classes(scored.labels, label, place)[plane[here]] == ON
+    ids = np.array(scored.labels.ids)
+    first = np.concatenate([[True], feature[1:] != feature[:-1]]) if len(feature) else np.zeros(0, bool)
+    start = np.flatnonzero(first)
+    rank = np.arange(len(feature)) - np.repeat(start, np.diff([*start, len(feature)]))
+    table = feature_ids(scored.entries.n_features, signed).iloc[feature].reset_index(drop=True)
+    return table.assign(
+        rank=rank.astype(np.int16), time=np.array(scored.labels.times)[snapshot], level=np.array(LATENT_LEVELS)[level],
+        row=row.astype(np.int32), column=column.astype(np.int32), lat=grid.lat[row], lon=grid.lon[column],
+        value=value.astype(np.float32), labels=[",".join(ids[each]) for each in on],
+    )
+
+
+def _pairs(scored: Scored, pairs: list[tuple[int, int]]) -> pd.DataFrame:
+    """Scores of (feature, label); a label of -1 has none."""
+    labelled, columns = scored.labelled, []
+    levels = np.array(["all", *LATENT_LEVELS])
+    for feature, label in pairs if labelled is not None else ():
+        if label < 0:
+            columns.append({"label": ""})
+            continue
+        choice, test = labelled.choices[label], labelled.scores["test"][label]
+        bin_ = choice.bin_f[feature : feature + 1]
+        row: dict[str, Any] = {
+            "label": scored.labels.ids[label],
+            "verdict": str(labelled.verdict_lf[label, feature]),
+            "level": levels[choice.pool_f[feature]],
+            "threshold": float(scored.bins.thresholds(np.array([feature]), bin_)[0]) * scored.entries.scale,
+            "f1_select": choice.f1_f[feature], "f1_test": test.f1_f[feature],
+            "precision": test.precision_f[feature], "recall": test.recall_f[feature],
+            "auroc": test.auroc_f[feature], "ap": test.average_f[feature], "base_rate": test.base,
+            "lift": test.average_f[feature] / test.base if test.base else np.nan,
+        }
+        if "held_out" in labelled.scores:
+            row["f1_held_out"] = labelled.scores["held_out"][label].f1_f[feature]
+        for kind in (ROTATION, DATE_SHIFT):
+            for name in ("p", "q", "z"):
+                known = labelled.compared.get(kind)
+                row[f"{name}_{kind}"] = getattr(known, f"{name}_lf")[label, feature] if known else np.nan
+        found = labelled.baselines[label]
+        row["gain"] = labelled.gain_lf[label, feature]
+        row["baseline"] = described(best_baseline(found)) if found else ""
+        for name, values in zip(("ranom", "ranom_low", "ranom_high"), labelled.ranom, strict=True):
+            row[name] = values[feature, label]
+        columns.append(row)
+    return pd.DataFrame(columns, columns=_pair_columns(labelled is not None and "held_out" in labelled.scores))
+
+
+def _pair_columns(has_held_out: bool) -> list[str]:
+    kinds = [f"{name}_{kind}" for kind in (ROTATION, DATE_SHIFT) for name in ("p", "q", "z")]
+    return [
+        "label", "verdict", "level", "threshold", "f1_select", "f1_test", "precision", "recall", "auroc", "ap", "base_rate", "lift",
+        *(["f1_held_out"] if has_held_out else []), *kinds, "gain", "baseline", "ranom", "ranom_low", "ranom_high",
+    ]
+
+
+def _some(n: int) -> list[slice]:
+    return [slice(first, first + _FEATURES_AT_ONCE) for first in range(0, n, _FEATURES_AT_ONCE)]
+
+
+def _map_badges(mean_nf: np.ndarray, grid: TokenGrid) -> pd.DataFrame:
+    mean_fn = np.ascontiguousarray(mean_nf.T)
+    return pd.DataFrame({
+        "window": window_share(mean_fn, grid.shape),
+        "seam": seam_jump(mean_fn, grid.shape),
+        "padding_row": padding_ratio(mean_fn, grid),
+    })
+
+
+def _badges(scored: Scored, grid: TokenGrid, W_hd: np.ndarray, signed: bool, limits: Limits) -> pd.DataFrame:
+    sums, n = scored.anomalies, scored.entries.n_features
+    of_map = pd.concat([_map_badges(sums.mean_nf[:, at], grid) for at in _some(n)], ignore_index=True)
+    cosine, which = antipodes(W_hd)
+    latent = np.arange(n) // 2 if signed else np.arange(n)
+    alive = np.flatnonzero(scored.density_f > 0)
+    scale = np.full(n, np.nan)
+    scale[alive] = scale_km(scored.entries, spaced(scored.used, scored.settings.scale_snapshots), grid, alive)
+    table = pd.DataFrame({
+        "geo_r2": geo_r2(sums.within_f, sums.between_f, sums.n),
+        **{name: of_map[name] for name in of_map},
+        "calendar": weekday_share(scored.mean_sf, [scored.labels.times[place] for place in scored.used]),
+        "antipode": cosine[latent].astype(np.float64),
+        "antipode_of": which[latent].astype(np.int32),
+        "scale_km": scale,
+    })
+    ratio = table["padding_row"]
+    marks = {
+        "dense": scored.density_f > limits.dense,
+        "geo": table["geo_r2"] > limits.geo_r2,
+        "window": table["window"] > limits.window,
+        "seam": table["seam"] > limits.seam,
+        "padding_row": (ratio > limits.padding_row) | (ratio < 1 / limits.padding_row),
+        "calendar": table["calendar"] > limits.calendar,
+        "antipode": table["antipode"] <= limits.antipode,
+    }
+    has = np.stack([np.asarray(mark, bool) for mark in marks.values()], axis=1)
+    words = np.array(list(marks))
+    table["badges"] = [",".join(words[each]) for each in has]
+    return table
