@@ -19,7 +19,7 @@ ROWS = (
     ("activations",),
     ("features", "training"),
     ("atlas", "measures", "reproduction"),
-    ("figures", "release"),
+    ("figures", "pages", "release"),
     ("cli",),
     ("__main__",),
 )

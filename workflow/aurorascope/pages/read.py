@@ -1,0 +1,90 @@
+"""Read what pages are made of: a block's atlas with its digests, and the names that a user gave to features."""
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from aurorascope.atlas.write import TABLES
+from aurorascope.blocks import BY_ID
+from aurorascope.errors import UserError
+from aurorascope.files import check_file, read_record
+
+# An atlas's verdict with which labels are shown.
+CALIBRATED = "calibrated"
+_COLUMNS = ("block", "feature", "sign", "name")
+
+Names = Mapping[tuple[int, int], str]
+
+
+@dataclass(frozen=True)
+class BlockAtlas:
+    """One block's atlas.
+
+    Attributes:
+        block_id: the block.
+        summary: its record.
+        tables: by name, those of `TABLES`.
+    """
+
+    block_id: str
+    summary: Mapping[str, Any]
+    tables: Mapping[str, pd.DataFrame]
+
+    @property
+    def verdict(self) -> str:
+        """What the gate said, or why it was not asked."""
+        return self.summary["verdict"]
+
+    @property
+    def shows_labels(self) -> bool:
+        """Whether the gate lets labels be shown."""
+        return self.verdict == CALIBRATED
+
+
+def read_atlas(folder: Path, block_id: str) -> BlockAtlas:
+    """One block's atlas from its folder.
+
+    Raises:
+        UserError: a file is missing or is not the one that the summary names.
+    """
+    record = folder / "summary.json"
+    summary = read_record(record, "atlas")
+    for name in TABLES:
+        check_file(folder / f"{name}.parquet", summary[f"{name}_sha256"], record)
+    return BlockAtlas(block_id, summary, {name: pd.read_parquet(folder / f"{name}.parquet") for name in TABLES})
+
+
+def read_names(path: Path) -> dict[str, Names]:
+    """Names that a user gave to features, by block and then by (feature, sign), from a CSV of block, feature, sign, name.
+
+    An empty sign is 1. A file that is not there has no names.
+
+    Raises:
+        UserError: the file is not such a table, or names a feature twice.
+    """
+    fix = f"give {path} the columns {', '.join(_COLUMNS)}"
+    if not path.exists():
+        return {}
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(path, "CSV in UTF-8", str(error), "save it as CSV in UTF-8") from None
+    found: dict[str, dict[tuple[int, int], str]] = {}
+    for number, row in enumerate(rows, 2):
+        where = f"{path}, line {number}"
+        if not set(_COLUMNS) <= row.keys() or None in row or None in row.values():
+            raise UserError(where, f"the columns {', '.join(_COLUMNS)}", ", ".join(map(str, row)), fix)
+        if row["block"] not in BY_ID:
+            raise UserError(where, "a block of Aurora, such as encoder_s1_b5", row["block"], "correct the block")
+        if not row["feature"].isdecimal() or row["sign"] not in ("", "1", "-1"):
+            raise UserError(where, "a feature's number, and a sign 1, -1 or none", f"{row['feature']}, {row['sign']}", "correct the line")
+        key = int(row["feature"]), int(row["sign"] or 1)
+        if key in found.setdefault(row["block"], {}):
+            raise UserError(where, "a feature once", f"{row['block']} {row['feature']} again", "keep one of the lines")
+        found[row["block"]][key] = row["name"]
+    return found
