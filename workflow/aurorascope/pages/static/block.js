@@ -17,9 +17,9 @@
   const shown = [
     { key: "feature", title: "Feature", value: (row) => row, cell: (row) => el("a", { href: link("", columns.feature[row], columns.sign[row], data.signed), "data-row": row }, id(row)) },
     { key: "label", title: scored ? "Label" : "Name", value: titles, cell: (row) => titles(row) || "–" },
+    ...(scored ? [{ key: "f1_test", title: "F1", numeric: true, value: column("f1_test"), cell: (row) => number(columns.f1_test[row]) }] : []),
     { key: "verdict", title: "Verdict", value: verdict, cell: (row) => [verdict(row), reason(row)].filter((each, at, all) => each !== "labelled" && all.indexOf(each) === at).join(", ") },
     ...(scored ? [
-      { key: "f1_test", title: "F1", numeric: true, value: column("f1_test"), cell: (row) => number(columns.f1_test[row]) },
       { key: "gain", title: "Gain", numeric: true, wide: true, value: column("gain"), cell: (row) => number(columns.gain[row]) },
     ] : []),
     { key: "density", title: "Density", numeric: true, wide: scored, value: column("density"), cell: (row) => percent(columns.density[row]) },

@@ -10,12 +10,13 @@ aurorascope.charts = (() => {
   });
   const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-  // A canvas's context, with as many dots as the screen has, sized in its own units.
-  function context(canvas, width, height) {
+  // A canvas's context, with as many dots as the screen has, sized in its own units; on the page at most as wide, or as `most`.
+  function context(canvas, width, height, most = 0) {
     const ratio = window.devicePixelRatio || 1;
     canvas.width = Math.round(width * ratio);
     canvas.height = Math.round(height * ratio);
     canvas.style.aspectRatio = `${width} / ${height}`;
+    canvas.style.maxWidth = `${most || width}px`;
     const found = canvas.getContext("2d");
     found.scale(ratio, ratio);
     found.font = "11px sans-serif";
@@ -36,7 +37,7 @@ aurorascope.charts = (() => {
   // Draw bytes of a plane of tokens. `box` is west, east, south, north; west may lie below 0, columns go around the globe.
   function map(canvas, bytes, grid, box, mark = null) {
     const [west, east, south, north] = box, width = 360, height = Math.round((width * (north - south)) / (east - west));
-    const drawn = context(canvas, width, height), columns = grid.lon.length - 1, image = new ImageData(width, height);
+    const drawn = context(canvas, width, height, 720), columns = grid.lon.length - 1, image = new ImageData(width, height);
     const wrapped = [...grid.lon.map((x) => x - 360), ...grid.lon.slice(1), ...grid.lon.slice(1).map((x) => x + 360)];
     const column = cells(wrapped, west, east, width), row = cells(grid.lat, north, south, height);
     const [top, bottom] = [grid.lat[0], grid.lat[grid.lat.length - 1]];
@@ -54,14 +55,17 @@ aurorascope.charts = (() => {
     drawn.imageSmoothingEnabled = false;
     drawn.drawImage(layer, 0, 0, width, height);
     const x = (lon) => ((lon - west) / (east - west)) * width, y = (lat) => ((north - lat) / (north - south)) * height;
-    drawn.lineWidth = 0.8;
-    drawn.strokeStyle = style("--coast");
-    for (const line of aurorascope.store().coast || []) {
-      for (const shift of [-360, 0, 360]) {
-        drawn.beginPath();
-        for (let i = 0; i < line.length; i += 2) drawn.lineTo(x(line[i] / 10 + shift), y(line[i + 1] / 10));
-        drawn.stroke();
+    // Dark on light is seen on every colour.
+    for (const [colour, thick] of [["rgb(255 255 255 / 0.75)", 2.2], ["black", 0.8]]) {
+      drawn.strokeStyle = colour;
+      drawn.lineWidth = thick;
+      drawn.beginPath();
+      for (const line of aurorascope.store().coast || []) {
+        for (const shift of [-360, 0, 360]) {
+          for (let i = 0; i < line.length; i += 2) drawn[i ? "lineTo" : "moveTo"](x(line[i] / 10 + shift), y(line[i + 1] / 10));
+        }
       }
+      drawn.stroke();
     }
     if (mark) {
       const [lon, lat] = mark;
@@ -89,18 +93,20 @@ aurorascope.charts = (() => {
     return `linear-gradient(to right, ${STOPS.map((each) => `rgb(${each.join(" ")})`).join(", ")})`;
   }
 
-  // Ticks at powers of ten within two ends that are logarithms.
+  // Ticks within two ends that are logarithms: powers of ten, and where they are few, twice and five times as much.
   function ticks(low, high) {
-    const step = Math.max(1, Math.ceil((high - low) / 6)), found = [];
-    for (let power = Math.ceil(low); power <= high; power += step) found.push(power);
-    return found;
+    const step = Math.max(1, Math.ceil((high - low) / 5)), found = [];
+    for (let power = Math.floor(low); power <= high; power += step) {
+      found.push(power, ...(high - low < 2.5 ? [power + Math.log10(2), power + Math.log10(5)] : []));
+    }
+    return found.filter((each) => each >= low && each <= high);
   }
 
   function frame(drawn, box, x, y, xTitle, yTitle) {
     drawn.fillStyle = style("--text");
     drawn.strokeStyle = style("--line");
     drawn.lineWidth = 1;
-    const tick = (power) => (power >= -3 && power <= 4 ? String(Number((10 ** power).toPrecision(1))) : `1e${power}`);
+    const tick = (power) => (power >= -3 && power <= 4 ? String(Number((10 ** power).toPrecision(2))) : `1e${Math.round(power)}`);
     drawn.textAlign = "center";
     for (const power of x.ticks) {
       drawn.beginPath(); drawn.moveTo(x.at(power), box.top); drawn.lineTo(x.at(power), box.bottom); drawn.stroke();
@@ -126,7 +132,7 @@ aurorascope.charts = (() => {
 
   function histogram(canvas, { edges, bars }) {
     const width = Math.min(480, canvas.parentElement.clientWidth || 480), height = 190, drawn = context(canvas, width, height);
-    const box = { left: 48, right: width - 10, top: 8, bottom: height - 36 }, bytes = unpack(bars);
+    const box = { left: 60, right: width - 10, top: 8, bottom: height - 36 }, bytes = unpack(bars);
     const [low, high] = edges.map(Math.log10), step = (high - low) / (bytes.length - 1);
     const x = scale(low - step, high, box.left, box.right), y = scale(-9, 0, box.bottom, box.top);
     frame(drawn, box, x, y, "value (units of the block's output)", "share of area");
@@ -142,7 +148,7 @@ aurorascope.charts = (() => {
   // Density against strength; returns what finds the nearest feature to a click.
   function scatter(canvas, points, listed) {
     const width = Math.min(760, canvas.parentElement.clientWidth), height = Math.round(Math.min(380, width * 0.75)), drawn = context(canvas, width, height);
-    const box = { left: 52, right: width - 10, top: 8, bottom: height - 38 };
+    const box = { left: 60, right: width - 10, top: 8, bottom: height - 38 };
     const ends = (key) => points.reduce(([low, high], each) => [Math.min(low, each[key]), Math.max(high, each[key])], [Infinity, -Infinity]);
     const [west, east] = points.length ? ends("x") : [-4, 0], [low, high] = points.length ? ends("y") : [-1, 1];
     const x = scale(west - 0.1, east + 0.1, box.left, box.right), y = scale(low - 0.1, high + 0.1, box.bottom, box.top);
