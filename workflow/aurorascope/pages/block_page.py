@@ -48,16 +48,14 @@ def write_block_page(
 
 def _write_scripts(folder: Path, block_id: str, data: BlockData, weather: dict[str, Any]) -> int:
     place, size = folder / "pages" / block_id, 0
-    starts = in_pieces([len(json.dumps(each)) for each in data.details], _PIECE)
-    for number, start in enumerate(starts):
-        stop = starts[number + 1] if number + 1 < len(starts) else len(data.details)
+    pieces = in_pieces([len(json.dumps(each)) for each in data.details], _PIECE)
+    for number, (start, stop) in enumerate(pieces):
         size += write_script(place / f"details_{number}.js", f"{block_id}/details_{number}", data.details[start:stop])
     mapped = sorted(data.maps)
-    map_starts = in_pieces([len(json.dumps(data.maps[each])) for each in mapped], _PIECE)
-    groups = [mapped[start:stop] for start, stop in zip(map_starts, [*map_starts[1:], len(mapped)], strict=True)]
+    groups = [mapped[start:stop] for start, stop in in_pieces([len(json.dumps(data.maps[each])) for each in mapped], _PIECE)]
     for number, group in enumerate(groups):
         size += write_script(place / f"maps_{number}.js", f"{block_id}/maps_{number}", {str(each): data.maps[each] for each in group})
-    table = data.table | {"details": starts, "maps": groups, "fields": weather, "commands": commands(block_id)}
+    table = data.table | {"details": [start for start, _ in pieces], "maps": groups, "fields": weather, "commands": commands(block_id)}
     return size + write_script(place / "table.js", block_id, table)
 
 

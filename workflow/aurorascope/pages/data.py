@@ -44,7 +44,8 @@ class BlockData:
 def block_data(atlas: BlockAtlas, grid: TokenGrid, near: pd.DataFrame, labels: Mapping[str, Names], names: Names) -> BlockData:
     """What a block's page shows.
 
-    Where the gate is not calibrated nothing names a label: neither the table, nor scores, nor what holds at an example.
+    Where the gate is not calibrated nothing names a label: neither the table, nor scores, nor what holds at an example, nor
+    neighbours.
 
     Args:
         atlas: the block's.
@@ -66,9 +67,9 @@ def block_data(atlas: BlockAtlas, grid: TokenGrid, near: pd.DataFrame, labels: M
     table = {
         "block": block.id, "signed": bool((features["sign"] < 0).any()), "verdict": atlas.verdict, "levels": list(LATENT_LEVELS),
         "n_alive": int(atlas.summary["n_alive"]), "columns": _columns(atlas, strength, level, names, keys),
-        "labels": atlas.summary.get("labels", []) if atlas.shows_labels else [],
         "grid": {"lat": rounded(lat_edges(grid, factor), 6), "lon": rounded(lon_edges(grid, factor), 6), "factor": factor},
     }
+    labels = labels if atlas.shows_labels else {}
     return BlockData(table, _details(atlas, keys, place, near, labels, factor), _maps(atlas, place, grid, factor))
 
 

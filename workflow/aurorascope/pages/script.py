@@ -44,12 +44,12 @@ def coded(words: list[str]) -> tuple[list[str], list[int]]:
     return different, [place[word] for word in words]
 
 
-def in_pieces(texts: list[int], most: int) -> list[int]:
-    """First item of each piece, where items of such sizes are shared out in order into pieces of at most `most`, one item at least."""
-    starts, held = [0] if texts else [], 0
-    for place, size in enumerate(texts):
-        if held and held + size > most:
+def in_pieces(sizes: list[int], most: int) -> list[tuple[int, int]]:
+    """First and end of each piece, where items of such sizes are shared out in order into pieces of at most `most`, one item at least."""
+    starts, held = [0] if sizes else [], 0
+    for place, size in enumerate(sizes):
+        if place > starts[-1] and held + size > most:
             starts.append(place)
             held = 0
         held += size
-    return starts
+    return list(zip(starts, [*starts[1:], len(sizes)], strict=True)) if sizes else []

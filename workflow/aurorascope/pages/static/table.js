@@ -3,10 +3,11 @@
 aurorascope.table = (where, { caption, columns, order = null, size = 50 }) => {
   const { element } = aurorascope;
   let rows = [], sorted = [], page = 0, by = order ? order.by : null, falls = order ? order.falls : false;
+  const looks = (column) => [column.wide && "wide", column.numeric && "number"].filter(Boolean).join(" ") || null;
   const heads = new Map(), body = element("tbody"), label = element("span");
   const head = element("tr", {}, columns.map((column) => {
     const button = element("button", { type: "button", onclick: () => sort(column.key) }, column.title, element("span", { class: "arrow", "aria-hidden": "true" }));
-    const cell = element("th", { scope: "col", class: column.wide ? "wide" : null }, button);
+    const cell = element("th", { scope: "col", class: looks(column) }, button);
     heads.set(column.key, cell);
     return cell;
   }));
@@ -51,7 +52,7 @@ aurorascope.table = (where, { caption, columns, order = null, size = 50 }) => {
     page = Math.min(Math.max(0, to), last());
     const here = sorted.slice(page * size, (page + 1) * size);
     body.replaceChildren(...here.map((row) => element("tr", {}, columns.map((column, at) => element(at ? "td" : "th", {
-      scope: at ? null : "row", class: [column.wide && "wide", column.numeric && "number"].filter(Boolean).join(" ") || null,
+      scope: at ? null : "row", class: looks(column),
     }, column.cell(row))))));
     label.textContent = sorted.length ? ` ${page * size + 1} to ${page * size + here.length} of ${sorted.length} ` : " none ";
     const held = document.activeElement;
