@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from aurorascope.atlas.fields import SHOWN_FIELDS, example_times, fields_table
 from aurorascope.atlas.score import score_features
+from aurorascope.atlas.storyline import storyline_rows
 from aurorascope.atlas.write import make_tables, write_atlas
 from aurorascope.cams.demo_land import land_fraction
+from aurorascope.figures.storyline import draw_storyline
 from aurorascope.pages.block_page import write_block_page
 from aurorascope.pages.index_page import Figure, index_entry, labels_of, write_index_page
 from aurorascope.pages.neighbours import Decoder, nearest_features
@@ -72,7 +75,9 @@ def write_pages(folder, atlases, decoders, grid, world, names=None):
         block: write_block_page(folder, atlas, grid, near[block], blocks, labels=labels, names=names.get(block), fields_of=shown)
         for block, atlas in atlases.items()
     }
-    figures = [Figure("../figures/storyline.png", "Storyline", "Best test score of each label in each block", "../figures/storyline.csv")]
+    rows = [storyline_rows(block, atlas.summary, atlas.tables["features"], atlas.tables["labels"]) for block, atlas in atlases.items()]
+    draw_storyline(pd.concat(rows), folder.parent / "figures" / "storyline.png")
+    figures = [Figure("../figures/storyline.png", "Labels over depth", "Best test score of each label in each block", "../figures/storyline.csv")]
     write_index_page(folder, {block: index_entry(atlas, names.get(block, {})) for block, atlas in atlases.items()}, figures)
     return Built(folder, atlases, decoders, near, grid, sizes)
 

@@ -3,7 +3,7 @@
 aurorascope.table = (where, { caption, columns, order = null, size = 50 }) => {
   const { element } = aurorascope;
   let rows = [], sorted = [], page = 0, by = order ? order.by : null, falls = order ? order.falls : false;
-  const looks = (column) => [column.wide && "wide", column.numeric && "number"].filter(Boolean).join(" ") || null;
+  const looks = (column) => [column.key, column.wide && "wide", column.numeric && "number"].filter(Boolean).join(" ");
   const heads = new Map(), body = element("tbody"), label = element("span");
   const head = element("tr", {}, columns.map((column) => {
     const button = element("button", { type: "button", onclick: () => sort(column.key) }, column.title, element("span", { class: "arrow", "aria-hidden": "true" }));
