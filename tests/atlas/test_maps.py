@@ -83,18 +83,18 @@ def test_less_than_no_maps_are_refused():
 def test_fields_are_area_means_of_the_weather(few):
     world = few[0]
     rng, shape = np.random.default_rng(0), (len(world.lat), len(world.lon))
-    names = [*(name for name in SHOWN_FIELDS if name != "wind10"), "10u", "10v"]
+    names = [*(name for name in SHOWN_FIELDS if name != "wind10"), "u10", "v10"]
     surface = {name: rng.standard_normal(shape).astype(np.float32) for name in names}
     found = shown_fields(surface, world.plane)
     assert found.shape == (len(SHOWN_FIELDS), world.plane.n) and found.dtype == np.float32
     weight = world.area_y[:, None] * np.ones(shape)
     for at, name in enumerate(SHOWN_FIELDS):
-        field = np.hypot(surface["10u"].astype(float), surface["10v"]) if name == "wind10" else surface[name]
+        field = np.hypot(surface["u10"].astype(float), surface["v10"]) if name == "wind10" else surface[name]
         for y, x in ((0, 0), (7, 11), (14, 29)):
             cells = slice(3 * y, 3 * y + 3), slice(3 * x, 3 * x + 3)
             assert found[at, y * 30 + x] == pytest.approx((field[cells] * weight[cells]).sum() / weight[cells].sum(), rel=1e-5, abs=1e-6)
-    del surface["10v"]
-    with pytest.raises(UserError, match="no 10v"):
+    del surface["v10"]
+    with pytest.raises(UserError, match="no v10"):
         shown_fields(surface, world.plane)
 
 

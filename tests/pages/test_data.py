@@ -9,11 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from aurorascope.atlas.score import score_features
+from aurorascope.atlas.write import make_tables, write_atlas
 from aurorascope.blocks import BY_ID
 from aurorascope.pages.block_page import write_block_page
 from aurorascope.pages.commands import commands
 from aurorascope.pages.data import coarse, coarser_by, lat_edges, log_heights, lon_edges
 from aurorascope.pages.neighbours import Decoder, nearest_features
+from aurorascope.pages.read import read_atlas
 from aurorascope.pages.script import in_pieces, packed, write_script
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.spec import LATENT_LEVELS
@@ -21,6 +24,8 @@ from aurorascope.tokens import token_grid
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.atlas.planted import mix, planted_features, planted_world, source_of
+from tests.atlas.test_verdicts import SETTINGS
 from tests.pages.built import BLOCKS
 from tests.pages.large import N, large_atlas
 from tests.pages.scripts import read_block, read_script, unpack, words_of
@@ -122,6 +127,23 @@ def test_a_wide_block_opens_with_a_small_script(built, tmp_path):
     # An earlier page's pieces do not stay.
     write_block_page(tmp_path, built.atlases[ONE], built.grid, built.near[ONE], BLOCKS)
     assert len(list((tmp_path / "pages" / ONE).iterdir())) == 3
+
+
+def test_too_few_dates_have_a_page_without_scores(tmp_path):
+    """All that needs no label is there: densities, maps, histograms, examples."""
+    world = planted_world(3, 12)
+    x, sae = mix(planted_features(world, 3, 4))
+    scored = score_features(sae, source_of(x, world.times), world.labels(tmp_path), SETTINGS, tmp_path)
+    tables, summary = make_tables(scored, sae, world.grid)
+    write_atlas(tmp_path / ONE, tables, summary)
+    atlas = read_atlas(tmp_path / ONE, ONE)
+    near = nearest_features(ONE, {ONE: Decoder(sae.W_dec.detach().numpy(), scored.density_f > 0, False)})
+    write_block_page(tmp_path, atlas, world.grid, near, [ONE])
+    table, details, maps = read_block(tmp_path, ONE)
+    assert table["verdict"] == "too_few_dates" and set(words_of(table["columns"]["verdict"])) == {"too_few_dates"}
+    assert len(maps) == table["n_alive"] == (scored.density_f > 0).sum() and not any(each["pairs"] for each in details)
+    assert all(detail["examples"] and "histogram" in detail for place, detail in enumerate(details) if place in maps)
+    assert "too few dates" in (tmp_path / f"{ONE}.html").read_text()
 
 
 @given(st.lists(st.integers(0, 50)), st.integers(1, 60))

@@ -41,16 +41,16 @@ def shown_fields(surface: Mapping[str, np.ndarray], plane: Plane) -> np.ndarray:
     """Area means of `SHOWN_FIELDS` over each token of the plane, (fields, tokens) float32, in the states' units.
 
     Args:
-        surface: (lat, lon) arrays of one time by Aurora's names, 10u and 10v among them.
+        surface: (lat, lon) arrays of one time by the names that days have, u10 and v10 among them.
         plane: the tokens.
 
     Raises:
         UserError: a variable is missing.
     """
-    needed = [*(name for name in SHOWN_FIELDS if name != "wind10"), "10u", "10v"]
+    needed = [*(name for name in SHOWN_FIELDS if name != "wind10"), "u10", "v10"]
     if missing := [name for name in needed if name not in surface]:
         raise UserError("fields around examples", f"variables {', '.join(needed)}", f"no {', '.join(missing)}", "give all of them")
-    wind = np.hypot(surface["10u"].astype(np.float64), surface["10v"])
+    wind = np.hypot(surface["u10"].astype(np.float64), surface["v10"])
     return mean_field(np.stack([wind if name == "wind10" else surface[name] for name in SHOWN_FIELDS]), plane)
 
 

@@ -19,7 +19,7 @@ _COLUMNS = 180
 # A histogram's bars are bytes: 1 is this share of the area, 255 the whole, evenly in the logarithm.
 _LEAST_SHARE = 1e-9
 _PAIR_NUMBERS = (
-    "threshold", "f1_select", "f1_test", "f1_held_out", "precision", "recall", "auroc", "ap", "base_rate", "lift",
+    "threshold", "f1_select", "f1_test", "f1_held_out", "precision", "recall", "auroc", "ap", "base_rate",
     *(f"{name}_{kind}" for kind in (ROTATION, DATE_SHIFT) for name in ("p", "q", "z")), "gain", "ranom", "ranom_low", "ranom_high",
 )
 NEVER_ON = "never on"
