@@ -89,18 +89,22 @@ def test_an_altered_table_is_refused(built, tmp_path):
 def test_names_come_from_a_table(tmp_path):
     path = tmp_path / "labels.csv"
     assert read_names(path) == {}
-    path.write_text(f"block,feature,sign,name\n{FIRST},7,,a jet\n{FIRST},7,-1,\"calm, <b>\"\n{SECOND},0,1,x\n")
-    assert read_names(path) == {FIRST: {(7, 1): "a jet", (7, -1): "calm, <b>"}, SECOND: {(0, 1): "x"}}
+    path.write_text(f"block,feature,name,note\n{FIRST},7,a jet,seen twice\n{SECOND},0,\"calm, <b>\",\n")
+    assert read_names(path) == {FIRST: {(7, 1): "a jet", (7, -1): "a jet"}, SECOND: {(0, 1): "calm, <b>", (0, -1): "calm, <b>"}}
+    # A name of one sign goes before one of both, wherever it stands.
+    path.write_text(f"sign,block,feature,name\n-1,{FIRST},7,a calm\n,{FIRST},7,a jet\n1,{SECOND},0,x\n")
+    assert read_names(path) == {FIRST: {(7, 1): "a jet", (7, -1): "a calm"}, SECOND: {(0, 1): "x"}}
 
 
 @pytest.mark.parametrize("text, match", [
-    ("block,feature,name\nencoder_s1_b0,7,x\n", "columns block, feature, sign, name"),
+    ("block,feature,note\nencoder_s1_b0,7,x\n", "columns block, feature, name"),
     ("block,feature,sign,name\nencoder_s1_b0,7,1\n", "columns"),
     ("block,feature,sign,name\nencoder_s1_b0,7,1,x,y\n", "columns"),
     ("block,feature,sign,name\n../x,7,1,x\n", "a block of Aurora"),
     ("block,feature,sign,name\nencoder_s1_b0,-7,1,x\n", "number"),
     ("block,feature,sign,name\nencoder_s1_b0,7,2,x\n", "sign"),
-    ("block,feature,sign,name\nencoder_s1_b0,7,1,x\nencoder_s1_b0,7,,y\n", "once"),
+    ("block,feature,sign,name\nencoder_s1_b0,7,1,x\nencoder_s1_b0,7,1,y\n", "once"),
+    ("block,feature,name\nencoder_s1_b0,7,x\nencoder_s1_b0,07,y\n", "once"),
 ])
 def test_a_table_of_names_that_cannot_be_meant_is_refused(tmp_path, text, match):
     (tmp_path / "labels.csv").write_text(text)

@@ -15,7 +15,7 @@ from aurorascope.files import check_file, read_record
 
 # An atlas's verdict with which labels are shown.
 CALIBRATED = "calibrated"
-_COLUMNS = ("block", "feature", "sign", "name")
+_COLUMNS = ("block", "feature", "name")
 
 Names = Mapping[tuple[int, int], str]
 
@@ -59,14 +59,14 @@ def read_atlas(folder: Path, block_id: str) -> BlockAtlas:
 
 
 def read_names(path: Path) -> dict[str, Names]:
-    """Names that a user gave to features, by block and then by (feature, sign), from a CSV of block, feature, sign, name.
+    """Names that a user gave to features, by block and then by (feature, sign), from a CSV of block, feature and name.
 
-    An empty sign is 1. A file that is not there has no names.
+    A column sign, where there is one and it is not empty, says which of a feature's signs a name is of; else it is of both. Other
+    columns, such as notes, are the user's own. A file that is not there has no names.
 
     Raises:
         UserError: the file is not such a table, or names a feature twice.
     """
-    fix = f"give {path} the columns {', '.join(_COLUMNS)}"
     if not path.exists():
         return {}
     try:
@@ -75,16 +75,23 @@ def read_names(path: Path) -> dict[str, Names]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(path, "CSV in UTF-8", str(error), "save it as CSV in UTF-8") from None
     found: dict[str, dict[tuple[int, int], str]] = {}
+    seen, of_a_sign = set(), []
     for number, row in enumerate(rows, 2):
         where = f"{path}, line {number}"
         if not set(_COLUMNS) <= row.keys() or None in row or None in row.values():
-            raise UserError(where, f"the columns {', '.join(_COLUMNS)}", ", ".join(map(str, row)), fix)
-        if row["block"] not in BY_ID:
-            raise UserError(where, "a block of Aurora, such as encoder_s1_b5", row["block"], "correct the block")
-        if not row["feature"].isdecimal() or row["sign"] not in ("", "1", "-1"):
-            raise UserError(where, "a feature's number, and a sign 1, -1 or none", f"{row['feature']}, {row['sign']}", "correct the line")
-        key = int(row["feature"]), int(row["sign"] or 1)
-        if key in found.setdefault(row["block"], {}):
-            raise UserError(where, "a feature once", f"{row['block']} {row['feature']} again", "keep one of the lines")
-        found[row["block"]][key] = row["name"]
+            raise UserError(where, f"the columns {', '.join(_COLUMNS)}", ", ".join(map(str, row.values())), "correct the line, or the first one")
+        block, feature, sign = (row.get(name, "").strip() for name in ("block", "feature", "sign"))
+        if block not in BY_ID:
+            raise UserError(where, "a block of Aurora, such as encoder_s1_b5", block, "correct the block")
+        if not (feature.isascii() and feature.isdecimal()) or sign not in ("", "1", "-1"):
+            raise UserError(where, "a feature's number, and a sign 1, -1 or none", f"{feature}, {sign}", "correct the line")
+        if (block, int(feature), sign) in seen:
+            raise UserError(where, "a feature once", f"{block} {feature} {sign} again", "keep one of the lines")
+        seen.add((block, int(feature), sign))
+        if sign:
+            of_a_sign.append((block, (int(feature), int(sign)), row["name"]))
+        else:
+            found.setdefault(block, {}).update({(int(feature), each): row["name"] for each in (1, -1)})
+    for block, key, name in of_a_sign:
+        found.setdefault(block, {})[key] = name
     return found
