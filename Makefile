@@ -11,7 +11,8 @@ demo: $(VENV)/.ready
 	$(SNAKEMAKE) days_together make_checkpoint --cores all --rerun-incomplete
 	$(SNAKEMAKE) fill_activations --cores all --rerun-incomplete
 	$(SNAKEMAKE) train_together --cores all --rerun-incomplete
-	$(SNAKEMAKE) evaluate_together fidelity_together --cores all --rerun-incomplete
+	$(SNAKEMAKE) evaluate_together fidelity_together labels_together --cores all --rerun-incomplete
+	$(SNAKEMAKE) score_together --cores all --rerun-incomplete
 	$(SNAKEMAKE) --cores all --rerun-incomplete
 	@echo "48 SAEs of the demo: results/README.md describes them, results/figures/suite.png shows them; next: README.md, Use an SAE."
 

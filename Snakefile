@@ -4,6 +4,7 @@
 #   snakemake -c1 plan                                           what the configured run will cost
 #   snakemake results/saes/sae_encoder_s1_b5.pt --cores 2        one block's SAE, and only what it needs
 #   snakemake results/features/encoder_s1_b5/2022-06-20.nc --cores 2    its features on one date, labelled
+#   snakemake --cores 2 labels                                   what the weather is, where: labels of each date
 #   snakemake --cores 8 --configfile workflow/config/cams-year.yaml     the published year
 #   snakemake --profile slurm                                    any of these on a SLURM cluster
 from snakemake.utils import min_version
@@ -28,9 +29,11 @@ include: "workflow/rules/resources.smk"
 include: "workflow/rules/local.smk"
 include: "workflow/rules/cams.smk"
 include: "workflow/rules/backbone.smk"
+include: "workflow/rules/labels.smk"
 include: "workflow/rules/activations.smk"
 include: "workflow/rules/sae.smk"
 include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/atlas.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/release.smk"
@@ -43,6 +46,10 @@ localrules:
     train_together,
     evaluate_together,
     fidelity_together,
+    labels_together,
+    labels,
+    score_together,
+    atlas,
     check_access,
     download_day,
     drop_chunks,
@@ -67,3 +74,9 @@ rule all:
     input:
         RELEASE,
         dropped(),
+
+
+rule labels:
+    # No output on purpose: `snakemake --cores N labels`
+    input:
+        expand("results/scratch/labels/{day}.json", day=LABEL_DAYS),

@@ -46,7 +46,7 @@ def steps(options: argparse.Namespace, tensors_of: Tensors, prepared: Callable) 
     )
     result: dict[str, dict[str, float]] = {str(d): {} for d in options.widths}
     with tempfile.TemporaryDirectory() as folder:
-        trees = {"ours": ROOT, **_before(Path(folder))}
+        trees = {"ours": ROOT, **tree_before(Path(folder))}
         for d in options.widths:
             for kind, names in GROUPS.items():
                 wanted = [name for name in names if name in options.architectures]
@@ -57,7 +57,7 @@ def steps(options: argparse.Namespace, tensors_of: Tensors, prepared: Callable) 
     return result
 
 
-def _before(folder: Path) -> dict[str, Path]:
+def tree_before(folder: Path) -> dict[str, Path]:
     """The tree of the commit before, by what names begin with; nothing, and a line, where git does not have it."""
     made = subprocess.run(["git", "archive", BEFORE, "workflow"], cwd=ROOT, capture_output=True)
     if made.returncode:

@@ -5,6 +5,7 @@
 far the kernels of different CPUs lie apart (docs/benchmarks.md, "Golden numbers on other kinds of CPU").
 """
 
+import itertools
 import json
 import pkgutil
 import sys
@@ -174,9 +175,82 @@ def _stability():
     return metrics([compare(a, b, False), compare(a, c, False), compare(b, c, True)], chance, [20, 18, 20])
 
 
+def _label_states():
+    """Two of the demo's, 12 hours after the one before."""
+    from aurorascope.cams.demo import demo_state, demo_static
+    from aurorascope.cams.grid import regular_grid
+    from aurorascope.cams.variables import LEVELS
+    from aurorascope.config.calendar import parse
+    from aurorascope.labels.state import LabelState
+
+    lat, lon = regular_grid(19, 36)
+    times = [np.datetime64(time, "ns") for time in ("2022-06-01T00", "2022-06-01T12", "2022-06-02T00")]
+    states = [demo_state(parse(f"{time.astype('datetime64[s]')}Z"), lat, lon, LEVELS).assign_coords(time=time) for time in times]
+    return [LabelState.of(now, before, demo_static(lat, lon)) for before, now in itertools.pairwise(states)]
+
+
+def _reference():
+    from aurorascope.config.thresholds import DEMO
+    from aurorascope.labels.reference import Reference
+
+    found = Reference.of(_label_states(), DEMO)
+    tcco = {f"tcco {name} mean": float(field.astype(float).mean()) for name, field in found.tcco.items()}
+    return {**found.values, **{f"change of {name}": value for name, value in found.changes.items()}, **tcco}
+
+
+def _labels():
+    from aurorascope.config.thresholds import DEMO
+    from aurorascope.labels.all import label_state
+    from aurorascope.labels.reference import Reference
+
+    states = _label_states()
+    data = label_state(states[1], Reference.of(states, DEMO), DEMO)
+    found = {}
+    for place, name in enumerate(data["label"].values):
+        # The sum of magnitudes: of fields with both signs little would be left.
+        found[f"{name} field"] = float(np.nansum(np.abs(data["field"].values[place].astype(float))))
+        found[f"{name} cells"] = float(data["mask"].values[place].sum())
+        found[f"{name} objects"] = float(len(np.unique(data["object"].values[place])) - 1)
+    return found
+
+
+def _atlas():
+    """Features that follow labels more or less: scores, comparisons, names and badges. Encoding is exact, so that no kernel flips a token."""
+    import tempfile
+
+    import torch
+    from aurorascope.atlas.score import score_features
+    from aurorascope.atlas.settings import AtlasSettings
+    from aurorascope.atlas.write import make_tables
+    from aurorascope.sae.aurora_sae import AuroraSAE
+
+    from tests.atlas.planted import planted_features, planted_world, source_of
+
+    world = planted_world(3, 48)
+    x = np.round(planted_features(world, 3, 4) * 64) / 64
+    zeros, ones = torch.zeros(x.shape[-1]), torch.eye(x.shape[-1])
+    sae = AuroraSAE.from_tensors({"W_enc": ones, "b_enc": zeros, "W_dec": ones, "b_dec": zeros})
+    settings = AtlasSettings(
+        least_objects=4, least_label_blocks=2, rotations=19, date_shifts=19, held_out_nulls=2, components=1, resamples=50, block_days=4,
+        drop_days=2, least_days=6, most_days=30, bins=32,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        scored = score_features(sae, source_of(x, world.times), world.labels(Path(folder)), settings, Path(folder))
+        tables, summary = make_tables(scored, sae, world.grid)
+    found = {}
+    for name in ("features", "labels"):
+        # What competes is not exact.
+        numbers = tables[name].select_dtypes("number").drop(columns="gain")
+        found |= {f"{name} {column}": float(np.nansum(np.abs(numbers[column].astype(float)))) for column in numbers}
+        found[f"{name} known"] = float(numbers.notna().sum().sum())
+    return found | {f"{word} verdicts": float(n) for word, n in summary["verdicts"].items()}
+
+
 STAGES = {
     "download_day": _atmosphere,
     "make_static": _static,
+    "label_reference": _reference,
+    "label_day": _labels,
     "make_checkpoint": _first_loss,
     "dump_activations": _encoding,
     "train_sae": _training,
@@ -184,6 +258,7 @@ STAGES = {
     "write_features": _features,
     "measure_fidelity": _fidelity,
     "measure_stability": _stability,
+    "score_features": _atlas,
 }
 # They choose, copy, compare, print and draw what others computed.
 WITHOUT_NUMBERS = {"select_states", "reproduce_sae", "build_index", "write_card", "write_table", "draw_suite", "draw_levels",
@@ -194,6 +269,8 @@ WITHOUT_NUMBERS = {"select_states", "reproduce_sae", "build_index", "write_card"
 FORMULAS = {
     "download_day": "aurorascope.cams.demo.profile",
     "make_static": "aurorascope.cams.demo_land.orography",
+    "label_reference": "aurorascope.labels.quantiles.AreaHistogram.quantile",
+    "label_day": "aurorascope.labels.state.Moment.theta_e",
     "make_checkpoint": "aurorascope.backbone.demo_training._Forecasts.error",
     "dump_activations": "aurorascope.activations.encode.decode",
     "train_sae": "aurorascope.training.trainer.factor",
@@ -201,6 +278,7 @@ FORMULAS = {
     "write_features": "aurorascope.features.strongest.strongest",
     "measure_fidelity": "aurorascope.measures.fidelity.metrics._ratio",
     "measure_stability": "aurorascope.measures.stability.compare._cosines",
+    "score_features": "aurorascope.atlas.verdicts.z_values",
 }
 
 

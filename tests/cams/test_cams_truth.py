@@ -7,10 +7,11 @@ import pytest
 import xarray as xr
 from aurorascope.cams import demo
 from aurorascope.cams.day import make_day
-from aurorascope.cams.demo_truth import STRENGTHS, connected, demo_truth
+from aurorascope.cams.demo_truth import STRENGTHS, demo_truth
 from aurorascope.cams.grid import regular_grid
 from aurorascope.cams.variables import LEVELS
 from aurorascope.config.calendar import day_hours
+from aurorascope.sphere import connected
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays

@@ -30,16 +30,17 @@ def test_schema_and_dataclasses_have_the_same_keys():
 
 
 def test_dataclasses_have_the_types_of_the_schema():
-    """A key that may be null in the schema may be None in its dataclass, unless recipes fill it; lists are tuples."""
+    """A key that may be null in the schema may be None in its dataclass, unless recipes or the source fill it; lists are tuples."""
     kinds = dict(class_keys(Config))
     for key, node in LEAVES.items():
         if "type" not in node or key.startswith("sae.tuned."):
             continue
+        is_filled = key.startswith("labels.thresholds.")
         names = [node["type"]] if isinstance(node["type"], str) else node["type"]
         options = typing.get_args(kinds[key]) or (kinds[key],)
         if typing.get_origin(kinds[key]) is tuple:
             options = (kinds[key],)
-        recipes = [recipe.get(key.removeprefix("sae.")) for recipe in RECIPES.values()]
+        recipes = [] if is_filled else [recipe.get(key.removeprefix("sae.")) for recipe in RECIPES.values()]
         assert (type(None) in options) == ("null" in names and None in recipes), key
         plain = {typing.get_origin(option) or option for option in options} - {type(None)}
         python = {"string": str, "integer": int, "number": float, "boolean": bool, "array": tuple}

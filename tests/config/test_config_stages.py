@@ -49,6 +49,8 @@ TRAINING = {"train_sae", "measure_stability", "reproduce_sae"}
         ("evaluation.fidelity.enabled", False, {"build_index"}),
         ("evaluation.stability.seeds", 4, {"measure_stability"}),
         ("evaluation.stability.blocks", ["encoder_s0_b0"], {"build_index"}),
+        ("atlas.enabled", False, {"build_index"}),
+        ("atlas.least_f1", 0.5, {"score_features"}),
         ("activations.dtype", "float32", {"dump_activations", "build_index"}),
         ("aurora.autocast", True, {"dump_activations", "build_index", "measure_fidelity"}),
         ("aurora.embed_dim", 16, {"make_checkpoint", "dump_activations"}),
@@ -60,16 +62,20 @@ TRAINING = {"train_sae", "measure_stability", "reproduce_sae"}
             "compute.threads", 2,
             {
                 "make_checkpoint", "dump_activations", "train_sae", "evaluate_sae", "write_features", "measure_fidelity",
-                "measure_stability", "reproduce_sae", "draw_feature",
+                "measure_stability", "score_features", "reproduce_sae", "draw_feature",
             },
         ),
         (
             "compute.portable", True,
             {
                 "download_day", "make_static", "make_checkpoint", "dump_activations", "train_sae", "evaluate_sae",
-                "write_features", "measure_fidelity", "measure_stability", "reproduce_sae", "draw_feature",
+                "write_features", "measure_fidelity", "measure_stability", "score_features", "reproduce_sae", "draw_feature", "label_reference",
+                "label_day",
             },
         ),
+        ("labels.thresholds.jet_speed", 35, {"label_reference", "label_day"}),
+        ("labels.thresholds.jet_speed", 30, set()),
+        ("labels.own", "elsewhere", set()),
         ("features.top_k", 4, {"write_features"}),
         ("features.chosen", [1, 7], {"write_features"}),
         ("cams.train", {"start": "2022-06-01", "end": "2022-06-10"}, set()),
@@ -132,7 +138,7 @@ def test_digest_of_static_files_matters_only_for_files(demo_raw):
 
 def test_params_hold_no_paths(demo_raw):
     """Paths of the user never enter the parameters, which Snakemake stores in clear."""
-    for key in ("cams.directory", "static.path", "aurora.checkpoint", "storage.scratch"):
+    for key in ("cams.directory", "static.path", "labels.own", "aurora.checkpoint", "storage.scratch"):
         put(demo_raw, key, "/a/secret/place")
     config = typed(demo_raw)
     assert "secret" not in json.dumps([stage_params(config, stage) for stage in KEYS])

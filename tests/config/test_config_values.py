@@ -27,6 +27,7 @@ def take(mapping, key):
         ("saes", r"config key saes: .*did you mean sae\?"),
         ("cams.train.strat", r"config key cams\.train\.strat: .*did you mean cams\.train\.start\?"),
         ("aurora.demo.step", r"config key aurora\.demo\.step: .*did you mean aurora\.demo\.steps\?"),
+        ("labels.thresholds.jet_sped", r"config key labels\.thresholds\.jet_sped: .*did you mean labels\.thresholds\.jet_speed\?"),
         ("storage.zzzz", r"config key storage\.zzzz: .*known keys: scratch"),
     ],
 )
@@ -55,6 +56,9 @@ def test_unknown_keys_are_named_with_the_nearest_known_one(demo_raw, key, messag
         ("evaluation.lat_bands", [0]), ("evaluation.lat_bands", [0, 91]), ("evaluation.lat_bands", [30, -30]),
         ("evaluation.lat_bands", [0, 0, 30]), ("blocks", []), ("blocks", ["encoder_s0_b0"] * 2), ("blocks", 5),
         ("replace_results", "perhaps"), ("static.sha256", "abc"), ("storage.scratch", 5),
+        ("labels.thresholds.jet_speed", "fast"), ("labels.thresholds.jet_speed", -1), ("labels.thresholds.jet_speed", float("nan")),
+        ("labels.thresholds.dust_percentile", 100), ("labels.thresholds.edge_percentile", 50), ("labels.thresholds", [30]),
+        ("labels.own", 3),
         ("sae.lr", float("nan")), ("sae.lr", float("inf")), ("sae.l1_coeff", "nan"), ("evaluation.lat_bands", "[0"),
     ],
 )

@@ -72,7 +72,7 @@ def test_a_lost_record_is_named(measure, config, tmp_path):
 
 
 def test_a_measure_that_is_half_declared_is_refused():
-    with pytest.raises(ValueError, match="measure states: its kind needs an index_key, one table and a stage"):
+    with pytest.raises(ValueError, match="measure states: its kind needs an index_key, a table and a stage"):
         dataclasses.replace(HELD_OUT, kind=KINDS["states"])
     with pytest.raises(ValueError, match="measure evaluation: x have no formula"):
         dataclasses.replace(HELD_OUT, panels=(Panel("x", ""),))

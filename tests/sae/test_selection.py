@@ -73,6 +73,18 @@ def test_a_nan_is_not_kept(k):
     assert np.array_equal(after[after // 256 == 4] - 4 * 256, fewer)
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_nan_of_either_sign_is_not_kept_without_signs(sign, dtype):
+    """Processors give NaNs of both; other rows are as they were."""
+    z_nh = torch.from_numpy(DRAWS["normal"](np.random.default_rng(5), (9, 256)).astype(dtype))
+    before, _ = largest(z_nh, 8, False)
+    z_nh[4, 100] = np.copysign(np.nan, sign)
+    after, values = largest(z_nh, 8, False)
+    assert 4 * 256 + 100 not in after and np.isfinite(values).all() and (values > 0).all()
+    assert np.array_equal(after[after // 256 != 4], before[before // 256 != 4])
+
+
 @pytest.mark.parametrize("least", [-1.0, 0.0, 0.5, 10.0])
 def test_above_a_threshold(least):
     """All at or above it that are above zero."""

@@ -30,6 +30,8 @@ def tiny_config(**changes):
         "sae": {"epochs": 5},
         # Measured in tests of their own: Aurora runs 17 times a block, and every other seed is a training.
         "evaluation": {"fidelity": {"enabled": False, "snapshots": 2}, "stability": {"blocks": [], "seeds": 2}},
+        # Needs labels of every date.
+        "atlas": {"enabled": False},
     }
     for dotted, value in changes.items():
         section = config

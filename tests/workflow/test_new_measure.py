@@ -93,7 +93,7 @@ _STRING_OR_NULL = '"toy_file": {"type": ["string", "null"]},\n        '
 
 def _with_line(text, line):
     """A list of measures with one more."""
-    return text.replace("STABILITY)", "STABILITY, TOY)").replace("from aurorascope.records", f"{line}\nfrom aurorascope.records")
+    return text.replace("ATLAS)", "ATLAS, TOY)").replace("from aurorascope.records", f"{line}\nfrom aurorascope.records")
 
 
 # The files that docs/architecture.md names for a new measure, and how the toy changes each.

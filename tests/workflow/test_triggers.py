@@ -11,8 +11,11 @@ import sys
 
 import pytest
 from aurorascope.config import from_mapping
+from aurorascope.config.calendar import day_snapshots
 from aurorascope.config.stages import KEYS, NO_NUMBERS, RECIPES_OF_KEPT
 from aurorascope.errors import UserError
+from aurorascope.labels.make import make_reference
+from aurorascope.labels.together import adopt_label_day, make_label_days
 
 from tests.workflow.project import ROOT
 
@@ -23,6 +26,8 @@ VERBS = {
     "download_day": "--date 2022-06-01 --record results/scratch/cams/2022-06-01.json",
     "select_states": "--split train --days results/scratch/cams --record results/scratch/states/train.json",
     "make_static": "--record results/scratch/static/static.json",
+    "label_reference": "--results results",
+    "label_day": "--date 2022-06-20 --results results",
     "make_checkpoint": "--record other/checkpoint.json",
     "dump_activations": f"--block {BLOCK} --split held_out --scratch results/scratch",
     "train_sae": f"--block {BLOCK} --manifest {STORE}/train/manifest.json --results results",
@@ -34,6 +39,7 @@ VERBS = {
     "measure_fidelity": f"--block {BLOCK} --results results",
     "measure_stability": f"--sae results/saes/sae_{BLOCK}.json --train {STORE}/train/manifest.json"
     f" --held-out {STORE}/held_out/manifest.json --scratch results/scratch --record other/summary.json",
+    "score_features": f"--block {BLOCK} --results results",
     "reproduce_sae": f"--block {BLOCK} --manifest {STORE}/train/manifest.json --results results",
     "build_index": "--results results",
     "draw_suite": "--index results/sae_index.json --png other/suite.png",
@@ -45,7 +51,7 @@ VERBS = {
 }
 
 
-_READERS = ("train_sae", "reproduce_sae", "evaluate_sae", "measure_stability", "write_features", "draw_feature")
+_READERS = ("train_sae", "reproduce_sae", "evaluate_sae", "measure_stability", "score_features", "write_features", "draw_feature")
 
 
 class Recorder:
@@ -88,6 +94,12 @@ def test_keys_that_a_verb_reads_are_its_parameters(scratch_copy, verb, monkeypat
     mapping["aurora"]["demo"]["steps"] = 2
     monkeypatch.chdir(project.path)
     monkeypatch.setattr(dataclasses, "replace", recording_replace)
+    if verb in ("label_day", "score_features"):
+        make_reference(from_mapping(mapping), project.result(""))
+    if verb == "score_features":
+        make_label_days(from_mapping(mapping), list(day_snapshots(from_mapping(mapping).cams)), project.result(""))
+        for day in day_snapshots(from_mapping(mapping).cams):
+            adopt_label_day(from_mapping(mapping), day, project.result(""))
     if verb == "dump_activations":
         shutil.rmtree(project.result(f"scratch/activations/{BLOCK}/held_out"))
     module, read = importlib.import_module(f"aurorascope.cli.{verb}"), set()

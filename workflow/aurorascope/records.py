@@ -120,5 +120,10 @@ KINDS = {kind.name: kind for kind in (
     Kind("static", "scratch/static/static.json", "static fields", {"scratch/static/static.nc": "sha256"}),
     Kind("cams_day", "scratch/cams/{day}.json", "days of states"),
     Kind("states", "scratch/states/{split}.json", "splits"),
+    Kind(
+        "label_reference", "scratch/labels/reference.json", "references of labels", {"scratch/labels/reference.nc": "sha256"},
+        stage=("label_reference", "config_sha256"),
+    ),
+    Kind("labels", "scratch/labels/{day}.json", "days of labels", stage=("label_day", "config_sha256")),
     Kind("activations", "scratch/activations/{block}/{split}/manifest.json", "stores"),
 )}

@@ -19,6 +19,8 @@ class Stream(enum.IntEnum):
     """Dictionary that an SAE is compared with on held-out tokens; further seed: place of the block."""
     RANDOM_DICTIONARIES = 5
     """Dictionaries whose likeness is that of chance, beside that of other seeds; further seed: place of the block."""
+    RED_NOISE = 6
+    """Waves of the field that no feature should be labelled with; further seed: hours since 1970 of its time."""
     ATLAS_SPLITS = 21
     """Which split of an atlas has the first block of dates; further seed: the atlas's."""
     ATLAS_NULLS = 22

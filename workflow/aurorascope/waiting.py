@@ -1,24 +1,26 @@
-"""Finished results that a job of many blocks left beside their places, for each block's own job to adopt.
+"""Finished results that a job of many left beside their places, for each block's or day's own job to adopt.
 
-What waits lies in a small results folder of its own, `scratch/waiting/<kind>/<block>`, with the record and the files that
-it stands for under the names that they will have. Nothing heavy is imported here, so that 48 jobs that adopt cost seconds.
+A block's wait in a small results folder of its own, `scratch/waiting/<kind>/<block>`, with the record and the files that
+it stands for under the names that they will have; a day's in `scratch/waiting/<kind>/<date>/day`, with whatever lies beside
+its record. Nothing heavy is imported here, so that 48 jobs that adopt cost seconds.
 """
 
 import contextlib
 import json
 import logging
+import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from aurorascope.errors import UserError
-from aurorascope.files import sha256_file, write_bytes, write_json
+from aurorascope.files import publish_folder, sha256_file, write_bytes, write_json
 from aurorascope.locks import folder_lock
 from aurorascope.records import Kind
 
 _LOG = logging.getLogger(__name__)
-# Written last: the digest of everything that waits.
+# Written last: the digest of everything that waits; of a day also its claim.
 _COMPLETE = "complete.json"
 _UNFIT = (OSError, ValueError, KeyError, TypeError, AttributeError, UserError)
 
@@ -88,3 +90,62 @@ class Waiting:
             return self._kind.digests(path, record) if {key: record[key] for key in claim} == dict(claim) else None
         except _UNFIT:
             return None
+
+
+class WaitingDay:
+    """One day's record and all that lies beside it, waiting for its place.
+
+    Its claim, what it must have been made from, is JSON and stands beside it, since a day's record need not say it.
+    """
+
+    def __init__(self, kind: str, scratch: Path, date: str, claim: Mapping[str, Any]) -> None:
+        self._folder, self._date, self._claim = scratch / "waiting" / kind / date / "day", date, dict(claim)
+
+    def is_there(self) -> bool:
+        """Whether anything waits; whoever adopts it looks at what."""
+        return self._folder.is_dir()
+
+    def make(self, make: Callable[[Path], None], is_made: Callable[[], bool]) -> None:
+        """Have `make(record)` write the day where it waits, unless it is made or waits already.
+
+        Raises:
+            TryAgainError: another process is at it.
+        """
+        with folder_lock(self._folder.parent):
+            if is_made() or self._whole() is not None:
+                _LOG.info("%s is made already.", self._date)
+                return
+            shutil.rmtree(self._folder, ignore_errors=True)
+            make(self._folder / f"{self._date}.json")
+            files = sorted(path for path in self._folder.rglob("*") if path.is_file())
+            digests = {str(path.relative_to(self._folder)): sha256_file(path) for path in files}
+            write_json(self._folder / _COMPLETE, {"claim": self._claim, "files": digests})
+
+    def adopt(self, record: Path) -> bool:
+        """Put what waits in its place, the record last; False where nothing of this claim does. Afterwards nothing waits.
+
+        Raises:
+            TryAgainError: another process is at it.
+        """
+        if not self.is_there():
+            return False
+        with folder_lock(self._folder.parent):
+            names = self._whole()
+            for name in (names or set()) - {record.name}:
+                if (self._folder / name).is_dir():
+                    publish_folder(self._folder / name, record.with_name(name))
+                else:
+                    os.replace(self._folder / name, record.with_name(name))
+            if names is not None:
+                write_bytes(record, (self._folder / record.name).read_bytes())
+        shutil.rmtree(self._folder.parent, ignore_errors=True)
+        return names is not None
+
+    def _whole(self) -> set[str] | None:
+        """Names of a finished day's files and folders; None where it was made from something else or is damaged."""
+        with contextlib.suppress(OSError, ValueError, KeyError, AttributeError):
+            content = json.loads((self._folder / _COMPLETE).read_text())
+            files = content["files"].items()
+            if content["claim"] == self._claim and all(sha256_file(self._folder / name) == digest for name, digest in files):
+                return {name.split("/")[0] for name, _ in files}
+        return None

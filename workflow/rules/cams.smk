@@ -68,7 +68,9 @@ rule days_share:
 rule days_together:
     # No output on purpose: `snakemake --cores N days_together`
     input:
-        for_shares_of_days("results/scratch/waiting/days_{share}.done"),
+        for_shares_of_days(
+            "results/scratch/waiting/days_{share}.done", day_hours(CONFIG.cams)
+        ),
     log:
         "results/logs/days_together/all.log",
     conda:

@@ -22,6 +22,7 @@ from aurorascope.config import from_mapping
 from aurorascope.config.calendar import (
     SPLITS,
     day_hours,
+    day_snapshots,
     snapshots,
     split_days,
     split_of_day,
@@ -43,6 +44,7 @@ from aurorascope.config.surroundings import check_place, check_words
 from aurorascope.errors import UserError
 from aurorascope.files import sha256_json
 from aurorascope.gpus import gpu_bound
+from aurorascope.labels.own_files import own_files
 from aurorascope.measures.all import ALL_KINDS, MEASURES, RELEASED_KINDS
 from aurorascope.notices import collected
 from aurorascope.portable.recorded import check_interpreter
@@ -292,3 +294,38 @@ def data_to_reproduce(wildcards):
     """Manifest of the activations that an SAE is trained on again, once there is something to compare it with."""
     published_sae(wildcards)
     return f"results/scratch/activations/{wildcards.block}/train/manifest.json"
+
+
+# Dates that have labels.
+LABEL_DAYS = list(day_snapshots(CONFIG.cams))
+
+
+def days_read(days):
+    """Records of the days that hold the states of so many dates' snapshots."""
+    found = [s for day in days for s in day_snapshots(CONFIG.cams)[day]]
+    read = sorted({time[:10] for s in found for time in (s.previous, s.time)})
+    return expand("results/scratch/cams/{day}.json", day=read)
+
+
+def own_of(days):
+    """The user's own files of so many dates, as inputs, so that a changed file is noticed; a missing one is the job's to report."""
+    if not CONFIG.labels.own:
+        return []
+    folder = Path(user_path(CONFIG.labels.own, "labels.own"))
+    return [str(path) for day in days for path in own_files(folder, day)]
+
+
+def label_inputs(days):
+    """What the labels of so many dates are made from."""
+    return {
+        "days": days_read(days),
+        "static": "results/scratch/static/static.json",
+        "reference": "results/scratch/labels/reference.json",
+        "own": own_of(days),
+    }
+
+
+def day_of(wildcards):
+    """The date that labels are asked of; one without snapshots ends the planning."""
+    split_of(wildcards)
+    return [wildcards.day]

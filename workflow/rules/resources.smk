@@ -70,11 +70,10 @@ def for_shares(pattern):
     return expand(pattern, share=shares(min(at_a_time, len(CONFIG.block_ids))))
 
 
-def for_shares_of_days(pattern):
+def for_shares_of_days(pattern, days):
     """The pattern's files for as many shares of the days as there are cores, one on a cluster."""
-    n_days = len(day_hours(CONFIG.cams))
     return expand(
-        pattern, share=shares(min(workflow.resource_settings.cores or 1, n_days))
+        pattern, share=shares(min(workflow.resource_settings.cores or 1, len(days)))
     )
 
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from scipy import ndimage
 
 from aurorascope.cams import demo
 from aurorascope.cams.variables import LEVELS
 from aurorascope.files import write_bytes
+from aurorascope.sphere import connected
 
 # Each phenomenon with what its strength is and its unit.
 STRENGTHS = {
@@ -29,7 +29,6 @@ STRENGTHS = {
     "low": ("depth of sea-level pressure below its latitude's mean", "Pa"),
 }
 _SHARE, _WIND, _DEPTH = 0.5, 30.0, 1000.0
-_CORNERS = np.ones((3, 3), int)
 
 
 def demo_truth(times: Sequence[datetime.datetime], lat: np.ndarray, lon: np.ndarray) -> xr.Dataset:
@@ -68,23 +67,6 @@ def write_truth(path: Path, times: Sequence[datetime.datetime], lat: np.ndarray,
         since = {"units": "seconds since 1970-01-01", "calendar": "proleptic_gregorian", "dtype": "int64"}
         data.to_netcdf(made, engine="netcdf4", encoding={**encoding, "time": since})
         write_bytes(path, made.read_bytes())
-
-
-def connected(mask_yx: np.ndarray) -> np.ndarray:
-    """Number of each cell's object, uint16, 0 outside: 8-connected, the last column beside the first."""
-    numbers_yx, n = ndimage.label(mask_yx, _CORNERS)
-    # Objects that meet across the seam take the lower of their numbers, until no two differ.
-    name = np.arange(n + 1)
-    for shift in (-1, 0, 1):
-        west, east = numbers_yx[:, 0], np.roll(numbers_yx[:, -1], shift)
-        if shift:
-            # A row has no neighbour beyond the pole.
-            west, east = (west[:-1], east[:-1]) if shift == -1 else (west[1:], east[1:])
-        for a, b in zip(west, east, strict=True):
-            if a and b:
-                low, high = sorted((name[a], name[b]))
-                name[name == high] = low
-    return np.searchsorted(np.unique(name), name)[numbers_yx].astype(np.uint16)
 
 
 def _at(days: float, lat: np.ndarray, lon: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:

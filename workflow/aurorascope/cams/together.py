@@ -4,25 +4,19 @@ What a day's own job does takes a second, and importing what it needs takes long
 store, or depend on the user's files; each is read in its own job.
 """
 
-import contextlib
-import json
 import logging
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from aurorascope.cams.day import make_day
 from aurorascope.config import Config
 from aurorascope.config.calendar import day_hours
 from aurorascope.config.stages import stage_digest
-from aurorascope.files import publish_folder, sha256_file, write_bytes, write_json
 from aurorascope.locks import folder_lock
+from aurorascope.waiting import WaitingDay
 
 _LOG = logging.getLogger(__name__)
-# Written last: what the day was made from, and the digest of each file.
-_COMPLETE = "complete.json"
 
 
 def make_days(config: Config, dates: Sequence[str], scratch: Path) -> None:
@@ -39,18 +33,13 @@ def make_days(config: Config, dates: Sequence[str], scratch: Path) -> None:
     if config.cams.source != "demo":
         _LOG.info("cams.source is %s: each day is made in its own job.", config.cams.source)
         return
-    needed = day_hours(config.cams)
     for date in dates:
-        waiting, claim = _waiting(scratch, date), _claim(config, date)
-        with folder_lock(waiting.parent):
-            if (scratch / "cams" / f"{date}.json").is_file() or _whole(waiting, claim) is not None:
-                _LOG.info("%s is made already.", date)
-                continue
-            shutil.rmtree(waiting, ignore_errors=True)
-            make_day(date, waiting / f"{date}.json", config.cams, needed[date])
-            files = sorted(path for path in waiting.rglob("*") if path.is_file())
-            content = {"claim": claim, "files": {str(path.relative_to(waiting)): sha256_file(path) for path in files}}
-            write_json(waiting / _COMPLETE, content)
+        hours, record = day_hours(config.cams)[date], scratch / "cams" / f"{date}.json"
+
+        def make(path: Path, date: str = date, hours: list[int] = hours) -> None:
+            make_day(date, path, config.cams, hours)
+
+        _waiting(config, scratch, date).make(make, record.is_file)
 
 
 def adopt_day(config: Config, date: str, record: Path) -> bool:
@@ -61,38 +50,18 @@ def adopt_day(config: Config, date: str, record: Path) -> bool:
         date: `YYYY-MM-DD`.
         record: the record's path, `results/scratch/cams/<date>.json`.
     """
-    waiting, work = _waiting(record.parent.parent, date), record.with_name(f".{date}.work")
-    if config.cams.source != "demo" or not waiting.is_dir():
+    waiting = _waiting(config, record.parent.parent, date)
+    if config.cams.source != "demo" or not waiting.is_there():
         return False
-    with folder_lock(waiting.parent), folder_lock(work):
-        names = _whole(waiting, _claim(config, date))
-        if names is not None:
-            # The proof of an earlier download beside a demo zip would pass the demo off as the real thing.
-            record.with_name(f"{date}.download.json").unlink(missing_ok=True)
-            for name in names - {record.name}:
-                if (waiting / name).is_dir():
-                    publish_folder(waiting / name, record.with_name(name))
-                else:
-                    os.replace(waiting / name, record.with_name(name))
-            write_bytes(record, (waiting / record.name).read_bytes())
+    work = record.with_name(f".{date}.work")
+    with folder_lock(work):
+        # The proof of an earlier download beside a demo zip would pass the demo off as the real thing.
+        record.with_name(f"{date}.download.json").unlink(missing_ok=True)
+        is_adopted = waiting.adopt(record)
         shutil.rmtree(work, ignore_errors=True)
-    shutil.rmtree(waiting.parent, ignore_errors=True)
-    return names is not None
+    return is_adopted
 
 
-def _waiting(scratch: Path, date: str) -> Path:
-    return scratch / "waiting" / "cams_day" / date / "day"
-
-
-def _claim(config: Config, date: str) -> dict[str, Any]:
-    return {"config_sha256": stage_digest(config, "download_day"), "hours": day_hours(config.cams)[date]}
-
-
-def _whole(waiting: Path, claim: dict[str, Any]) -> set[str] | None:
-    """Names of a finished day's files and folders; None where it was made from something else or is damaged."""
-    with contextlib.suppress(OSError, ValueError, KeyError, AttributeError):
-        content = json.loads((waiting / _COMPLETE).read_text())
-        files = content["files"].items()
-        if content["claim"] == claim and all(sha256_file(waiting / name) == digest for name, digest in files):
-            return {name.split("/")[0] for name, _ in files}
-    return None
+def _waiting(config: Config, scratch: Path, date: str) -> WaitingDay:
+    claim = {"config_sha256": stage_digest(config, "download_day"), "hours": day_hours(config.cams)[date]}
+    return WaitingDay("cams_day", scratch, date, claim)

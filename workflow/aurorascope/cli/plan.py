@@ -18,6 +18,7 @@ from aurorascope.costs.estimate import Done, estimate
 from aurorascope.costs.report import report, space_lines
 from aurorascope.errors import UserError
 from aurorascope.files import find_record
+from aurorascope.labels.cost import labelled_days, labels_cost
 from aurorascope.measures.all import MEASURES
 from aurorascope.progress import tell
 from aurorascope.records import KINDS
@@ -43,7 +44,8 @@ def run(args: argparse.Namespace, config: Config) -> None:
         need += e.weights_left()
     space = space_lines(e, free_space(disk), need, options(config))
     measured = [cost for measure in MEASURES if (cost := measure.cost(config, e))]
-    tell("\n".join([*report(config, e, measured, notes), *space]))
+    labels = labels_cost(config, grid, labelled_days(config, args.results) if is_mine else frozenset())
+    tell("\n".join([*report(config, e, measured, notes, [labels]), *space]))
 
 
 def _existing(path: Path) -> Path:

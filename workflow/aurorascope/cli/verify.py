@@ -1,4 +1,4 @@
-"""Compare all that lies under results with the digests of its records: stores, SAEs, tables, checkpoint, statics, states;
+"""Compare all that lies under results with the digests of its records: stores, SAEs, tables, checkpoint, statics, states, labels;
 and the files of the release with `SHA256SUMS`.
 
 Only looks, at whichever run the folder holds. Prints a line for each thing that is not in order and a summary; where something
@@ -120,6 +120,10 @@ def _compared(kind: Kind, path: Path) -> tuple[Vouched, list[UserError]]:
             from aurorascope.cams.states import verify_states
 
             verify_states(path.with_suffix(".zarr"), record["states"])
+        if kind.name == "labels":
+            from aurorascope.labels.read import verify_day
+
+            verify_day(path.parent, path.stem)
         files = kind.digests(path, record)
         for file, digest in files.items():
             check_file(file, digest, path)

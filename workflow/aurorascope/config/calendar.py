@@ -82,6 +82,15 @@ def snapshots(cams: Cams, split: str) -> tuple[Snapshot, ...]:
 
 
 @functools.cache
+def day_snapshots(cams: Cams) -> dict[str, tuple[Snapshot, ...]]:
+    """Snapshots of each date, in time order, over both splits; dates without one are left out."""
+    days: dict[str, list[Snapshot]] = {}
+    for snapshot in sorted((s for split in SPLITS for s in snapshots(cams, split)), key=lambda s: s.time):
+        days.setdefault(snapshot.time[:10], []).append(snapshot)
+    return {day: tuple(found) for day, found in days.items()}
+
+
+@functools.cache
 def state_times(cams: Cams, split: str) -> tuple[str, ...]:
     """States that a split's snapshots use, in time order, each once."""
     return tuple(sorted({time for s in snapshots(cams, split) for time in (s.previous, s.time)}))

@@ -23,6 +23,25 @@ class Stability:
 
 
 @dataclass(frozen=True)
+class Atlas:
+    """Features against labels: what a verdict depends on. What is not here stays as `atlas/settings.py` has it."""
+
+    enabled: bool
+    seed: int
+    rotations: int
+    date_shifts: int
+    held_out_nulls: int
+    null_snapshots: int
+    least_objects: int
+    least_label_blocks: int
+    alpha: float
+    q: float
+    least_f1: float
+    least_margin: float
+    components: int
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What is measured of the SAEs."""
 

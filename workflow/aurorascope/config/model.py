@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from aurorascope.blocks import BLOCK_IDS
-from aurorascope.config.measured import Evaluation, Features, Reproduce
+from aurorascope.config.measured import Atlas, Evaluation, Features, Reproduce
 from aurorascope.config.sae import Sae
+from aurorascope.config.thresholds import Thresholds
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,14 @@ class Activations:
 
 
 @dataclass(frozen=True)
+class Labels:
+    """What the weather is, where: labels by formula, and the user's own."""
+
+    thresholds: Thresholds
+    own: str | None
+
+
+@dataclass(frozen=True)
 class Compute:
     """Resources that can change last bits."""
 
@@ -127,6 +136,8 @@ class Config:
     activations: Activations
     sae: Sae
     evaluation: Evaluation
+    labels: Labels
+    atlas: Atlas
     features: Features
     reproduce: Reproduce
     compute: Compute

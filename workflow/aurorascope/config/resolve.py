@@ -6,6 +6,7 @@ share a state). Every complaint names the key, what was expected, what was found
 """
 
 import contextlib
+import dataclasses
 import datetime
 import difflib
 import functools
@@ -23,6 +24,7 @@ from aurorascope.config import calendar
 from aurorascope.config.demo_dates import DEMO_DATES
 from aurorascope.config.model import from_mapping
 from aurorascope.config.recipes import filled
+from aurorascope.config.thresholds import DEMO, YEAR, Thresholds
 from aurorascope.errors import UserError
 from aurorascope.sae.architectures import ARCHITECTURES
 
@@ -31,9 +33,12 @@ _SCHEMA = files("aurorascope") / "schemas" / "config.schema.yaml"
 
 @functools.cache
 def schema() -> dict[str, Any]:
-    """The configuration's JSON schema, with the architectures that there are as choices of `sae.architecture`."""
+    """The configuration's JSON schema, with the architectures that there are as choices, and the thresholds as keys."""
     whole = yaml.safe_load(_SCHEMA.read_text(encoding="utf-8"))
     whole["properties"]["sae"]["properties"]["architecture"]["enum"] = [*ARCHITECTURES, None]
+    whole["properties"]["labels"]["properties"]["thresholds"]["properties"] = {
+        limit.name: {"type": ["number", "null"], "default": None, **limit.metadata} for limit in dataclasses.fields(Thresholds)
+    }
     return whole
 
 
@@ -267,7 +272,10 @@ def resolve(raw: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     if errors:
         raise _complain(errors[0])
     config["sae"] = filled(config["sae"])
-    if config["cams"]["source"] == "demo":
+    is_demo = config["cams"]["source"] == "demo"
+    limits, base = config["labels"]["thresholds"], (DEMO if is_demo else YEAR).by_name()
+    config["labels"]["thresholds"] = {name: base[name] if value is None else value for name, value in limits.items()}
+    if is_demo:
         for split, dates in DEMO_DATES.items():
             if all(value is None for value in config["cams"][split].values()):
                 config["cams"][split]["dates"] = [*dates]

@@ -5,8 +5,10 @@ which is raised on purpose when code changes numbers (a golden test fails when n
 `NO_NUMBERS` may be read by any verb without a trigger.
 """
 
+import dataclasses
 from typing import Any
 
+from aurorascope.config.measured import Atlas
 from aurorascope.config.model import Config
 from aurorascope.files import sha256_json
 from aurorascope.sae.architectures import ARCHITECTURES
@@ -15,6 +17,8 @@ RECIPES = {
     "download_day": 1,
     "select_states": 1,
     "make_static": 1,
+    "label_reference": 1,
+    "label_day": 1,
     "make_checkpoint": 1,
     "dump_activations": 2,
     "train_sae": 3,
@@ -22,6 +26,7 @@ RECIPES = {
     "write_features": 1,
     "measure_fidelity": 1,
     "measure_stability": 1,
+    "score_features": 1,
     "reproduce_sae": 1,
     "build_index": 1,
     "write_card": 3,
@@ -46,11 +51,17 @@ _TRAINING = (
     *_COMPUTE,
 )
 
+# All of the section but whether a plain run makes it.
+_ATLAS = tuple(f"atlas.{field.name}" for field in dataclasses.fields(Atlas) if field.name != "enabled")
+
 KEYS = {
     "download_day": ("cams.source", "cams.levels", "cams.demo_grid", "compute.portable"),
     # Each split's own snapshots are a param of the rule: a new held-out date must not redo the training split.
     "select_states": ("cams.levels",),
     "make_static": ("static.source", "static.sha256", "cams.demo_grid", "aurora.revision", "compute.portable"),
+    # Which states the quantiles are over, and which a day has, are params of the rules.
+    "label_reference": ("labels.thresholds", "compute.portable"),
+    "label_day": ("labels.thresholds", "compute.portable"),
     "make_checkpoint": (
         "aurora.checkpoint_kind", "aurora.revision", "aurora.embed_dim", "aurora.demo", *_COMPUTE,
     ),
@@ -60,10 +71,11 @@ KEYS = {
     "write_features": ("features", *_COMPUTE),
     "measure_fidelity": ("evaluation.fidelity.snapshots", "aurora.autocast", *_COMPUTE),
     "measure_stability": ("evaluation.stability.seeds", *_TRAINING),
+    "score_features": (*_ATLAS, *_COMPUTE),
     "reproduce_sae": _TRAINING,
     "build_index": (
         "cams.source", "cams.gap_hours", "cams.init_hours", "cams.missing_dates", "aurora.autocast", "activations.dtype",
-        "blocks", "evaluation.fidelity.enabled", "evaluation.stability.blocks",
+        "blocks", "evaluation.fidelity.enabled", "evaluation.stability.blocks", "atlas.enabled",
     ),
     "write_card": (),
     "write_table": (),
@@ -79,6 +91,7 @@ NO_NUMBERS = (
     "cams.keep_zips",
     "cams.ads",
     "static.path",
+    "labels.own",
     "aurora.checkpoint",
     "aurora.device",
     "activations.mode",
@@ -111,7 +124,7 @@ _ONLY_WITH = {
     ("make_checkpoint", "compute.portable"): {"demo"},
 }
 # Keys that came later, with the value at which what was made before them stays as it is.
-AS_BEFORE = {"compute.portable": False, "sae.aux_weight": 1 / 32}
+AS_BEFORE = {"compute.portable": False, "sae.aux_weight": 1 / 32, "atlas.enabled": False}
 
 
 def _lookup(config: Config, key: str) -> Any:

@@ -12,7 +12,7 @@ from aurorascope.config.model import Config
 from aurorascope.costs.estimate import Estimate
 from aurorascope.costs.hours import Stage, hours, stage
 from aurorascope.costs.need import Free, Need, total
-from aurorascope.costs.rows import MeasureCost, Row, there
+from aurorascope.costs.rows import MeasureCost, OtherCost, Row, there
 from aurorascope.units import between, duration, flop, size
 
 
@@ -129,7 +129,9 @@ def _time(config: Config, e: Estimate, measured: Sequence[MeasureCost]) -> list[
     return _section(title, rows)
 
 
-def report(config: Config, e: Estimate, measured: Sequence[MeasureCost], notes: Sequence[str]) -> list[str]:
+def report(
+    config: Config, e: Estimate, measured: Sequence[MeasureCost], notes: Sequence[str], others: Sequence[OtherCost] = ()
+) -> list[str]:
     """Lines of the plan, with notes under its head, without its last section, which needs the file system."""
     rows, cols = e.grid
     head = (
@@ -138,6 +140,7 @@ def report(config: Config, e: Estimate, measured: Sequence[MeasureCost], notes: 
         "Estimates, before anything is made."
     )
     parts = [_cams(config, e), _activations(config, e), _forwards(e, measured), _training(e, measured), _time(config, e, measured)]
+    parts += [_section(other.title, other.rows) for other in others]
     return [head, *notes, *(line for part in parts for line in part)]
 
 

@@ -1,4 +1,4 @@
-"""Lines of the plan, and what a measure adds to them."""
+"""Lines of the plan, and what measures and stages of higher rooms add to them."""
 
 from dataclasses import dataclass
 
@@ -25,6 +25,19 @@ class MeasureCost:
     note: str = ""
     forwards: tuple[Row, ...] = ()
     training: tuple[Row, ...] = ()
+
+
+@dataclass(frozen=True)
+class OtherCost:
+    """What a stage costs that no plain run makes, for a section of its own.
+
+    Attributes:
+        title: its head.
+        rows: its lines.
+    """
+
+    title: str
+    rows: tuple[Row, ...]
 
 
 def there(n: int, what: str) -> str:

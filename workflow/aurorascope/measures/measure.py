@@ -88,8 +88,8 @@ class Measure:
     columns: tuple[Column, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.kind.index_key is None or len(self.kind.files) != 1 or self.kind.stage is None:
-            raise ValueError(f"measure {self.kind.name}: its kind needs an index_key, one table and a stage")
+        if self.kind.index_key is None or not self.kind.files or self.kind.stage is None:
+            raise ValueError(f"measure {self.kind.name}: its kind needs an index_key, a table and a stage")
         shown = {drawn.metric for drawn in (*self.panels, *self.columns)}
         if strange := shown - set(self.formulas):
             raise ValueError(f"measure {self.kind.name}: {', '.join(sorted(strange))} have no formula")
@@ -107,15 +107,15 @@ class Measure:
         return found
 
     def entry(self, record: Mapping[str, Any] | None) -> dict[str, Any]:
-        """What the index says of one SAE: its `metrics`, null where it is not measured, and the name of its table."""
+        """What the index says of one SAE: its `metrics`, null where it is not measured, and the name of its first table."""
         if record is None:
             return {"metrics": dict.fromkeys(self.formulas), self.kind.index_key: None}
-        (table,) = self.kind.files
+        table = next(iter(self.kind.files))
         return {"metrics": record["metrics"], self.kind.index_key: table.format(block=record["block"])}
 
     def is_in(self, sae: Mapping[str, Any]) -> bool:
-        """Whether an SAE of the index was measured."""
-        return sae[self.kind.index_key] is not None
+        """Whether an SAE of the index was measured; an index that is older than the measure does not name it."""
+        return sae.get(self.kind.index_key) is not None
 
     def _of(self, results: Path, sae: Mapping[str, Any]) -> dict[str, Any]:
         path = self.kind.where(results, block=sae["block"])

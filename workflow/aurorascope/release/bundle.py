@@ -23,7 +23,7 @@ def release_files(results: Path) -> list[Path]:
     names += [f"figures/{name}.{kind}" for name in ("suite", "levels") for kind in ("png", "csv")]
     for sae in index["saes"]:
         for kind in RELEASED_KINDS:
-            if sae[kind.index_key] is not None:
+            if sae.get(kind.index_key) is not None:
                 names += kind.released(block=sae["id"])
     return sorted(Path(name) for name in names)
 

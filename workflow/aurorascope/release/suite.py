@@ -10,18 +10,16 @@ Neither Aurora nor the activations are needed; a folder needs no network either.
 """
 
 import difflib
-import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import jsonschema
 
 from aurorascope.blocks import BLOCK_IDS
 from aurorascope.errors import UserError, remake
 from aurorascope.files import sha256_file
 from aurorascope.measures.all import MEASURES
-from aurorascope.release.schema import index_schema
+from aurorascope.release.atlas import Atlases, Feature, FeaturePage
+from aurorascope.release.schema import read_index
 from aurorascope.spec import DEPTHS
 
 if TYPE_CHECKING:
@@ -32,41 +30,6 @@ if TYPE_CHECKING:
 
 _INDEX = "sae_index.json"
 _PLACE = ("component", "stage", "block", "depth_index", "d_model", "d_hidden", "n_parameters")
-
-
-def _version(text: object) -> tuple[int, ...] | None:
-    parts = str(text).split(".")
-    return tuple(map(int, parts)) if all(part.isdigit() for part in parts) else None
-
-
-def _check_index(index: Any, path: Path, fix: str) -> None:
-    """Refuse an index of a newer schema version, or one that its schema does not allow."""
-    schema = index_schema()
-    known = schema["properties"]["schema_version"]["const"]
-    found = index.get("schema_version") if isinstance(index, dict) else None
-    version = _version(found)
-    if version is not None and version > _version(known):
-        raise UserError(
-            path, f"schema_version {known} or older", found, "open it with the version of aurorascope that it was made with, or a newer one"
-        )
-    error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(index))
-    if error is not None:
-        raise UserError(path, f"an index of schema_version {known}", f"at {error.json_path}: {error.message[:200]}", fix)
-
-
-def _read_index(file: Path, fix: str) -> dict[str, Any]:
-    try:
-        index = json.loads(file.read_text(), parse_constant=_refuse_constant)
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        raise UserError(file, "the index of a suite", "a folder" if file.is_dir() else "no such file", fix) from None
-    except ValueError as error:
-        raise UserError(file, "the JSON index of a suite", f"unreadable JSON ({error})", fix) from None
-    _check_index(index, file, fix)
-    return index
-
-
-def _refuse_constant(word: str) -> None:
-    raise ValueError(f"{word} is no JSON")
 
 
 class Suite:
@@ -103,7 +66,7 @@ class Suite:
         root = Path(path)
         if root.name == _INDEX and root.is_file():
             root = root.parent
-        return cls(root, _read_index(root / _INDEX, _again(root, _INDEX, _INDEX)))
+        return cls(root, read_index(root / _INDEX, _again(root, _INDEX, _INDEX)))
 
     @classmethod
     def from_hub(cls, repository: str, revision: str | None = None) -> "Suite":
@@ -125,7 +88,7 @@ class Suite:
 
         at = Repository.at(repository, revision)
         file = at.fetch(_INDEX)
-        return cls(file.parent, _read_index(file, at.again(_INDEX)), at)
+        return cls(file.parent, read_index(file, at.again(_INDEX)), at)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -154,7 +117,7 @@ class Suite:
             near = difflib.get_close_matches(str(block_id), self.ids, n=3, cutoff=0.5)
             fix = f"take {' or '.join(near)}" if near else "take one of suite.ids"
         held = f"{len(self)} of {len(BLOCK_IDS)}, {self.ids[0]} … {self.ids[-1]}" if self.ids else "none"
-        raise UserError(f"the suite in {self._place()}", f"one of its SAEs ({held})", repr(block_id), fix)
+        raise UserError(f"the suite in {self.place()}", f"one of its SAEs ({held})", repr(block_id), fix)
 
     def load(self, block_id: str, verify: bool = True) -> "AuroraSAE":
         """One SAE on the CPU, read anew at each call: keep what you need, a 2048-wide one has 268 MB.
@@ -170,7 +133,7 @@ class Suite:
         from aurorascope.sae.aurora_sae import AuroraSAE
 
         entry = self.entry(block_id)
-        path = self._path(entry["filename"])
+        path = self.file(entry["filename"])
         fix = self._again(entry["filename"], f"saes/sae_{block_id}.json")
         if not path.is_file():
             raise UserError(path, f"the weights of {block_id}, sha256 {entry['sha256']}", "no such file", fix)
@@ -198,7 +161,7 @@ class Suite:
         name = f"saes/golden/{entry['id']}.safetensors"
         if self._repository is not None and self._repository.lacks(name):
             return
-        path = self._path(name)
+        path = self.file(name)
         try:
             if path.is_file():
                 sae.check(load_file(path))
@@ -207,11 +170,21 @@ class Suite:
             fix = self._again(name, f"saes/sae_{entry['id']}.json")
             raise UserError(path, f"golden vectors that the SAE of {entry['id']} meets", found, fix) from None
 
-    def _place(self) -> str:
+    def place(self) -> str:
+        """Where it is."""
         return str(self._repository or self.root)
 
-    def _path(self, name: str) -> Path:
+    def file(self, name: str) -> Path:
+        """A file of the release, fetched where it is not there yet."""
         return self.root / name if self._repository is None else self._repository.fetch(name)
+
+    def has_file(self, name: str) -> bool:
+        """Whether the release has a file."""
+        return (self.root / name).is_file() if self._repository is None else not self._repository.lacks(name)
+
+    def again(self, name: str) -> str:
+        """How a record of the release comes back."""
+        return self._again(name, name)
 
     def _again(self, name: str, record: str) -> str:
         return _again(self.root, name, record) if self._repository is None else self._repository.again(name)
@@ -249,6 +222,29 @@ class Suite:
         metrics = pd.DataFrame([sae["metrics"] for sae in self._entries.values()], dtype="float64")
         return pd.concat([pd.DataFrame(rows), metrics], axis=1).set_index("id")
 
+    def find(self, label: str, min_f1: float = 0.0, blocks: Iterable[str] | None = None) -> list[Feature]:
+        """Features that follow a label of the atlas, by F1 on the dates that test, highest first.
+
+        Of each block the 20 best on the dates that choose, and whichever feature has it among its best three.
+
+        Args:
+            label: such as "dust"; one of your own, too.
+            min_f1: lowest F1.
+            blocks: ids; None for all that have an atlas.
+
+        Raises:
+            UserError: there is no atlas, no such label, or a table is not the one that its summary names.
+        """
+        return Atlases(self).find(label, min_f1, blocks)
+
+    def feature(self, block_id: str, feature: int, sign: int = 1) -> FeaturePage:
+        """All that the atlas says of one feature.
+
+        Raises:
+            UserError: the block has no atlas, there is no such feature, or a table is not the one that its summary names.
+        """
+        return Atlases(self).page(block_id, feature, sign)
+
     def __repr__(self) -> str:
         is_known = {name for sae in self._entries.values() for name, value in sae["metrics"].items() if value is not None}
         columns = [column for measure in MEASURES for column in measure.columns if column.metric in is_known]
@@ -263,7 +259,7 @@ class Suite:
         ]
         suite = self.index["suite"]
         partial = "" if len(self) == suite.get("n_expected", len(BLOCK_IDS)) else ", a partial suite"
-        title = f"{suite['name']} {suite['version']} in {self._place()}: {len(self)} of {len(BLOCK_IDS)} SAEs{partial}"
+        title = f"{suite['name']} {suite['version']} in {self.place()}: {len(self)} of {len(BLOCK_IDS)} SAEs{partial}"
         notes = [f"Note: {flag}." for flag in suite.get("flags", []) if not flag.startswith("partial suite")]
         return "\n".join([title, *notes, "", *table])
 

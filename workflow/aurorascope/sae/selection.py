@@ -3,7 +3,7 @@
 An entry of a row's largest k is at least the k-th largest of the row's maxima over groups, and few others are. So groups are
 folded onto one another, a partition of what is left bounds the k-th largest from below, and only what reaches the bound is
 looked at again. Of equal entries the first stay, as in `aurora_sae.py`. Nothing is ever chosen that is not above zero
-(`LEAST`), in magnitude where signs count, so that a row may keep fewer than k; a NaN takes a place of them and is not kept.
+(`LEAST`), in magnitude where signs count, so that a row may keep fewer than k; a NaN may take a place of them and is never kept.
 
 Rows are taken a few at a time, which stay in a core's cache; each row's choice depends on that row alone.
 """
@@ -96,16 +96,21 @@ def _is_early(size: np.ndarray, kth: np.ndarray, counts: np.ndarray, k: int) -> 
 
 def _folded(size_mh: np.ndarray, k: int) -> np.ndarray:
     """Maxima of groups of entries, so many groups that few more than k entries reach the k-th largest of them."""
-    width, folded = size_mh.shape[1], size_mh
-    for _ in range(_FOLDS if width >= _LONG * k else 0):
-        width, odd = divmod(width, 2)
-        if odd or width < _GROUPS * k:
+    (m, h), n_groups = size_mh.shape, size_mh.shape[1]
+    for _ in range(_FOLDS if h >= _LONG * k else 0):
+        half, odd = divmod(n_groups, 2)
+        if odd or half < _GROUPS * k:
             break
-        folded = np.maximum(folded[:, :width], folded[:, width:])
-    return folded
+        n_groups = half
+    if n_groups == h:
+        return size_mh
+    # In one pass, which takes a third of the time of NumPy's maxima, two by two.
+    return torch.from_numpy(size_mh).view(m, h // n_groups, n_groups).amax(1).numpy()
 
 
 def _kth(size_mh: np.ndarray, k: int) -> np.ndarray:
     """The k-th largest of each row, but at least `LEAST`."""
-    place = size_mh.shape[1] - k
-    return np.maximum(np.partition(size_mh, place, axis=1)[:, place], size_mh.dtype.type(LEAST))
+    place, dtype = size_mh.shape[1] - k, size_mh.dtype
+    # The bits of numbers above zero have their order as integers, and those of others are lower or a NaN's: half the time.
+    bits_mh = np.partition(size_mh.view(f"i{dtype.itemsize}"), place, axis=1)
+    return np.maximum(bits_mh[:, place].view(dtype), dtype.type(LEAST))

@@ -1,0 +1,98 @@
+"""Features found by their labels, from the files of an atlas."""
+
+import json
+import math
+import shutil
+
+import pytest
+from aurorascope.atlas.write import write_atlas
+from aurorascope.errors import UserError
+from aurorascope.release.suite import Suite
+
+BLOCKS = ("encoder_s0_b0", "encoder_s0_b1", "encoder_s0_b2")
+
+
+@pytest.fixture(scope="module")
+def made(planted, tmp_path_factory):
+    """A results folder in which two of three blocks have the planted atlas."""
+    folder = tmp_path_factory.mktemp("results")
+    for block in BLOCKS[:2]:
+        write_atlas(folder / "atlas" / block, planted[1], planted[2])
+    return folder
+
+
+@pytest.fixture
+def suite(made, tmp_path):
+    folder = tmp_path / "results"
+    shutil.copytree(made, folder)
+    return Suite(folder, {"saes": [{"id": block} for block in BLOCKS], "suite": {}})
+
+
+def test_features_are_found_by_f1_in_the_order_of_blocks(suite, planted):
+    """All pairs of the table above the bound, highest first; equal ones in forward order; the planted feature leads."""
+    found = suite.find(label="storm", min_f1=0.3)
+    pairs = planted[1]["labels"]
+    expected = pairs[(pairs["label"] == "storm") & (pairs["f1_test"] >= 0.3)]
+    assert len(found) == 2 * len(expected) > 2
+    values = [each.f1_test for each in found]
+    assert values == sorted(values, reverse=True) and min(values) >= 0.3
+    assert [each.block for each in found[:2]] == list(BLOCKS[:2])
+    first = found[0]
+    assert (first.feature, first.verdict, first.is_shown, first.reason, first.label) == (0, "event", True, "labelled", "storm")
+    others = [each for each in found if each.feature != 0]
+    assert others and not any(each.is_shown and each.feature >= 2 for each in others)
+    assert suite.find("storm", 0.3, blocks=[BLOCKS[1]]) == [each for each in found if each.block == BLOCKS[1]]
+    assert suite.find("storm", 1.1) == []
+
+
+def test_a_features_page_has_its_rows(suite, planted):
+    page = suite.feature(BLOCKS[1], 0)
+    row = planted[1]["features"].iloc[0]
+    assert page.feature.label == row["label"] == "storm" and page.feature.f1_test == row["f1_test"] == page.columns["f1_test"]
+    assert page.feature.badges == tuple(filter(None, row["badges"].split(",")))
+    assert list(page.labels["f1_select"]) == sorted(page.labels["f1_select"], reverse=True)
+    assert (page.examples["feature"] == 0).all() and len(page.examples) > 0
+    bare = suite.feature(BLOCKS[1], 6)
+    assert bare.feature.label == "" and not bare.feature.is_shown and not math.isnan(bare.feature.f1_test)
+
+
+def test_ones_own_names_are_read_and_stay(suite):
+    path = suite.root / "atlas" / "labels.csv"
+    path.write_text(f"block,feature,name,note\n{BLOCKS[0]},0,\"Wanderer, big\",seen twice\n")
+    before = path.read_bytes()
+    named = [each for each in suite.find("storm") if each.name]
+    assert [(each.block, each.feature, each.name, each.note) for each in named] == [(BLOCKS[0], 0, "Wanderer, big", "seen twice")]
+    assert suite.feature(BLOCKS[0], 0).feature.note == "seen twice" and path.read_bytes() == before
+    for text, part in (("block,feature,name\n", "none called note"), ("block,feature,name,note\nx,two,,\n", "'two'")):
+        path.write_text(text)
+        with pytest.raises(UserError, match=part):
+            suite.find("storm")
+
+
+def test_what_is_not_there_is_said(suite, tmp_path):
+    with pytest.raises(UserError, match="snakemake --cores 2 atlas"):
+        Suite(tmp_path, suite.index).find("storm")
+    with pytest.raises(UserError, match=f"results/atlas/{BLOCKS[2]}/summary.json"):
+        suite.feature(BLOCKS[2], 0)
+    with pytest.raises(UserError, match="take one of: storm"):
+        suite.find("strom")
+    with pytest.raises(UserError, match="a feature from 0 to 63"):
+        suite.feature(BLOCKS[0], 64)
+
+
+@pytest.mark.parametrize("name", ["features", "labels"])
+def test_a_table_that_was_changed_is_refused(suite, name):
+    path = suite.root / "atlas" / BLOCKS[0] / f"{name}.parquet"
+    path.write_bytes(path.read_bytes() + b"x")
+    with pytest.raises(UserError, match="sha256"):
+        suite.find("storm")
+    path.unlink()
+    with pytest.raises(UserError, match="no such file"):
+        suite.find("storm")
+
+
+def test_a_spoilt_summary_is_refused(suite):
+    path = suite.root / "atlas" / BLOCKS[0] / "summary.json"
+    path.write_text(json.dumps({})[:-1])
+    with pytest.raises(UserError, match="unreadable JSON"):
+        suite.find("storm")

@@ -1,0 +1,1 @@
+"""What the weather is, where: labels by formula from the states alone, and labels that users bring."""

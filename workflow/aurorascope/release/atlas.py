@@ -1,0 +1,204 @@
+"""Features of a suite by their labels: what `Suite.find` and `Suite.feature` read of its atlases."""
+
+import csv
+import difflib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from aurorascope.errors import UserError
+from aurorascope.files import sha256_file
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LABELS_CSV = "atlas/labels.csv"
+_MAKE = "snakemake --cores 2 atlas"
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A feature and one label.
+
+    Attributes:
+        block: id of its block.
+        feature: column of `W_enc`, row of `W_dec`.
+        sign: 1, or -1 for the negative values of a feature that has both.
+        label: the label; empty where a feature that was asked for by its number is shown with none.
+        f1_test: F1 on the dates that test; NaN where it was not scored.
+        verdict: "event", "place", "zonal/season", "unlabelled", or why there is none.
+        is_shown: whether the feature is shown with this label: it is the feature's best, and nothing speaks against it.
+        reason: "labelled", or why the feature is shown with no label.
+        badges: what else is known of it, such as "geo" or "dense".
+        name: what you called it in `atlas/labels.csv`, else empty.
+        note: what you noted there, else empty.
+    """
+
+    block: str
+    feature: int
+    sign: int
+    label: str
+    f1_test: float
+    verdict: str
+    is_shown: bool
+    reason: str
+    badges: tuple[str, ...]
+    name: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class FeaturePage:
+    """All that an atlas says of one feature.
+
+    Attributes:
+        feature: the feature and the label it is shown with.
+        columns: its row of `features.parquet`.
+        labels: its rows of `labels.parquet`, best first.
+        examples: its rows of `examples.parquet`, strongest first.
+    """
+
+    feature: Feature
+    columns: Mapping[str, Any]
+    labels: "pd.DataFrame"
+    examples: "pd.DataFrame"
+
+
+class Files(Protocol):
+    """What is asked of a suite: its blocks, and its files, from a folder or from the hub.
+
+    Attributes:
+        ids: block ids in forward order.
+    """
+
+    ids: tuple[str, ...]
+
+    def entry(self, block_id: str) -> dict[str, Any]:
+        """What the index says of a block."""
+
+    def place(self) -> str:
+        """Where it is."""
+
+    def has_file(self, name: str) -> bool:
+        """Whether the release has a file."""
+
+    def file(self, name: str) -> Path:
+        """A file of the release."""
+
+    def again(self, name: str) -> str:
+        """How a record of the release comes back."""
+
+
+class Atlases:
+    """The atlases of a suite, each read when it is asked for.
+
+    Args:
+        suite: the suite.
+    """
+
+    def __init__(self, suite: Files) -> None:
+        self._suite = suite
+        self.ids = [block for block in suite.ids if suite.has_file(self._file(block, "summary.json"))]
+        if not self.ids:
+            raise UserError(
+                f"the suite in {suite.place()}", "an atlas of at least one block", "none",
+                f"where it was made: {_MAKE}; in a release: take one that was made with atlas: {{enabled: true}}",
+            )
+
+    def find(self, label: str, min_f1: float, blocks: Iterable[str] | None) -> list[Feature]:
+        """See `Suite.find`."""
+        found, known, notes = [], set(), self._notes()
+        for block in self.ids if blocks is None else [self._checked(block) for block in blocks]:
+            summary = self._summary(block)
+            known |= {entry["id"] for entry in summary.get("labels", ())}
+            pairs = self._table(block, "labels", summary)
+            pairs = pairs[(pairs["label"] == label) & (pairs["f1_test"] >= min_f1)]
+            features = self._table(block, "features", summary).set_index(["feature", "sign"])
+            for row in pairs.itertuples():
+                of = features.loc[(row.feature, row.sign)]
+                found.append(_feature(block, row, of, label, notes.get((block, row.feature), {})))
+        if label not in known:
+            near = difflib.get_close_matches(label, sorted(known), n=3, cutoff=0.4)
+            held = ", ".join(near or sorted(known)) or "none: there are too few dates"
+            raise UserError("Suite.find", "a label of the atlas", repr(label), f"take one of: {held}")
+        # Python's sort keeps the order of blocks and features among equals.
+        return sorted(found, key=lambda each: -each.f1_test)
+
+    def page(self, block: str, feature: int, sign: int) -> FeaturePage:
+        """See `Suite.feature`."""
+        summary = self._summary(self._checked(block))
+        tables = {name: self._table(block, name, summary) for name in ("features", "labels", "examples")}
+        mine = {name: table[(table["feature"] == feature) & (table["sign"] == sign)] for name, table in tables.items()}
+        if mine["features"].empty:
+            n = int(tables["features"]["feature"].max()) + 1
+            raise UserError(f"the atlas of {block}", f"a feature from 0 to {n - 1}, sign {_signs(tables['features'])}", f"{feature}, {sign}",
+                            "take one of these")
+        of = next(mine["features"].itertuples())
+        labels = mine["labels"].sort_values("f1_select", ascending=False, kind="stable").reset_index(drop=True)
+        found = _feature(block, of, of._asdict(), of.label, self._notes().get((block, feature), {}))
+        return FeaturePage(found, of._asdict(), labels, mine["examples"].reset_index(drop=True))
+
+    def _checked(self, block: str) -> str:
+        self._suite.entry(block)
+        if block not in self.ids:
+            raise UserError(
+                f"the suite in {self._suite.place()}", f"an atlas of {block}", f"those of {len(self.ids)} other blocks",
+                f"where it was made: snakemake --cores 2 results/atlas/{block}/summary.json",
+            )
+        return block
+
+    def _file(self, block: str, name: str) -> str:
+        return f"atlas/{block}/{name}"
+
+    def _summary(self, block: str) -> dict[str, Any]:
+        path = self._suite.file(self._file(block, "summary.json"))
+        try:
+            return json.loads(path.read_text())
+        except ValueError as error:
+            raise UserError(path, "the JSON summary of an atlas", f"unreadable JSON ({error})", self._again(block)) from None
+
+    def _table(self, block: str, name: str, summary: Mapping[str, Any]) -> "pd.DataFrame":
+        import pandas as pd
+
+        path, expected = self._suite.file(self._file(block, f"{name}.parquet")), summary.get(f"{name}_sha256")
+        found = sha256_file(path) if path.is_file() else "no such file"
+        if found != expected:
+            raise UserError(path, f"sha256 {expected}", found, self._again(block))
+        return pd.read_parquet(path)
+
+    def _again(self, block: str) -> str:
+        return self._suite.again(self._file(block, "summary.json"))
+
+    def _notes(self) -> dict[tuple[str, int], dict[str, str]]:
+        """What the user called features, by block and number; no rule writes this file."""
+        if not self._suite.has_file(LABELS_CSV):
+            return {}
+        path = self._suite.file(LABELS_CSV)
+        return dict(_noted(path))
+
+
+def _noted(path: Path) -> Iterator[tuple[tuple[str, int], dict[str, str]]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        wanted = {"block", "feature", "name", "note"}
+        if missing := sorted(wanted - set(rows.fieldnames or ())):
+            raise UserError(path, "columns block, feature, name, note", f"none called {', '.join(missing)}", "correct its first line")
+        for row in rows:
+            if not (row["feature"] or "").strip().isdigit():
+                raise UserError(f"{path}, line {rows.line_num}", "a feature's number", repr(row["feature"]), "correct it")
+            key = (row["block"] or "").strip(), int(row["feature"])
+            yield key, {"name": row["name"] or "", "note": row["note"] or ""}
+
+
+def _feature(block: str, pair: Any, of: Mapping[str, Any], label: str, noted: Mapping[str, str]) -> Feature:
+    """From a row that has F1 and verdict, and the feature's row."""
+    f1 = float(getattr(pair, "f1_test", float("nan")))
+    badges = tuple(filter(None, str(of["badges"]).split(",")))
+    is_shown = bool(label) and of["label"] == label
+    return Feature(block, int(pair.feature), int(pair.sign), label, f1, str(pair.verdict), is_shown, str(of["reason"]), badges, **noted)
+
+
+def _signs(features: "pd.DataFrame") -> str:
+    return " or ".join(str(sign) for sign in sorted(set(features["sign"].tolist()), reverse=True))
