@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 
 import pytest
@@ -96,3 +97,11 @@ def test_a_spoilt_summary_is_refused(suite):
     path.write_text(json.dumps({})[:-1])
     with pytest.raises(UserError, match="unreadable JSON"):
         suite.find("storm")
+
+
+def test_every_column_is_documented(planted, root):
+    """Each column of each table and each entry of the summary stands in docs/formats.md."""
+    text = (root / "docs" / "formats.md").read_text().split("## Atlas, format 1")[1].split("\n## ")[0]
+    words = set(re.findall(r"`(\w+)`", text))
+    assert {column for table in planted[1].values() for column in table} <= words
+    assert {"settings", "splits", "gate", "nulls", "labels", "verdicts", "reasons", "verdict"} <= words & planted[2].keys()

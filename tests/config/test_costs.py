@@ -14,6 +14,7 @@ from aurorascope.costs.need import Free, Need
 from aurorascope.costs.report import report, space_lines
 from aurorascope.costs.stores import n_tokens, token_shape
 from aurorascope.measures.all import MEASURES
+from aurorascope.measures.atlas.record import ATLAS
 from aurorascope.measures.fidelity.record import FIDELITY
 from aurorascope.measures.held_out.record import HELD_OUT
 from aurorascope.measures.stability.record import STABILITY
@@ -234,6 +235,21 @@ def test_other_seeds_are_counted(year, year_raw):
     none = typed(put(year_raw, "evaluation.stability.blocks", []))
     assert STABILITY.cost(none, estimate(none, GRID)) is None
     assert "other seeds" not in planned(none, estimate(none, GRID))
+
+
+def test_atlases_are_counted(year_raw):
+    """Off: no line. On: both splits encoded, the half of training that chooses read once more; those that are there are left out."""
+    off = typed(year_raw)
+    assert ATLAS.cost(off, estimate(off, GRID)) is None and "atlases" not in planned(off, estimate(off, GRID))
+    config = typed(put(year_raw, "atlas.enabled", True))
+    e = estimate(config, GRID)
+    cost, n = ATLAS.cost(config, e), e.n_snapshots
+    assert cost.moved == sum(each.snapshot_bytes for each in e.blocks) * (1.5 * n["train"] + n["held_out"])
+    assert cost.flop > sum(each.evaluation_flop for each in e.blocks) / 4 * (n["train"] + n["held_out"])
+    one = estimate(config, GRID, Done(measured={"atlas": frozenset(config.block_ids[1:])}))
+    first = cost_of(one, config.block_ids[0])
+    assert ATLAS.cost(config, one).moved == first.snapshot_bytes * (1.5 * n["train"] + n["held_out"])
+    assert "47 atlases already there" in planned(config, one)
 
 
 def whole_keys(config):

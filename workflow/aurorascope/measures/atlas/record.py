@@ -60,8 +60,12 @@ def _cost(config: Config, e: Estimate) -> MeasureCost | None:
 
 
 def _is_waiting(config: Config, block: Block, results: Path) -> bool:
+    waiting = Waiting(KIND, results, block.id)
+    if not waiting.results.is_dir():
+        # The claim reads labels' records of all dates, which planning would wait for.
+        return False
     try:
-        return Waiting(KIND, results, block.id).is_made(make_claim(config, block.id, results))
+        return waiting.is_made(make_claim(config, block.id, results))
     except UserError:
         return False
 
