@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from aurorascope.atlas.fields import SHOWN_FIELDS, example_times, fields_table
+from aurorascope.atlas.read import read_atlas
 from aurorascope.atlas.score import score_features
 from aurorascope.atlas.storyline import storyline_rows
 from aurorascope.atlas.write import make_tables, write_atlas
@@ -15,7 +16,6 @@ from aurorascope.figures.storyline import draw_storyline
 from aurorascope.pages.block_page import write_block_page
 from aurorascope.pages.index_page import Figure, index_entry, labels_of, write_index_page
 from aurorascope.pages.neighbours import Decoder, nearest_features
-from aurorascope.pages.read import read_atlas
 from aurorascope.pages.shared import write_fields, write_shared
 
 from tests.atlas.planted import mix, planted_features, planted_world, smooth_noise, source_of

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from aurorascope.atlas.read import read_atlas
 from aurorascope.atlas.score import score_features
 from aurorascope.atlas.write import make_tables, write_atlas
 from aurorascope.blocks import BY_ID
@@ -16,7 +17,6 @@ from aurorascope.pages.block_page import write_block_page
 from aurorascope.pages.commands import commands
 from aurorascope.pages.data import coarse, coarser_by, lat_edges, log_heights, lon_edges
 from aurorascope.pages.neighbours import Decoder, nearest_features
-from aurorascope.pages.read import read_atlas
 from aurorascope.pages.script import in_pieces, packed, write_script
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.spec import LATENT_LEVELS

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from aurorascope.atlas.read import read_atlas
 from aurorascope.errors import UserError
 from aurorascope.pages.coast import coast_lines
 from aurorascope.pages.neighbours import Decoder, nearest_features, same_stage
-from aurorascope.pages.read import read_atlas, read_names
+from aurorascope.pages.read import read_names
 from threadpoolctl import threadpool_limits
 
 from tests.pages.built import BLOCKS

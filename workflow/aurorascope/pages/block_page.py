@@ -8,11 +8,12 @@ from typing import Any
 
 import pandas as pd
 
+from aurorascope.atlas.read import BlockAtlas
 from aurorascope.blocks import BY_ID
 from aurorascope.pages.commands import commands
 from aurorascope.pages.data import NEVER_ON, BlockData, block_data
 from aurorascope.pages.html import render
-from aurorascope.pages.read import BlockAtlas, Names
+from aurorascope.pages.read import Names
 from aurorascope.pages.script import in_pieces, write_script
 from aurorascope.pages.shared import fields_key
 from aurorascope.tokens import TokenGrid

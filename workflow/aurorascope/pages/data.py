@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from aurorascope.atlas.nulls import DATE_SHIFT, ROTATION
+from aurorascope.atlas.read import BlockAtlas
 from aurorascope.blocks import BY_ID
-from aurorascope.pages.read import BlockAtlas, Names
+from aurorascope.pages.read import Names
 from aurorascope.pages.script import coded, packed, rounded
 from aurorascope.spec import LATENT_LEVELS
 from aurorascope.tokens import TokenGrid

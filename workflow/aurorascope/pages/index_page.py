@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aurorascope.atlas.read import BlockAtlas
 from aurorascope.blocks import BY_ID
 from aurorascope.pages.data import NEVER_ON
 from aurorascope.pages.html import render
-from aurorascope.pages.read import BlockAtlas, Names
+from aurorascope.pages.read import Names
 from aurorascope.pages.script import rounded, write_script
 
 _BEST = 3
