@@ -61,6 +61,8 @@ def test_figures_show_what_the_tables_say(tmp_path, monkeypatch):
     assert (marks["place"], marks["event"], hatched) == (1, 0, len(BLOCKS) - 2)
     assert scores.shape == (2, len(BLOCKS)) and scores[0, 0] == scores[0, 11] == 0.5 and np.ma.count(np.ma.masked_invalid(scores)) == 2
     draw_scale(pd.DataFrame([scale_row(block, atlas()[1], 300) for block in blocks]), tmp_path / "scale_over_depth.png")
+    draw_storyline(storyline_rows(blocks[0], {"verdict": "too_few_dates"}, *atlas()[1:]), tmp_path / "nothing.png")
+    assert drawn["nothing"][2] == len(BLOCKS) and pd.read_csv(tmp_path / "nothing.csv").empty
     for name, n in (("storyline", 4), ("scale_over_depth", 2)):
         assert (tmp_path / f"{name}.png").stat().st_size > 5000 and len(pd.read_csv(tmp_path / f"{name}.csv")) == n
     assert not plt.get_fignums()

@@ -41,13 +41,16 @@ def storyline_rows(block_id: str, summary: Mapping[str, Any], features: pd.DataF
             best = found.sort_values(["f1_select", "feature", "sign"], ascending=[False, True, False], kind="stable").iloc[0]
             row |= {name: best[name] for name in ("feature", "sign", "f1_select", "f1_test", "gain", "verdict")}
         rows.append(row)
-    return pd.DataFrame(rows, columns=_COLUMNS).astype({"feature": np.int32, "sign": np.int8, "depth": np.int16, "n_labelled": np.int32})
+    return pd.DataFrame(rows, columns=_COLUMNS).astype(_TYPES)
 
 
 _COLUMNS = [
     "block", "depth", "label", "status", "base_rate", "f1_of_base_rate", "feature", "sign", "f1_select", "f1_test", "gain", "verdict",
     "n_labelled", "gate",
 ]
+# Of a table without rows, too.
+_NUMBERS = ("base_rate", "f1_of_base_rate", "f1_select", "f1_test", "gain")
+_TYPES = {"feature": np.int32, "sign": np.int8, "depth": np.int16, "n_labelled": np.int32, **dict.fromkeys(_NUMBERS, np.float64)}
 
 
 def scale_row(block_id: str, features: pd.DataFrame, n_columns: int) -> dict[str, Any]:

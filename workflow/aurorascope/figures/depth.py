@@ -32,8 +32,7 @@ def draw_depth(config: Config, results: Path) -> None:
         atlas = read_atlas(results / "atlas" / block, block, ("features", "labels"))
         stories.append(storyline_rows(block, atlas.summary, atlas.tables["features"], atlas.tables["labels"]))
         scales.append(scale_row(block, atlas.tables["features"], len(token_grid(BY_ID[block], lat, lon).lon)))
-    # Blocks without scores have no rows; where none has any, one table still says which columns there would be.
-    table = pd.concat([story for story in stories if len(story)] or stories[:1], ignore_index=True)
+    table = pd.concat(stories, ignore_index=True)
     figures = results / "figures"
     draw_storyline(table, figures / "storyline.png")
     draw_scale(pd.DataFrame(scales), figures / "scale_over_depth.png")

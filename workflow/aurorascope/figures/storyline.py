@@ -18,18 +18,21 @@ _MARKS = {"event": "o", "place": "s", "zonal/season": "^"}
 
 
 def draw_storyline(table: pd.DataFrame, png: Path) -> None:
-    """Draw the score of each label in each block, `storyline_rows` of all blocks; a hatched cell has no atlas.
+    """Draw the score of each label in each block, `storyline_rows` of all blocks; a hatched cell has no atlas, or one without scores.
 
     Marks say what the pair is beyond: a dot both nulls, a square the rotations, a triangle the date shifts.
     """
     labels, n = list(dict.fromkeys(table["label"])), len(BLOCKS)
     figure, axis = plt.subplots(figsize=(11, 1.8 + 0.2 * max(3, len(labels))))
-    score = table.pivot(index="label", columns="depth", values="f1_test").reindex(labels, columns=range(n)).to_numpy(float)
+    # Where no block has scores, one row of hatching says so.
+    score, n_rows = np.full((1, n), np.nan), max(1, len(labels))
+    if labels:
+        score = table.pivot(index="label", columns="depth", values="f1_test").reindex(labels, columns=range(n)).to_numpy(float)
     is_scored = table["status"] == _SCORED
     colours = plt.get_cmap(CMAP).with_extremes(bad=_NOT_DEFINED)
     image = axis.imshow(score, cmap=colours, vmin=0, vmax=1, aspect="auto")
     for depth in sorted(set(range(n)) - set(table["depth"])):
-        axis.add_patch(Rectangle((depth - 0.5, -0.5), 1, len(labels), facecolor="white", hatch="/////", edgecolor="#bbbbbb", linewidth=0))
+        axis.add_patch(Rectangle((depth - 0.5, -0.5), 1, n_rows, facecolor="white", hatch="/////", edgecolor="#bbbbbb", linewidth=0))
     for row in table[~is_scored].itertuples():
         axis.add_patch(Rectangle((row.depth - 0.5, labels.index(row.label) - 0.5), 1, 1, facecolor=_NOT_DEFINED, edgecolor="none"))
     for verdict, mark in _MARKS.items():
@@ -44,7 +47,8 @@ def draw_storyline(table: pd.DataFrame, png: Path) -> None:
     axis.tick_params(length=0)
     figure.colorbar(image, ax=axis, label="F1 on the test dates", fraction=0.02, pad=0.01)
     figure.legend(loc="outside lower right", ncols=len(_MARKS), frameon=False, fontsize=8)
-    figure.suptitle("The best feature for each label, chosen on other dates; grey: no score", fontsize=10)
+    title = "The best feature for each label, chosen on other dates; grey: no score" if labels else "No block has scores for labels"
+    figure.suptitle(title, fontsize=10)
     style.save(figure, table, png)
 
 
