@@ -82,3 +82,11 @@ rule labels:
     # No output on purpose: `snakemake --cores N labels`
     input:
         expand("results/scratch/labels/{day}.json", day=LABEL_DAYS),
+
+
+rule atlas:
+    # No output on purpose: `snakemake --cores N atlas`
+    input:
+        for_blocks("results/atlas/{block}/summary.json"),
+        "results/atlas/index.html",
+        "results/atlas/storyline.parquet",

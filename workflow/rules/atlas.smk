@@ -150,11 +150,3 @@ rule draw_atlas:
         config=stage_params(CONFIG, "draw_atlas"),
     shell:
         "python -m aurorascope draw_atlas --results results --log {log}"
-
-
-rule atlas:
-    # No output on purpose: `snakemake --cores N atlas`
-    input:
-        for_blocks("results/atlas/{block}/summary.json"),
-        "results/atlas/index.html",
-        "results/atlas/storyline.parquet",
