@@ -5,7 +5,7 @@
 #   snakemake results/saes/sae_encoder_s1_b5.pt --cores 2        one block's SAE, and only what it needs
 #   snakemake results/features/encoder_s1_b5/2022-06-20.nc --cores 2    its features on one date, labelled
 #   snakemake --cores 2 labels                                   what the weather is, where: labels of each date
-#   snakemake --cores 2 atlas                                    which features follow these labels, as pages to open
+#   snakemake --cores 2 atlas                                    which features follow those labels, as pages to open
 #   snakemake --cores 8 --configfile workflow/config/cams-year.yaml     the published year
 #   snakemake --profile slurm                                    any of these on a SLURM cluster
 from snakemake.utils import min_version

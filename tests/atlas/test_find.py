@@ -107,3 +107,13 @@ def test_every_column_is_documented(planted, root):
     words = set(re.findall(r"`(\w+)`", text))
     assert {column for table in planted[1].values() for column in table} <= words
     assert {"settings", "splits", "gate", "nulls", "labels", "verdicts", "reasons", "verdict"} <= words & planted[2].keys()
+
+
+def test_the_pages_example_runs(suite, root):
+    """docs/using.md, with the planted label and feature in the place of the demo's."""
+    text = (root / "docs" / "using.md").read_text().split("## Features by label")[1]
+    code = re.search(r"```py\n(.*?)```", text, re.DOTALL)[1].replace('Suite.open("results")', "made").replace('"dust"', '"storm"')
+    code = code.replace('"encoder_s0_b3", 24, sign=-1', f'"{BLOCKS[1]}", 0')
+    names = {"made": suite}
+    exec(compile(code, "docs/using.md", "exec"), names)
+    assert names["found"] == suite.find("storm", 0.3) and names["page"].feature.feature == 0

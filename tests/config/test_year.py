@@ -44,3 +44,10 @@ def test_the_year_names_every_key_of_saes_that_the_demo_sets(demo_raw, root):
     named = dict(leaves(overlay["sae"]))
     assert set(dict(leaves(demo_raw["sae"]))) <= set(named)
     assert {key: value for key, value in named.items() if key.startswith("tuned.")} == dict.fromkeys(["tuned.expansion", "tuned.target_l0", "tuned.aux_weight"])
+
+
+def test_the_year_names_every_key_of_atlases_that_the_demo_sets(demo_raw, root):
+    """And makes them only where it is told to."""
+    overlay = yaml.safe_load((root / "workflow" / "config" / "cams-year.yaml").read_text())["atlas"]
+    assert set(demo_raw["atlas"]) == set(overlay) and overlay.pop("enabled") is False
+    assert set(overlay.values()) == {None}

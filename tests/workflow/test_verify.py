@@ -50,7 +50,7 @@ def test_a_whole_suite_is_in_order(finished):
     n, n_files = len(BLOCKS), len(finished.result("SHA256SUMS").read_text().splitlines())
     assert n_files > 7 * n
     assert lines[1] == (
-        f"{n} SAEs, {n} evaluations, 0 measured forecasts, 0 comparisons of seeds, 1 checkpoint, 1 static fields, "
+        f"{n} SAEs, {n} evaluations, 0 measured forecasts, 0 comparisons of seeds, 0 atlases, 1 checkpoint, 1 static fields, "
         f"6 days of states, 0 references of labels, 0 days of labels, {n_files} files of the release: 0 damaged."
     )
     assert times(finished) == before
