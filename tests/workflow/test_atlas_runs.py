@@ -6,8 +6,10 @@ import pandas as pd
 import pytest
 from aurorascope.config import from_mapping
 from aurorascope.config.resolve import resolve
+from aurorascope.errors import UserError
 from aurorascope.measures.atlas.claim import labels_digest
 from aurorascope.measures.atlas.formulas import ATLAS_FORMULAS
+from aurorascope.pages.make import draw_atlas
 from aurorascope.release.suite import Suite
 
 from tests.workflow.project import BLOCKS, tiny_config
@@ -104,13 +106,22 @@ def test_pages_of_all_blocks_and_ones_own_names(alone, tmp_path):
     own = folder / "labels.csv"
     own.write_text(f"block,feature,name,note\n{BLOCK},3,first name,\n{BLOCK},999,nobody,\n")
     before = own.read_bytes()
+    # As of a run with more blocks.
+    (folder / "encoder_s0_b1.html").touch()
+    (folder / "pages/encoder_s0_b1").mkdir()
     assert project.planned(*PAGES) == {"draw_atlas": 1}
     project.make(*PAGES)
     assert all("first name" in (folder / f"pages/{name}.js").read_text() for name in ("index", f"{BLOCK}/table"))
     assert "names features that it does not have: 999" in project.result("logs/draw_atlas.log").read_text()
     assert own.read_bytes() == before and not project.planned(*PAGES)
+    assert not (folder / "encoder_s0_b1.html").exists() and not (folder / "pages/encoder_s0_b1").exists()
     own.write_text(f"block,feature\n{BLOCK},3\n")
     assert "none called name" in project.fail(*PAGES) and own.is_file()
+    own.unlink()
+    record = folder / BLOCK / "summary.json"
+    record.write_text(json.dumps(project.record(f"atlas/{BLOCK}/summary.json") | {"sae_sha256": "0" * 64}))
+    with pytest.raises(UserError, match="the atlas of the SAE"):
+        draw_atlas(from_mapping(resolve(tiny_config())[0]), project.result(""))
 
 
 def test_live_gives_the_same_bytes(alone, tmp_path):
