@@ -5,7 +5,7 @@
 #   snakemake results/saes/sae_encoder_s1_b5.pt --cores 2        one block's SAE, and only what it needs
 #   snakemake results/features/encoder_s1_b5/2022-06-20.nc --cores 2    its features on one date, labelled
 #   snakemake --cores 2 labels                                   what the weather is, where: labels of each date
-#   snakemake --cores 2 atlas                                    which features follow those labels
+#   snakemake --cores 2 atlas                                    which features follow those labels, as pages to open
 #   snakemake --cores 8 --configfile workflow/config/cams-year.yaml     the published year
 #   snakemake --profile slurm                                    any of these on a SLURM cluster
 from snakemake.utils import min_version
@@ -67,6 +67,7 @@ localrules:
     draw_levels,
     draw_curves,
     draw_blocks,
+    draw_storyline,
     plan,
     verify,
 
@@ -81,3 +82,11 @@ rule labels:
     # No output on purpose: `snakemake --cores N labels`
     input:
         expand("results/scratch/labels/{day}.json", day=LABEL_DAYS),
+
+
+rule atlas:
+    # No output on purpose: `snakemake --cores N atlas`
+    input:
+        for_blocks("results/atlas/{block}/summary.json"),
+        "results/atlas/index.html",
+        "results/atlas/storyline.parquet",

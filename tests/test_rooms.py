@@ -20,7 +20,7 @@ ROWS = (
     ("features", "training"),
     ("atlas",),
     ("measures", "reproduction"),
-    ("figures", "release"),
+    ("figures", "pages", "release"),
     ("cli",),
     ("__main__",),
 )

@@ -64,7 +64,9 @@ def test_ones_own_names_are_read_and_stay(suite):
     named = [each for each in suite.find("storm") if each.name]
     assert [(each.block, each.feature, each.name, each.note) for each in named] == [(BLOCKS[0], 0, "Wanderer, big", "seen twice")]
     assert suite.feature(BLOCKS[0], 0).feature.note == "seen twice" and path.read_bytes() == before
-    for text, part in (("block,feature,name\n", "none called note"), ("block,feature,name,note\nx,two,,\n", "'two'")):
+    path.write_text(f"block,feature,name\n{BLOCKS[0]},0,Wanderer\n")
+    assert (suite.feature(BLOCKS[0], 0).feature.name, suite.feature(BLOCKS[0], 0).feature.note) == ("Wanderer", "")
+    for text, part in (("block,feature,note\n", "none called name"), (f"block,feature,name,note\n{BLOCKS[0]},two,,\n", "two")):
         path.write_text(text)
         with pytest.raises(UserError, match=part):
             suite.find("storm")

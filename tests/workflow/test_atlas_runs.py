@@ -6,15 +6,19 @@ import pandas as pd
 import pytest
 from aurorascope.config import from_mapping
 from aurorascope.config.resolve import resolve
+from aurorascope.errors import UserError
 from aurorascope.measures.atlas.claim import labels_digest
 from aurorascope.measures.atlas.formulas import ATLAS_FORMULAS
+from aurorascope.pages.make import draw_atlas
 from aurorascope.release.suite import Suite
 
 from tests.workflow.project import BLOCKS, tiny_config
 
 pytestmark = pytest.mark.slow
 BLOCK = BLOCKS[1]
-NAMES = ("summary.json", "features.parquet", "labels.parquet", "examples.parquet")
+RELEASED = ("summary.json", "features.parquet", "labels.parquet", "examples.parquet")
+NAMES = (*RELEASED, "maps.parquet")
+PAGES = ("results/atlas/index.html", "results/atlas/storyline.parquet")
 
 
 def atlas(project, block):
@@ -73,13 +77,51 @@ def test_together_on_two_cores_gives_the_same_bytes(alone, tmp_path):
     assert {sae["atlas_file"] for sae in project.record("sae_index.json")["saes"]} == {f"atlas/{block}/features.parquet" for block in BLOCKS}
     assert set(ATLAS_FORMULAS) <= set(project.record("sae_index.json")["saes"][0]["metrics"])
     sums, card = project.result("SHA256SUMS").read_text(), project.result("README.md").read_text()
-    assert all(f"  atlas/{block}/{name}\n" in sums for block in BLOCKS for name in NAMES) and "## Atlas" in card
+    assert all(f"  atlas/{block}/{name}\n" in sums for block in BLOCKS for name in RELEASED) and "maps" not in sums and "## Atlas" in card
     assert f"{len(BLOCKS)} atlases" in project.make("verify", cores=1).stdout
     page = Suite.open(project.result(".")).feature(BLOCK, 0)
     assert page.feature.reason == "too_few_dates" and page.feature.label == ""
     table = project.result(f"atlas/{BLOCK}/labels.parquet")
     table.write_bytes(table.read_bytes() + b"x")
     assert f"results/atlas/{BLOCK}/summary.json" in project.fail("verify")
+
+
+def test_pages_of_all_blocks_and_ones_own_names(alone, tmp_path):
+    """The target makes what is missing and draws it; a new name draws pages again and nothing else; whoever wrote it keeps the file."""
+    project = alone.copy(tmp_path / "project")
+    ran = project.ran(project.make("atlas"))
+    assert ran.count("score_features") == len(BLOCKS) - 1 and {"draw_storyline", "draw_atlas"} <= set(ran) and "train_sae" not in ran
+    folder, figures = project.result("atlas"), project.result("figures")
+    assert {path.stem for path in folder.glob("*.html")} == {"index", *BLOCKS}
+    story, scale = pd.read_parquet(folder / "storyline.parquet"), pd.read_csv(figures / "scale_over_depth.csv")
+    # Too few dates for scores; scales need none.
+    assert len(story) == 0 and "f1_test" in story and list(scale["block"]) == list(BLOCKS) and (scale["n_on"] > 0).all()
+    for name in ("storyline", "scale_over_depth"):
+        assert (figures / f"{name}.png").read_bytes() == (folder / f"pages/figures/{name}.png").read_bytes()
+        assert f'src="pages/figures/{name}.png"' in (folder / "index.html").read_text()
+    times = {time for block in BLOCKS for time in pd.read_parquet(folder / block / "examples.parquet")["time"]}
+    drawn = {path.name for path in (folder / "pages/fields").rglob("*.js")}
+    assert drawn == {f"{time[:13]}.js" for time in times} and (folder / "pages/shared/coast.js").is_file()
+    assert not project.planned(*PAGES)
+    own = folder / "labels.csv"
+    own.write_text(f"block,feature,name,note\n{BLOCK},3,first name,\n{BLOCK},999,nobody,\n")
+    before = own.read_bytes()
+    # As of a run with more blocks.
+    (folder / "encoder_s0_b1.html").touch()
+    (folder / "pages/encoder_s0_b1").mkdir()
+    assert project.planned(*PAGES) == {"draw_atlas": 1}
+    project.make(*PAGES)
+    assert all("first name" in (folder / f"pages/{name}.js").read_text() for name in ("index", f"{BLOCK}/table"))
+    assert "names features that it does not have: 999" in project.result("logs/draw_atlas.log").read_text()
+    assert own.read_bytes() == before and not project.planned(*PAGES)
+    assert not (folder / "encoder_s0_b1.html").exists() and not (folder / "pages/encoder_s0_b1").exists()
+    own.write_text(f"block,feature\n{BLOCK},3\n")
+    assert "none called name" in project.fail(*PAGES) and own.is_file()
+    own.unlink()
+    record = folder / BLOCK / "summary.json"
+    record.write_text(json.dumps(project.record(f"atlas/{BLOCK}/summary.json") | {"sae_sha256": "0" * 64}))
+    with pytest.raises(UserError, match="the atlas of the SAE"):
+        draw_atlas(from_mapping(resolve(tiny_config())[0]), project.result(""))
 
 
 def test_live_gives_the_same_bytes(alone, tmp_path):

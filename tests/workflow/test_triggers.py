@@ -10,12 +10,17 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from aurorascope.config import from_mapping
 from aurorascope.config.calendar import day_snapshots
 from aurorascope.config.stages import KEYS, NO_NUMBERS, RECIPES_OF_KEPT
 from aurorascope.errors import UserError
+from aurorascope.figures.depth import draw_depth
 from aurorascope.labels.make import make_reference
 from aurorascope.labels.together import adopt_label_day, make_label_days
+from aurorascope.measures.atlas.claim import KIND, make_claim
+from aurorascope.measures.atlas.together import score_together
+from aurorascope.waiting import Waiting
 
 from tests.workflow.project import ROOT
 
@@ -48,10 +53,19 @@ VERBS = {
     "draw_blocks": "--results results --folder other/blocks",
     "draw_feature": f"--sae results/saes/sae_{BLOCK}.json --held-out {STORE}/held_out/manifest.json"
     " --states results/scratch/states/held_out.json --static results/scratch/static/static.json --png other/f.png",
+    "draw_storyline": "--results results",
+    "draw_atlas": "--results results",
 }
 
 
 _READERS = ("train_sae", "reproduce_sae", "evaluate_sae", "measure_stability", "score_features", "write_features", "draw_feature")
+_ATLAS = ("score_features", "draw_storyline", "draw_atlas")
+
+
+def _make_atlases(config, results):
+    score_together(config, config.block_ids, results, torch.device("cpu"))
+    for block in config.block_ids:
+        Waiting(KIND, results, block).adopt(make_claim(config, block, results))
 
 
 class Recorder:
@@ -94,12 +108,16 @@ def test_keys_that_a_verb_reads_are_its_parameters(scratch_copy, verb, monkeypat
     mapping["aurora"]["demo"]["steps"] = 2
     monkeypatch.chdir(project.path)
     monkeypatch.setattr(dataclasses, "replace", recording_replace)
-    if verb in ("label_day", "score_features"):
+    if verb in ("label_day", *_ATLAS):
         make_reference(from_mapping(mapping), project.result(""))
-    if verb == "score_features":
+    if verb in _ATLAS:
         make_label_days(from_mapping(mapping), list(day_snapshots(from_mapping(mapping).cams)), project.result(""))
         for day in day_snapshots(from_mapping(mapping).cams):
             adopt_label_day(from_mapping(mapping), day, project.result(""))
+    if verb in ("draw_storyline", "draw_atlas"):
+        _make_atlases(from_mapping(mapping), project.result(""))
+    if verb == "draw_atlas":
+        draw_depth(from_mapping(mapping), project.result(""))
     if verb == "dump_activations":
         shutil.rmtree(project.result(f"scratch/activations/{BLOCK}/held_out"))
     module, read = importlib.import_module(f"aurorascope.cli.{verb}"), set()

@@ -1,10 +1,17 @@
-# Atlases: each block's features against labels, alone or many blocks in one process. A plain run makes them with
-# `atlas: {enabled: true}`; without, ask for `atlas` or one block's summary.
+# Atlases: each block's features against labels, alone or many blocks in one process, and pages of them. A plain run makes
+# the atlases with `atlas: {enabled: true}`; without, ask for `atlas`, which draws the pages too, or one block's summary.
 ATLAS_LABELS = {
     "labels": expand("results/scratch/labels/{day}.json", day=LABEL_DAYS),
     "days": days_read(LABEL_DAYS),
     "states": "results/scratch/states/held_out.json",
 }
+# Names that a user gave to features: no rule writes them.
+OWN_NAMES = "results/atlas/labels.csv"
+DEPTH_FIGURES = expand(
+    "results/figures/{name}.{kind}",
+    name=["storyline", "scale_over_depth"],
+    kind=["png", "csv"],
+)
 
 
 rule score_features:
@@ -18,6 +25,7 @@ rule score_features:
         features="results/atlas/{block}/features.parquet",
         labels="results/atlas/{block}/labels.parquet",
         examples="results/atlas/{block}/examples.parquet",
+        maps="results/atlas/{block}/maps.parquet",
     log:
         "results/logs/score_features/{block}.log",
     benchmark:
@@ -76,7 +84,69 @@ rule score_together:
         "rm -vf {input} >{log}"
 
 
-rule atlas:
-    # No output on purpose: `snakemake --cores N atlas`
+rule draw_storyline:
     input:
-        for_blocks("results/atlas/{block}/summary.json"),
+        atlases=for_blocks("results/atlas/{block}/summary.json"),
+        states="results/scratch/states/held_out.json",
+    output:
+        "results/atlas/storyline.parquet",
+        **shown(
+            "results/figures/storyline",
+            "storyline",
+            {"shows": "labels over depth"},
+            category="Atlas",
+        ),
+        **{
+            f"scale_{kind}": figure
+            for kind, figure in shown(
+                "results/figures/scale_over_depth",
+                "scale_over_depth",
+                {"shows": "spatial scale over depth"},
+                category="Atlas",
+            ).items()
+        },
+    log:
+        "results/logs/draw_storyline.log",
+    benchmark:
+        "results/benchmarks/draw_storyline.tsv"
+    conda:
+        "../../envs/aurorascope.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        config=stage_params(CONFIG, "draw_storyline"),
+    shell:
+        "python -m aurorascope draw_storyline --results results --log {log}"
+
+
+rule draw_atlas:
+    # One job for all, since pages name each other. The other scripts lie beside those declared, in results/atlas/pages.
+    input:
+        atlases=for_blocks("results/atlas/{block}/summary.json"),
+        saes=for_blocks("results/saes/sae_{block}.json"),
+        days=days_read(LABEL_DAYS),
+        states="results/scratch/states/held_out.json",
+        static="results/scratch/static/static.json",
+        figures=DEPTH_FIGURES,
+        names=[path for path in (OWN_NAMES,) if Path(path).is_file()],
+    output:
+        "results/atlas/index.html",
+        "results/atlas/pages/index.js",
+        for_blocks("results/atlas/{block}.html"),
+        for_blocks("results/atlas/pages/{block}/table.js"),
+    log:
+        "results/logs/draw_atlas.log",
+    benchmark:
+        "results/benchmarks/draw_atlas.tsv"
+    conda:
+        "../../envs/aurorascope.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(32000),
+        runtime=growing(4 * 60),
+    params:
+        config=stage_params(CONFIG, "draw_atlas"),
+    shell:
+        "python -m aurorascope draw_atlas --results results --log {log}"

@@ -17,6 +17,7 @@ from aurorascope.atlas.badges import (
 )
 from aurorascope.atlas.decoys import terciles
 from aurorascope.atlas.examples import strongest_tokens
+from aurorascope.atlas.ids import feature_ids
 from aurorascope.atlas.linear import classes
 from aurorascope.atlas.naming import Name, best_baseline, described, name_features
 from aurorascope.atlas.nulls import DATE_SHIFT, ROTATION
@@ -37,13 +38,6 @@ def names_of(scored: Scored) -> list[Name] | None:
     if scored.labelled is None:
         return None
     return name_features(scored.labelled, scored.labels.ids, scored.density_f, scored.settings)
-
-
-def feature_ids(n_features: int, signed: bool) -> pd.DataFrame:
-    """Columns feature and sign of each of the features that are told apart."""
-    place = np.arange(n_features)
-    feature, sign = (place // 2, 1 - 2 * (place % 2)) if signed else (place, np.ones(n_features, np.int64))
-    return pd.DataFrame({"feature": feature.astype(np.int32), "sign": sign.astype(np.int8)})
 
 
 def features_table(

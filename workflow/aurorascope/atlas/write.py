@@ -1,4 +1,4 @@
-"""Write one block's atlas: three tables, and last the summary that names their digests."""
+"""Write one block's atlas: four tables, and last the summary that names their digests."""
 
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ import pandas as pd
 
 from aurorascope.atlas.badges import Limits
 from aurorascope.atlas.encoding import is_signed
+from aurorascope.atlas.maps import MapSettings, maps_table
 from aurorascope.atlas.naming import Name
 from aurorascope.atlas.nulls import DATE_SHIFT, ROTATION
 from aurorascope.atlas.score import Scored
@@ -17,21 +18,23 @@ from aurorascope.files import sha256_file, write_json, write_table
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.tokens import TokenGrid
 
-TABLES = ("features", "labels", "examples")
+TABLES = ("features", "labels", "examples", "maps")
 
 
 def make_tables(
-    scored: Scored, sae: AuroraSAE, grid: TokenGrid, limits: Limits | None = None
+    scored: Scored, sae: AuroraSAE, grid: TokenGrid, limits: Limits | None = None, maps: MapSettings | None = None
 ) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
     """The tables by name, and the summary without their digests."""
     signed, names = is_signed(sae), names_of(scored)
+    maps = MapSettings() if maps is None else maps
     W_hd = sae.W_dec.detach().cpu().numpy()
     tables = {
         "features": features_table(scored, names, grid, W_hd, signed, Limits() if limits is None else limits),
         "labels": labels_table(scored, names, signed),
         "examples": examples_table(scored, grid, signed),
+        "maps": maps_table(scored, names, signed, maps),
     }
-    return tables, summary(scored, names)
+    return tables, {**summary(scored, names), "maps": {**maps.as_dict(), "n": int(tables["maps"]["mean"].notna().sum())}}
 
 
 def summary(scored: Scored, names: list[Name] | None) -> dict[str, Any]:
@@ -81,7 +84,7 @@ def summary(scored: Scored, names: list[Name] | None) -> dict[str, Any]:
 
 
 def write_atlas(folder: Path, tables: dict[str, pd.DataFrame], record: dict[str, Any]) -> None:
-    """Write `features.parquet`, `labels.parquet`, `examples.parquet`, and then `summary.json` with their digests; each whole or not.
+    """Write each of `TABLES` as Parquet, and then `summary.json` with their digests; each file whole or not at all.
 
     Args:
         folder: of the block.

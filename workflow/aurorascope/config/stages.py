@@ -36,6 +36,8 @@ RECIPES = {
     "draw_curves": 1,
     "draw_blocks": 1,
     "draw_feature": 2,
+    "draw_storyline": 1,
+    "draw_atlas": 1,
 }
 
 # Instead, where latents are chosen by their number (`keeps_k`): the other architectures' SAEs stay as they were.
@@ -84,6 +86,8 @@ KEYS = {
     "draw_curves": ("blocks",),
     "draw_blocks": ("blocks",),
     "draw_feature": _COMPUTE,
+    "draw_storyline": ("blocks",),
+    "draw_atlas": ("blocks",),
 }
 
 NO_NUMBERS = (

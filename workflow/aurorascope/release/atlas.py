@@ -1,13 +1,13 @@
 """Features of a suite by their labels: what `Suite.find` and `Suite.feature` read of its atlases."""
 
-import csv
 import difflib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from aurorascope.atlas.own_names import OwnName, OwnNames, read_own_names
 from aurorascope.errors import UserError
 from aurorascope.files import sha256_file
 
@@ -118,7 +118,7 @@ class Atlases:
             features = self._table(block, "features", summary).set_index(["feature", "sign"])
             for row in pairs.itertuples():
                 of = features.loc[(row.feature, row.sign)]
-                found.append(_feature(block, row, of, label, notes.get((block, row.feature), {})))
+                found.append(_feature(block, row, of, label, _own(notes, block, row)))
         if label not in known:
             near = difflib.get_close_matches(label, sorted(known), n=3, cutoff=0.4)
             held = ", ".join(near or sorted(known)) or "none: there are too few dates"
@@ -137,7 +137,7 @@ class Atlases:
                             "take one of these")
         of = next(mine["features"].itertuples())
         labels = mine["labels"].sort_values("f1_select", ascending=False, kind="stable").reset_index(drop=True)
-        found = _feature(block, of, of._asdict(), of.label, self._notes().get((block, feature), {}))
+        found = _feature(block, of, of._asdict(), of.label, _own(self._notes(), block, of))
         return FeaturePage(found, of._asdict(), labels, mine["examples"].reset_index(drop=True))
 
     def _checked(self, block: str) -> str:
@@ -171,33 +171,21 @@ class Atlases:
     def _again(self, block: str) -> str:
         return self._suite.again(self._file(block, "summary.json"))
 
-    def _notes(self) -> dict[tuple[str, int], dict[str, str]]:
-        """What the user called features, by block and number; no rule writes this file."""
-        if not self._suite.has_file(LABELS_CSV):
-            return {}
-        path = self._suite.file(LABELS_CSV)
-        return dict(_noted(path))
+    def _notes(self) -> dict[str, OwnNames]:
+        """What the user called features; no rule writes this file."""
+        return read_own_names(self._suite.file(LABELS_CSV)) if self._suite.has_file(LABELS_CSV) else {}
 
 
-def _noted(path: Path) -> Iterator[tuple[tuple[str, int], dict[str, str]]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = csv.DictReader(file)
-        wanted = {"block", "feature", "name", "note"}
-        if missing := sorted(wanted - set(rows.fieldnames or ())):
-            raise UserError(path, "columns block, feature, name, note", f"none called {', '.join(missing)}", "correct its first line")
-        for row in rows:
-            if not (row["feature"] or "").strip().isdigit():
-                raise UserError(f"{path}, line {rows.line_num}", "a feature's number", repr(row["feature"]), "correct it")
-            key = (row["block"] or "").strip(), int(row["feature"])
-            yield key, {"name": row["name"] or "", "note": row["note"] or ""}
-
-
-def _feature(block: str, pair: Any, of: Mapping[str, Any], label: str, noted: Mapping[str, str]) -> Feature:
+def _feature(block: str, pair: Any, of: Mapping[str, Any], label: str, own: OwnName) -> Feature:
     """From a row that has F1 and verdict, and the feature's row."""
     f1 = float(getattr(pair, "f1_test", float("nan")))
     badges = tuple(filter(None, str(of["badges"]).split(",")))
     is_shown = bool(label) and of["label"] == label
-    return Feature(block, int(pair.feature), int(pair.sign), label, f1, str(pair.verdict), is_shown, str(of["reason"]), badges, **noted)
+    return Feature(block, int(pair.feature), int(pair.sign), label, f1, str(pair.verdict), is_shown, str(of["reason"]), badges, own.name, own.note)
+
+
+def _own(names: Mapping[str, OwnNames], block: str, row: Any) -> OwnName:
+    return names.get(block, {}).get((row.feature, row.sign), OwnName(""))
 
 
 def _signs(features: "pd.DataFrame") -> str:

@@ -12,10 +12,12 @@ from aurorascope.files import sha256_json
 from aurorascope.measures.held_out.claim import check_trained_on
 from aurorascope.records import KINDS, Kind
 
-_TABLES = ("features", "labels", "examples")
+_TABLES = ("features", "labels", "examples", "maps")
 KIND = Kind(
     "atlas", "atlas/{block}/summary.json", "atlases",
     {f"atlas/{{block}}/{name}.parquet": f"{name}_sha256" for name in _TABLES}, "atlas_file",
+    # What pages draw, and larger than all else.
+    unreleased=("atlas/{block}/maps.parquet",),
     stage=("score_features", "atlas_config_sha256"),
 )
 

@@ -14,6 +14,7 @@ from aurorascope.activations.opening import open_reader
 from aurorascope.activations.paths import StorePaths
 from aurorascope.activations.reader import StoreReader
 from aurorascope.atlas.encoding import Source
+from aurorascope.atlas.maps import MapSettings
 from aurorascope.atlas.score import score_features
 from aurorascope.atlas.settings import AtlasSettings
 from aurorascope.atlas.write import make_tables, write_atlas
@@ -89,7 +90,7 @@ def make_atlas(config: Config, block_id: str, results: Path, out: Path, device: 
         sae.to(device), train, labels["train"], settings_of(config), scratch_of(results),
         held_out=(held_out, labels["held_out"]), variables=variables,
     )
-    tables, summary = make_tables(scored, sae, grid)
+    tables, summary = make_tables(scored, sae, grid, maps=MapSettings())
     if summary["verdict"] != "calibrated":
         _LOG.warning("%s: no feature has a label, since the verdict on the whole is %r.", block_id, summary["verdict"])
     metrics = _metrics(tables["features"], summary)
