@@ -111,6 +111,10 @@ class WaitingDay:
         Raises:
             TryAgainError: another process is at it.
         """
+        if is_made():
+            # Before the lock, which would leave a folder that nobody adopts.
+            _LOG.info("%s is made already.", self._date)
+            return
         with folder_lock(self._folder.parent):
             if is_made() or self._whole() is not None:
                 _LOG.info("%s is made already.", self._date)
