@@ -171,6 +171,10 @@ def test_masks_of_ones_own_join_and_a_changed_file_makes_its_date_alone(changed,
     assert f"expected labels of {DAYS[2]} in {DAYS[2]}.nc or {DAYS[2]}.<name>.nc, found no such file. Next: add the file" in line
     changed.make("labels", cores=1)
     assert labels(changed) == made
+    # Nothing is to be made anew for a folder that is not there: said before, and no label is lost.
+    line = changed.fail("labels", "--config", "labels={own: nowhere}")
+    assert f"nowhere: expected labels of {DAYS[0]} in {DAYS[0]}.nc or {DAYS[0]}.<name>.nc, found no such folder" in line
+    assert labels(changed) == made
 
 
 @pytest.mark.parametrize("wrong", ["states", "date"])

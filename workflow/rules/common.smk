@@ -44,7 +44,7 @@ from aurorascope.config.surroundings import check_place, check_words
 from aurorascope.errors import UserError
 from aurorascope.files import sha256_json
 from aurorascope.gpus import gpu_bound
-from aurorascope.labels.own_files import own_files
+from aurorascope.labels.own_files import files_of
 from aurorascope.measures.all import ALL_KINDS, MEASURES, RELEASED_KINDS
 from aurorascope.notices import collected
 from aurorascope.portable.recorded import check_interpreter
@@ -308,11 +308,16 @@ def days_read(days):
 
 
 def own_of(days):
-    """The user's own files of so many dates, as inputs, so that a changed file is noticed; a missing one is the job's to report."""
+    """The user's own files of so many dates, as inputs, so that a changed file is noticed; a missing one ends the planning, since
+    labels that were made without it would pass for up to date.
+    """
     if not CONFIG.labels.own:
         return []
     folder = Path(user_path(CONFIG.labels.own, "labels.own"))
-    return [str(path) for day in days for path in own_files(folder, day)]
+    try:
+        return [str(path) for day in days for path in files_of(folder, day)]
+    except UserError as error:
+        _stop(error.one_line())
 
 
 def label_inputs(days):

@@ -17,7 +17,7 @@ from aurorascope.cams.day_group import iso_time
 from aurorascope.errors import UserError
 from aurorascope.files import sha256_file
 from aurorascope.labels.all import LABELS, label_dataset
-from aurorascope.labels.own_files import own_files
+from aurorascope.labels.own_files import files_of
 from aurorascope.sphere import connected
 
 _ID = re.compile(r"[a-z][a-z0-9_]*")
@@ -62,7 +62,7 @@ def read_own(folder: Path | str, date: str, times: Sequence[np.datetime64], lat:
         UserError: no file of this date, one that is no NetCDF or lies on another grid, a time that it lacks, an id that is
             malformed, taken or there twice, or values that a mask, object or field cannot have.
     """
-    paths = _paths(Path(folder), date)
+    paths = files_of(Path(folder), date)
     found: dict[str, _Label] = {}
     for path in paths:
         for name, label in _read(path, times, np.asarray(lat), np.asarray(lon)):
@@ -94,7 +94,7 @@ def common_ids(folder: Path | str, dates: Sequence[str]) -> list[str]:
     folder, first, wanted = Path(folder), "", set()
     for date in dates:
         ids: dict[str, Path] = {}
-        for path in _paths(folder, date):
+        for path in files_of(folder, date):
             for name in _ids(path, _open(path, whole=False)):
                 if name in ids:
                     raise _twice(path, name)
@@ -106,14 +106,6 @@ def common_ids(folder: Path | str, dates: Sequence[str]) -> list[str]:
             fix = "write each label on every date, 0 everywhere where it is not on, or take it out of all"
             raise UserError(where, f"the labels of {first}: {', '.join(sorted(wanted))}", ", ".join(sorted(ids)), fix)
     return sorted(wanted)
-
-
-def _paths(folder: Path, date: str) -> list[Path]:
-    paths = own_files(folder, date)
-    if not paths:
-        found = "no such file" if folder.is_dir() else "no such folder"
-        raise UserError(folder, f"labels of {date} in {date}.nc or {date}.<name>.nc", found, "add the file, or set labels.own: null")
-    return paths
 
 
 def _twice(path: Path, name: str) -> UserError:
