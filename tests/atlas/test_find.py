@@ -50,6 +50,7 @@ def test_a_features_page_has_its_rows(suite, planted):
     page = suite.feature(BLOCKS[1], 0)
     row = planted[1]["features"].iloc[0]
     assert page.feature.label == row["label"] == "storm" and page.feature.f1_test == row["f1_test"] == page.columns["f1_test"]
+    assert "Index" not in page.columns and page.columns["feature"] == 0
     assert page.feature.badges == tuple(filter(None, row["badges"].split(",")))
     assert list(page.labels["f1_select"]) == sorted(page.labels["f1_select"], reverse=True)
     assert (page.examples["feature"] == 0).all() and len(page.examples) > 0

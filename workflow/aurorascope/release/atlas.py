@@ -135,7 +135,7 @@ class Atlases:
             n = int(tables["features"]["feature"].max()) + 1
             raise UserError(f"the atlas of {block}", f"a feature from 0 to {n - 1}, sign {_signs(tables['features'])}", f"{feature}, {sign}",
                             "take one of these")
-        of = next(mine["features"].itertuples())
+        of = next(mine["features"].itertuples(index=False))
         labels = mine["labels"].sort_values("f1_select", ascending=False, kind="stable").reset_index(drop=True)
         found = _feature(block, of, of._asdict(), of.label, _own(self._notes(), block, of))
         return FeaturePage(found, of._asdict(), labels, mine["examples"].reset_index(drop=True))
