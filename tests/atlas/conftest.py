@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from aurorascope.atlas.baselines import Variables
+from aurorascope.atlas.evaluate import PlaneBaselines
 from aurorascope.atlas.score import score_features
 from aurorascope.atlas.write import make_tables
 
@@ -26,6 +27,6 @@ def planted(tmp_path_factory):
     (x, sae), (x_other, _) = mix(features), mix(planted_features(other, 7, 20))
     scored = score_features(
         sae, source_of(x, world.times), world.labels(folder), SETTINGS, folder,
-        held_out=(source_of(x_other, other.times), other.labels(folder)), variables=variables_of(world),
+        held_out=(source_of(x_other, other.times), other.labels(folder)), on_plane=PlaneBaselines(variables_of(world), folder),
     )
     return scored, *make_tables(scored, sae, world.grid)

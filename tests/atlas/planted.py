@@ -13,7 +13,7 @@ from aurorascope.cams.demo_truth import connected
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.tokens import token_grid
 
-BLOCK = BY_ID["encoder_s0_b0"]
+FINE, COARSE = "encoder_s0_b0", "encoder_s1_b0"
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class World:
         times: ISO times.
         masks: by label id, (times, lat, lon) bool.
         fields: by label id, (times, lat, lon); the mask where there is none.
+        block: whose tokens.
     """
 
     lat: np.ndarray
@@ -33,10 +34,11 @@ class World:
     times: list
     masks: dict
     fields: dict
+    block: str = FINE
 
     @property
     def grid(self):
-        return token_grid(BLOCK, self.lat, self.lon)
+        return token_grid(BY_ID[self.block], self.lat, self.lon)
 
     @property
     def area_y(self):
@@ -52,8 +54,13 @@ class World:
         field = np.stack([self.fields.get(name, each)[at] for name, each in self.masks.items()])
         return GridLabels(mask.astype(np.uint8), np.stack([connected(each) for each in mask]), field.astype(np.float32))
 
-    def labels(self, folder: Path, lines=()):
-        return TokenLabels(list(self.masks), self.plane, self.times, self.read, folder, lines)
+    def labels(self, folder: Path, lines=(), shifts=()):
+        return TokenLabels(list(self.masks), self.plane, self.times, self.read, folder, lines, shifts)
+
+    def turned(self, cells):
+        """All labels so many columns of cells further east."""
+        masks, fields = ({name: np.roll(each, cells, axis=2) for name, each in some.items()} for some in (self.masks, self.fields))
+        return World(self.lat, self.lon, self.times, masks, fields, self.block)
 
     def shares(self, name):
         """Area share of a label in each token of the plane, (times, tokens)."""
@@ -98,20 +105,20 @@ LAT, LON = np.linspace(90, -90, 46), np.arange(90) * 4.0
 NAMES = ("storm", "weak storm", "dilated", "quarter turn", "land", "season", "latitude", "weekday", "window", "everywhere")
 
 
-def planted_world(seed=0, n_days=160):
-    """Storms that wander, land, and a belt of latitudes that moves through the months."""
+def planted_world(seed=0, n_days=160, block=FINE):
+    """Storms that wander, land, and a belt of latitudes that moves through the months; large storms for coarse tokens."""
     rng = np.random.default_rng([seed, n_days])
     times = year_times(n_days)
-    wind = smooth_noise(rng, n_days, 46, 90)
+    wind = smooth_noise(rng, n_days, 46, 90, 3 if block == FINE else 5)
     drift = np.linspace(55, -55, n_days)
     belt = np.abs(LAT[None, :] - drift[:, None]) < 12
     land = smooth_noise(rng, 1, 46, 90, 5)[0] > 0.6
     masks = {
-        "storm": wind > 1.5,
+        "storm": wind > (1.5 if block == FINE else 1.2),
         "land": np.broadcast_to(land, wind.shape),
         "belt": np.broadcast_to(belt[:, :, None], wind.shape),
     }
-    return World(LAT, LON, times, masks, {"storm": wind})
+    return World(LAT, LON, times, masks, {"storm": wind}, block)
 
 
 def planted_features(world, seed=0, n_noise=40):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from aurorascope.atlas.baselines import Variables, climatology, rank_scores
 from aurorascope.atlas.entries import Entries
-from aurorascope.atlas.evaluate import score_baselines
+from aurorascope.atlas.evaluate import PlaneBaselines, score_directions
 from aurorascope.atlas.linear import classes, find_directions
 from aurorascope.atlas.settings import AtlasSettings
 from aurorascope.atlas.token_labels import ON
@@ -81,10 +81,12 @@ def test_the_variable_that_makes_a_label_is_its_best_baseline(world, labels, tmp
         linear.add_features(at, [torch.from_numpy(np.random.default_rng(at).random((linear.n_tokens, 5), np.float32))], signed=False)
     block = np.arange(48) // 6
     select, test = np.flatnonzero(block % 2 == 0), np.flatnonzero(block % 2 == 1)
-    found, _ = score_baselines(
-        linear, 1, labels, [0, 1], select, test, block, Variables(("noise", "wind"), values), tmp_path, SETTINGS
-    )
-    storm, land = ({each.kind: each for each in one} for one in found)
+    directions = score_directions(linear, 1, labels, [0, 1], select, test, SETTINGS)
+    on_plane = PlaneBaselines(Variables(("noise", "wind"), values), tmp_path)
+    others, rule = on_plane.score(labels, [0, 1], select, test, block, SETTINGS)
+    assert on_plane.score(labels, [0, 1], select, test, block, SETTINGS)[0] is others
+    assert on_plane.score(labels, [1], select, test, block, SETTINGS) == (others[1:], rule)
+    storm, land = ({each.kind: each for each in a + b} for a, b in zip(directions, others, strict=True))
     assert set(storm) == {"pca", "diff_mean", "climatology", "variable"}
     assert storm["variable"].name == "wind high" and storm["variable"].f1_test > 0.85
     assert storm["climatology"].f1_test < 0.3

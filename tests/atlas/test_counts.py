@@ -35,10 +35,12 @@ def features(world):
     return h.reshape(7, 4 * n_plane, 6).astype(np.float16).astype(np.float32)
 
 
-def brute(world, name, h_nf, at, thresholds, columns=0, source=None, line=False):
+def brute(world, name, h_nf, at, thresholds, source=None, line=False):
     """P, R at every threshold of one feature by looking at each token and object: (pools, thresholds)."""
-    plane, cells = world.plane, world.plane.of_cells(len(world.lon))
+    plane = world.plane
     n_rows, n_cols = plane.shape
+    rows = np.repeat(np.arange(n_rows), np.diff([*plane.row_starts, plane.n_lat]))
+    cells = rows[:, None] * n_cols + np.repeat(np.arange(n_cols), np.diff([*plane.col_starts, plane.n_lon]))
     sums, reached, n_objects = np.zeros((2, 5, len(thresholds))), np.zeros((5, len(thresholds))), 0
     for place, snapshot in enumerate(at):
         labels = world.read(world.times[snapshot if source is None else source[snapshot]])
@@ -48,7 +50,7 @@ def brute(world, name, h_nf, at, thresholds, columns=0, source=None, line=False)
         held = {}
         for token in range(plane.n):
             row, col = divmod(token, n_cols)
-            here = row, (col + columns) % n_cols
+            here = row, col
             is_cell = cells == token
             area = np.repeat(plane.area_y[:, None], len(world.lon), 1)[is_cell]
             share = area[mask[is_cell] == 1].sum() / plane.area_p[token]
@@ -78,16 +80,17 @@ def brute(world, name, h_nf, at, thresholds, columns=0, source=None, line=False)
     return precision, reached / n_objects
 
 
-@pytest.mark.parametrize("columns, shifted", [(0, False), (3, False), (0, True), (5, True)])
+@pytest.mark.parametrize("cells, shifted", [(0, False), (9, False), (7, False), (0, True), (15, True), (23, True)])
 @pytest.mark.parametrize("fold, line", [(1, False), (4, False), (1, True)])
-def test_scores_equal_brute_force(world, features, tmp_path, columns, shifted, fold, line):
-    """On a thousand tokens and more, to 1e-12, in every level pool and at every threshold."""
-    labels, n = world.labels(tmp_path, ["front"] if line else ()), world.plane.n
+def test_scores_equal_brute_force(world, features, tmp_path, cells, shifted, fold, line):
+    """On a thousand tokens and more, to 1e-12, in every level pool and at every threshold, turned by whole tokens or by cells."""
+    labels, n = world.labels(tmp_path, ["front"] if line else (), [7, 9, 15, 23]), world.plane.n
+    turned = world.turned(cells)
     entries = entries_of(features, n, tmp_path)
     at, source = np.arange(7), np.roll(np.arange(7), 2)
     chosen = np.array([0, 1, 3, 4, 6])
     bins = Bins.of(entries.peaks(chosen), SETTINGS)
-    variant = Variant(1 if line else 0, columns, source if shifted else None)
+    variant = Variant(1 if line else 0, cells, source if shifted else None)
     found = []
     count(entries, bins, labels, [variant], chosen, at, total_counts(entries, bins, chosen, world.plane.area_p),
           lambda place, counts: found.append(counts), fold)
@@ -95,7 +98,7 @@ def test_scores_equal_brute_force(world, features, tmp_path, columns, shifted, f
     for feature in range(6):
         kept = np.arange(0, 64, fold)
         thresholds = bins.thresholds(np.full(len(kept), feature), kept)
-        expected = brute(world, "front" if line else "blob", features[chosen][..., feature], chosen, thresholds, columns,
+        expected = brute(turned, "front" if line else "blob", features[chosen][..., feature], chosen, thresholds,
                          source if shifted else None, line)
         np.testing.assert_allclose(precision[:, feature], expected[0], rtol=0, atol=1e-12)
         np.testing.assert_allclose(recall[:, feature], expected[1], rtol=0, atol=1e-12)
@@ -133,22 +136,19 @@ def test_auroc_and_average_precision_equal_brute_force(world, features, tmp_path
 
 
 @given(st.permutations(range(7)), st.integers(1, 400))
-def test_order_and_chunks_change_no_bit(tmp_path_factory, order, most):
-    """Snapshots written in any order, taken a few at a time or all at once, variants in one tile or in many."""
+def test_order_and_groups_change_no_bit(tmp_path_factory, order, most):
+    """Snapshots written in any order, counted a few at a time or all at once, variants in one tile or in many."""
     folder, rng = tmp_path_factory.mktemp("order"), np.random.default_rng(1)
     masks = {"blob": smooth_noise(rng, 7, 12, 24, 2) > 0.9}
     world = World(np.linspace(80, -80, 12), np.arange(24) * 15.0, year_times(7), masks, {})
     h = (rng.gamma(1.0, 2.0, (7, 4 * world.plane.n, 3)) * (rng.random((7, 4 * world.plane.n, 3)) < 0.2)).astype(np.float32)
     labels, at, found = world.labels(folder), np.arange(7), []
     for entries, step in ((entries_of(h, world.plane.n, folder), None), (entries_of(h, world.plane.n, folder, order=order), most)):
-        if step is not None:
-            whole = entries.chunks
-            entries.chunks = lambda snapshots, whole=whole, step=step: whole(snapshots, step)
         bins = Bins.of(entries.peaks(at), SETTINGS)
         total = total_counts(entries, bins, at, world.plane.area_p)
         got = []
-        count(entries, bins, labels, [Variant(0), Variant(0, 3)], at, at, total, lambda place, counts, got=got: got.append(counts),
-              memory=1 << 28 if step is None else 1)
+        count(entries, bins, labels, [Variant(0), Variant(0, 9)], at, at, total, lambda place, counts, got=got: got.append(counts),
+              memory=1 << 28 if step is None else 1, most=1 << 22 if step is None else step)
         found.append(got)
     for one, other in zip(*found, strict=True):
         for name in ("on_lfb", "off_lfb", "reached_pfb"):

@@ -24,8 +24,8 @@ from aurorascope.labels.reference import Reference
 from aurorascope.labels.state import LabelState
 from aurorascope.labels.write import write_day
 from aurorascope.measures.atlas.claim import labels_digest
-from aurorascope.measures.atlas.make import settings_of
 from aurorascope.measures.atlas.planes import Planes
+from aurorascope.measures.atlas.settings import settings_of
 from aurorascope.tokens import token_grid
 from snakemake.utils import update_config
 
@@ -88,7 +88,8 @@ def results(made, tmp_path):
 
 def test_labels_and_variables_are_those_of_the_files(results, config, tmp_path):
     planes, grid = Planes(config, results, tmp_path / "work"), token_grid(BY_ID["encoder_s0_b0"], LAT, LON)
-    labels, variables = planes.of(grid)
+    labels, on_plane = planes.of(grid)
+    variables = on_plane.variables
     assert labels["train"].times == tuple(f"{day}T12:00:00Z" for day in DAYS[:2]) and labels["held_out"].times[0][:10] == DAYS[2]
     assert planes.of(grid)[0] is labels
     place = list(planes.kinds).index("land")

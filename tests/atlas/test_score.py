@@ -10,6 +10,7 @@ import torch
 from aurorascope.activations.feed import open_feed
 from aurorascope.activations.reader import StoreReader
 from aurorascope.atlas.encoding import Source
+from aurorascope.atlas.evaluate import PlaneBaselines
 from aurorascope.atlas.naming import name_features
 from aurorascope.atlas.score import score_features
 from aurorascope.atlas.settings import AtlasSettings
@@ -82,7 +83,7 @@ def test_files_have_the_same_bytes_whatever_the_threads_and_the_batch(tmp_path, 
         monkeypatch.setattr("aurorascope.atlas.encoding._ROWS", rows)
         torch.set_num_threads(threads)
         try:
-            scored = score_features(sae, source_of(x, world.times), world.labels(tmp_path), settings, tmp_path, variables=variables_of(world))
+            scored = score_features(sae, source_of(x, world.times), world.labels(tmp_path), settings, tmp_path, on_plane=PlaneBaselines(variables_of(world), tmp_path))
         finally:
             torch.set_num_threads(before)
         tables, summary = make_tables(scored, sae, world.grid)
@@ -110,7 +111,7 @@ def test_a_feature_that_does_no_better_than_a_variable_has_its_name(tmp_path):
     world = planted_world(4, 80)
     x, sae = mix(planted_features(world, 4, 10))
     settings = dataclasses.replace(SETTINGS, least_label_blocks=2)
-    scored = score_features(sae, source_of(x, world.times), world.labels(tmp_path), settings, tmp_path, variables=variables_of(world, 0))
+    scored = score_features(sae, source_of(x, world.times), world.labels(tmp_path), settings, tmp_path, on_plane=PlaneBaselines(variables_of(world, 0), tmp_path))
     found = make_tables(scored, sae, world.grid)[0]["features"].iloc[0]
     assert (found["verdict"], found["label"], found["reason"]) == ("event", "", "tracks wind high") and found["gain"] < 0
 

@@ -1,5 +1,7 @@
 """Dates are shared out by blocks, whatever their pattern; shifts are distinct, far enough, and as many as there are."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from aurorascope.atlas.decoys import q_values, terciles
@@ -7,12 +9,15 @@ from aurorascope.atlas.gate import Gate
 from aurorascope.atlas.nulls import date_shifts, p_values, rotations, verdict_of, z_values
 from aurorascope.atlas.settings import AtlasSettings
 from aurorascope.atlas.splits import DROPPED, SELECT, TEST, days_of, make_splits
+from aurorascope.atlas.token_labels import Plane
+from aurorascope.blocks import BY_ID
 from aurorascope.config.demo_dates import DEMO_DATES
 from aurorascope.errors import UserError
+from aurorascope.tokens import token_grid
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.atlas.planted import year_times
+from tests.atlas.planted import cell_areas, year_times
 
 SETTINGS = AtlasSettings()
 DEMO = AtlasSettings(rotations=16, date_shifts=16, alpha=0.06)
@@ -69,15 +74,28 @@ def test_the_seed_says_which_split_comes_first():
     assert firsts == {SELECT, TEST}
 
 
-@pytest.mark.parametrize("columns, n_distinct", [(300, 251), (150, 125), (75, 62), (30, 25), (15, 12), (8, 7)])
-def test_rotations_are_far_distinct_and_as_many_as_there_are(columns, n_distinct):
-    nulls = rotations(columns, SETTINGS)
+def plane_of(block, n_lat, n_lon):
+    lat = np.linspace(90, -90, n_lat)
+    return Plane.of(token_grid(BY_ID[block], lat, np.arange(n_lon) * 360 / n_lon), cell_areas(lat, n_lon))
+
+
+@pytest.mark.parametrize("block, size, rule, n_distinct", [
+    ("encoder_s0_b0", (451, 900), "tokens", 251), ("encoder_s1_b0", (451, 900), "tokens", 125), ("decoder_s0_b0", (451, 900), "tokens", 62),
+    ("encoder_s0_b0", (46, 90), "tokens", 25), ("encoder_s1_b0", (46, 90), "cells", 75), ("encoder_s2_b0", (46, 90), "cells", 75),
+    ("encoder_s0_b0", (19, 21), "cells", 18),
+])
+def test_rotations_are_far_distinct_and_as_many_as_there_are(block, size, rule, n_distinct):
+    """By whole tokens where there are enough of those, of cells elsewhere: eight columns of tokens, the last half empty, are turned too."""
+    plane = plane_of(block, *size)
+    nulls = rotations(plane, SETTINGS)
     shifts = [*nulls.shifts, *nulls.held_out]
-    assert nulls.n_distinct == n_distinct and len(set(shifts)) == len(shifts)
-    assert all(min(shift, columns - shift) * 360 / columns >= 30 - 1e-9 for shift in shifts)
+    assert (nulls.rule, nulls.n_distinct) == (rule, n_distinct) and len(set(shifts)) == len(shifts)
+    assert all(min(shift, size[1] - shift) * 360 / size[1] >= 30 - 1e-9 for shift in shifts)
+    step = plane.width if rule == "tokens" else 1
+    assert all(shift % step == 0 for shift in shifts)
     assert nulls.reason == ("too_coarse" if n_distinct < 19 else "")
     if not nulls.reason:
-        assert any(shift % 12 for shift in shifts) and nulls.held_out
+        assert any(shift // step % 12 for shift in shifts) and nulls.held_out
         assert len(nulls.shifts) == min(64, n_distinct - len(nulls.held_out))
 
 
@@ -154,17 +172,47 @@ def test_terciles_are_thirds_of_what_is_on():
 
 @pytest.mark.parametrize("lift, verdict", [(0.0, "calibrated"), (0.6, "uncalibrated")])
 def test_the_gate_closes_where_false_labels_score_higher_than_the_nulls_say(lift, verdict):
-    rng, gate = np.random.default_rng(0), Gate(6, 90)
+    rng, gate = np.random.default_rng(0), Gate([np.arange(30)] * 6, 90, SETTINGS)
     third = terciles(np.arange(1, 91.0))
     for _ in range(4):
-        gate.add(rng.random((6, 90)) + lift * (rng.random((6, 90)) < 0.5), rng.random((30, 90)), third, SETTINGS)
-    found = gate.result(third, SETTINGS)
+        held_out = rng.random((6, 90)) + lift * (rng.random((6, 90)) < 0.5)
+        gate.add(np.concatenate([rng.random((30, 90)), held_out]), third)
+    found = gate.result(third)
     assert found["verdict"] == verdict and found["n"] == 6 * 90
     assert (found["rate"] <= found["tolerated"]) == (verdict == "calibrated")
 
 
+def test_a_score_that_is_high_over_a_stretch_of_shifts_is_seen_by_the_gate():
+    """A held-out shift's neighbours are as high as it is: as its nulls they would hide it, as shifts near the label's are left out."""
+    plane = plane_of("encoder_s1_b0", 46, 90)
+    nulls = rotations(plane, DEMO)
+    shifts = np.array([*nulls.shifts, *nulls.held_out])
+    assert len(nulls.against) == len(nulls.held_out) > 0
+    for at, places in zip(nulls.held_out, nulls.against, strict=True):
+        between = np.abs(shifts[places] - at)
+        assert (np.minimum(between, 90 - between) * 4 >= 30).all() and 12 <= len(set(places.tolist())) <= len(nulls.shifts)
+    apart = np.abs(shifts[:, None] - shifts[None, :])
+    near = np.minimum(apart, 90 - apart) * 4 < 30
+    rates = []
+    for against in (nulls.against, [np.flatnonzero(np.arange(len(shifts)) < len(nulls.shifts))] * len(nulls.held_out)):
+        gate = Gate(against, 90, replace(DEMO, alpha=0.1, q=0.5))
+        for place in range(len(nulls.shifts), len(shifts)):
+            gate.add(np.repeat(near[place][:, None].astype(float), 90, 1), np.zeros(90, int))
+        rates.append(gate.result(np.zeros(90, int))["rate"])
+    assert rates[0] == 1.0 > rates[1]
+
+
+def test_date_shifts_of_the_gate_are_compared_with_others_of_other_dates():
+    for times, settings in ((demo_times(), DEMO), ([f"{day[:10]}{hour}" for day in year_times(120) for hour in HOURS], SETTINGS)):
+        nulls, days = date_shifts(times, settings), days_of(times)
+        every = [*nulls.shifts, *nulls.held_out]
+        for at, places in zip(nulls.held_out, nulls.against, strict=True):
+            assert len(places) >= 15
+            assert all(np.median(np.abs(days[every[place]] - days[at])) >= settings.least_days for place in places)
+
+
 def test_a_gate_that_saw_nothing_says_so():
-    assert Gate(0, 5).result(np.zeros(5), SETTINGS)["verdict"] == "not tried"
+    assert Gate([], 5, SETTINGS).result(np.zeros(5))["verdict"] == "not tried"
 
 
 @pytest.mark.parametrize("wrong", [{"bins": 60}, {"null_bins": 12}, {"null_bins": 128}, {"octaves": 7}, {"octaves": 0}])

@@ -36,7 +36,7 @@ def test_parts_are_what_the_cells_say(block, size, seed, is_line):
     number = connected(mask)
     if seed % 3 == 0:
         number[:] = 0
-    parts = parts_of(mask, number, plane, plane.of_cells(size[1]), is_line)
+    (parts,) = parts_of(mask, number, plane, plane.col_of_cells(), is_line)
     found = {}
     for token, each, area, kind in zip(parts.token, parts.object, parts.area, parts.kind, strict=True):
         found.setdefault(int(token), []).append((int(each), int(area), int(kind)))
@@ -60,7 +60,7 @@ def test_every_cell_of_the_sphere_is_under_one_token():
     for block in STAGES:
         plane = plane_of(block, 46, 90)
         assert plane.area_p.sum() == plane.area_y.sum() * 90 and len(plane.area_y) == 45
-        assert (np.bincount(plane.of_cells(90).reshape(-1), minlength=plane.n) > 0).all()
+        assert (np.bincount(plane.col_of_cells(), minlength=plane.shape[1]) > 0).all() and len(plane.col_of_cells()) == plane.n_lon == 90
 
 
 def test_fields_are_means_by_area_over_what_is_known():
@@ -87,10 +87,10 @@ def test_objects_and_areas_of_many_snapshots(tmp_path):
     labels = TokenLabels(["few", "many"], plane, times, read.__getitem__, tmp_path)
     assert labels.n_objects(0, np.array([4, 2, 4])).tolist() == [numbers[4, 0, :45].max(), 0, numbers[4, 0, :45].max()]
     for label in (0, 1):
-        ends = labels.object_ends[label]
+        found = labels.of(label)
         for at in range(5):
             area = plane.area_y[:, None] * masks[at, label, :45]
-            assert labels.object_area[label][ends[at] : ends[at + 1]].sum() == area.sum()
+            assert found.object_area[slice(*found.object_s2[at])].sum() == area.sum()
         order = np.array([3, 0, 3])
         parts, counts = labels.parts(label, order)
         single = [labels.parts(label, np.array([at]))[0] for at in order]

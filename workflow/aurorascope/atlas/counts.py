@@ -1,8 +1,7 @@
 """How much area each feature covers on and off a label, threshold by threshold, and which objects it reaches.
 
 A variant is a label as it is, or shifted by a null. The sums are over the entries of the tokens that the label touches, and
-once over all entries, so that their cost grows with what is on. All are of whole numbers below 2^53, in float64: exact, in
-whatever order they are taken.
+once over all entries, so that their cost grows with what is on. All are of whole numbers: exact, in whatever order they are taken.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,11 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from aurorascope.atlas.bins import Bins
-from aurorascope.atlas.entries import Chunk, Entries
-from aurorascope.atlas.scratch import spans
-from aurorascope.atlas.token_labels import NOT_COUNTED, OFF, TokenLabels
+from aurorascope.atlas.entries import Entries
+from aurorascope.atlas.sums import add_label, add_total
+from aurorascope.atlas.token_labels import TokenLabels
 
 _MEMORY = 1 << 27
+# Entries of the snapshots that all variants are counted over before the next ones, so that they are still at hand.
+_ENTRIES = 1 << 22
 
 Use = Callable[[int, "Counts"], None]
 
@@ -26,12 +27,12 @@ class Variant:
 
     Attributes:
         label: its place.
-        columns: tokens that the label is shifted eastwards by.
+        cells: columns of the input grid that the label is shifted eastwards by.
         source: (times,) whose label each snapshot takes, as a place among the labels' times; None for its own.
     """
 
     label: int
-    columns: int = 0
+    cells: int = 0
     source: np.ndarray | None = None
 
     def snapshots(self, places: np.ndarray) -> np.ndarray:
@@ -63,20 +64,16 @@ class Counts:
 
 def total_counts(entries: Entries, bins: Bins, snapshots: np.ndarray, area_p: np.ndarray) -> np.ndarray:
     """Area that each feature covers by bin, whatever the label, (levels, features, bins) float64."""
-    shape = (entries.n_levels, entries.n_features, bins.n)
-    total = np.zeros((shape[0], shape[1] * shape[2]))
-    for chunk in entries.chunks(snapshots):
-        key = entries.bins_of(chunk, bins)
-        for rows, level in _level_rows(entries, len(chunk.snapshots)):
-            counts = chunk.ends[rows + 1] - chunk.ends[rows]
-            weight = np.repeat(np.tile(area_p, len(chunk.snapshots)).astype(np.float64), counts)
-            total[level] += np.bincount(_take(key, chunk.ends, rows, counts), weight, total.shape[1])
-    return total.reshape(shape)
+    coded = entries.coded(bins)
+    total_lk = np.zeros((entries.n_levels, entries.n_features * bins.n), np.int64)
+    for first in coded.first_s2[snapshots]:
+        add_total(coded.feature, coded.code, coded.row_end, first, bins.n, np.asarray(area_p, np.int64), total_lk)
+    return total_lk.reshape(entries.n_levels, entries.n_features, bins.n).astype(np.float64)
 
 
 def count(
     entries: Entries, bins: Bins, labels: TokenLabels, variants: Sequence[Variant], snapshots: np.ndarray, at: np.ndarray,
-    total_lfb: np.ndarray, use: Use, fold: int = 1, memory: int = _MEMORY,
+    total_lfb: np.ndarray, use: Use, fold: int = 1, memory: int = _MEMORY, most: int = _ENTRIES,
 ) -> None:
     """Count all variants over some snapshots, as many at a time as fit.
 
@@ -89,27 +86,33 @@ def count(
         at: (entries' snapshots,) place of each among the labels' times.
         total_lfb: `total_counts` of the same snapshots.
         use: called with each variant's place and counts, which it must not keep all.
-        fold: so many neighbouring bins count as one.
+        fold: so many neighbouring bins count as one, a power of two.
         memory: bytes that the counts of the variants in work may take.
+        most: entries of the snapshots that all variants in work are counted over before the next ones.
     """
-    n_bins, n_features = bins.n // fold, entries.n_features
+    n_bins, n_features, levels = bins.n // fold, entries.n_features, entries.n_levels
     folded_lfb = total_lfb.reshape(*total_lfb.shape[:2], n_bins, fold).sum(axis=-1)
-    size, levels = n_features * n_bins, entries.n_levels
+    size, coded = n_features * n_bins, entries.coded(bins)
     step = max(1, int(memory // (size * (2 * levels * 8 + (levels + 1) * 4))))
+    scratch = np.empty((n_features, levels, n_bins), np.int64), np.empty((n_features, levels), np.int64), np.full((n_features, levels), -1)
+    groups = _groups(entries, snapshots, most)
     for first in range(0, len(variants), step):
         here = variants[first : first + step]
-        area = np.zeros((len(here), levels, 2, size))
+        area = np.zeros((len(here), levels, 2, size), np.int64)
         reached = np.zeros((len(here), levels + 1, size), np.int32)
-        for chunk in entries.chunks(snapshots):
-            key = entries.bins_of(chunk, bins)
-            if fold > 1:
-                key //= fold
+        for group in groups:
             for place, variant in enumerate(here):
-                _add(entries, chunk, key, labels, variant, at, n_bins, area[place], reached[place])
+                found = labels.of(variant.label, variant.cells)
+                sources = variant.snapshots(at[group])
+                add_label(
+                    coded.feature, coded.code, coded.row_end, coded.first_s2[group], n_bins, fold.bit_length() - 1,
+                    found.parts.token, found.parts.object, found.parts.area, found.parts.kind,
+                    found.part_s2[sources], found.object_area, found.object_s2[sources], found.token_of, labels.plane.area_p, *scratch, area[place], reached[place],
+                )
         for place, variant in enumerate(here):
             sources = variant.snapshots(at[snapshots])
-            on, not_counted = labels.areas(variant.label, sources)
-            on_lfb, between_lfb = (area[place, :, i].reshape(folded_lfb.shape) for i in (0, 1))
+            on, not_counted = labels.areas(variant.label, sources, variant.cells)
+            on_lfb, between_lfb = (area[place, :, i].reshape(folded_lfb.shape).astype(np.float64) for i in (0, 1))
             use(first + place, Counts(
                 on_lfb, folded_lfb - on_lfb - between_lfb, reached[place].reshape(levels + 1, n_features, n_bins),
                 int(labels.n_objects(variant.label, sources).sum()), on,
@@ -117,96 +120,7 @@ def count(
             ))
 
 
-def _level_rows(entries: Entries, n_snapshots: int) -> list[tuple[np.ndarray, int]]:
-    """Rows of a chunk's tokens of each level, snapshot after snapshot."""
-    plane, first = np.arange(entries.n_plane), np.arange(n_snapshots)[:, None] * entries.n_tokens
-    return [((first + level * entries.n_plane + plane).reshape(-1), level) for level in range(entries.n_levels)]
-
-
-def _take(key: np.ndarray, ends: np.ndarray, rows: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """The entries of some rows, one row after the other."""
-    if len(counts) and counts[0] * (len(ends) - 1) == len(key) and (counts == counts[0]).all():
-        # All rows have as many: whole rows are copied.
-        return key.reshape(len(ends) - 1, counts[0])[rows].reshape(-1) if counts[0] else key[:0]
-    return key[spans(ends[rows], counts)]
-
-
-def _add(
-    entries: Entries, chunk: Chunk, key: np.ndarray, labels: TokenLabels, variant: Variant, at: np.ndarray, n_bins: int,
-    area_l2k: np.ndarray, reached_pk: np.ndarray,
-) -> None:
-    """Count one variant over one chunk."""
-    sources = variant.snapshots(at[chunk.snapshots])
-    parts, n_parts = labels.parts(variant.label, sources)
-    if not len(parts.token):
-        return
-    columns = labels.plane.shape[1]
-    row, column = np.divmod(parts.token, columns)
-    token = row.astype(np.int64) * columns + (column + variant.columns) % columns
-    n_levels, _, size = area_l2k.shape
-    level_l1 = np.arange(n_levels)[:, None]
-    first_row = np.repeat(np.arange(len(chunk.snapshots)) * entries.n_tokens, n_parts) + token
-    rows = (first_row + level_l1 * entries.n_plane).reshape(-1)
-    counts = chunk.ends[rows + 1] - chunk.ends[rows]
-    here = _take(key, chunk.ends, rows, counts)
-
-    # What is off counts in the total alone.
-    weight = np.where(parts.kind == OFF, 0.0, labels.plane.area_p[token].astype(np.float64))
-    to_lp = (2 * level_l1 + (parts.kind == NOT_COUNTED)) * size
-    area_l2k += np.bincount(here + np.repeat(to_lp, counts), _tiled(weight, counts, n_levels), area_l2k.size).reshape(area_l2k.shape)
-
-    n_objects = labels.n_objects(variant.label, sources)
-    object_p = np.repeat(np.cumsum(n_objects) - n_objects, n_parts) + parts.object
-    object_area = labels.object_area[variant.label][spans(labels.object_ends[variant.label][sources], n_objects)]
-    to_lp = (level_l1 * len(object_area) + object_p) * entries.n_features
-    area = _tiled(parts.area.astype(np.float64), counts, n_levels)
-    _reach(here, np.repeat(to_lp, counts), area, object_area, n_bins, reached_pk)
-
-
-def _tiled(values_p: np.ndarray, counts_lp: np.ndarray, n_levels: int) -> np.ndarray:
-    """A value of each part, for each of its entries at each level."""
-    return np.repeat(np.tile(values_p, n_levels), counts_lp)
-
-
-def _reach(
-    here: np.ndarray, to: np.ndarray, area: np.ndarray, object_area: np.ndarray, n_bins: int, reached_pk: np.ndarray
-) -> None:
-    """Count objects by the highest bin at which a feature holds a tenth of them, at each level and at all together.
-
-    Args:
-        here: of each entry, feature * bins + bin.
-        to: of each entry, (level * objects + object) * features.
-        area: of each entry, the object's in the token.
-        object_area: (objects,) int64, of one level.
-        n_bins: bins, a power of two.
-        reached_pk: (levels + 1, features * bins), added to.
-    """
-    n_levels, n_features, n_objects = len(reached_pk) - 1, reached_pk.shape[1] // n_bins, len(object_area)
-    pair = here >> (n_bins.bit_length() - 1)
-    pair += to
-    # 10 * held >= area, in whole numbers.
-    tenth_o = (-(-object_area // 10)).astype(np.float64)
-    held_lof = np.bincount(pair, area, n_levels * n_objects * n_features).reshape(n_levels, n_objects, n_features)
-    # Where all bins together do not hold a tenth at any level, none does, nor all levels together.
-    found = np.flatnonzero((held_lof >= tenth_o[:, None]).any(axis=0))
-    if not len(found):
-        return
-    n_found = n_levels * len(found)
-    place_lq = np.full((n_levels, n_objects * n_features), -1, np.int32)
-    place_lq[:, found] = np.arange(n_found).reshape(n_levels, -1)
-    place = place_lq.reshape(-1)[pair]
-    kept = np.flatnonzero(place >= 0)
-    place = place[kept] + (here[kept] & (n_bins - 1)) * n_found
-    held_blq = np.bincount(place, area[kept], n_bins * n_found).reshape(n_bins, n_levels, len(found))
-    object_, feature = np.divmod(found, n_features)
-    all_o = (-(-n_levels * object_area // 10)).astype(np.float64)
-    needed_q, all_needed_q = tenth_o[object_], all_o[object_]
-    # Bins from the highest down, as long as they hold enough together.
-    above_lq, n_reached_pq = np.zeros((n_levels, len(found))), np.zeros((n_levels + 1, len(found)), np.int64)
-    for held_lq in held_blq[::-1]:
-        above_lq += held_lq
-        n_reached_pq[1:] += above_lq >= needed_q
-        n_reached_pq[0] += above_lq.sum(axis=0) >= all_needed_q
-    pool, q = np.nonzero(n_reached_pq)
-    to_bin = pool * reached_pk.shape[1] + feature[q] * n_bins + n_reached_pq[pool, q] - 1
-    reached_pk += np.bincount(to_bin, minlength=reached_pk.size).astype(np.int32).reshape(reached_pk.shape)
+def _groups(entries: Entries, snapshots: np.ndarray, most: int) -> list[np.ndarray]:
+    """Some snapshots, in groups of about so many entries, at least one in each."""
+    group = np.cumsum(entries.n_of(snapshots)) // most
+    return np.split(snapshots, np.flatnonzero(np.diff(group)) + 1)

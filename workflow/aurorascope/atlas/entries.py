@@ -38,6 +38,23 @@ class Chunk:
     value: np.ndarray
 
 
+@dataclass(frozen=True)
+class Coded:
+    """All entries of all snapshots, as they lie on the disk.
+
+    Attributes:
+        feature: of each entry.
+        code: bin of each, uint8 or uint16.
+        row_end: where the entries of each row of tokens begin and the last ones end, from the snapshot's first one; int64.
+        first_s2: (snapshots, 2) int64, first entry and first row's end of each.
+    """
+
+    feature: np.ndarray
+    code: np.ndarray
+    row_end: np.ndarray
+    first_s2: np.ndarray
+
+
 class Entries:
     """Entries of many snapshots of one block.
 
@@ -64,6 +81,8 @@ class Entries:
         self._where = np.full((n_snapshots, 3), -1, np.int64)
         self.peak_sf = np.zeros((n_snapshots, n_features), np.float16)
         self.n_clipped = 0
+        self._folder = folder
+        self._codes: tuple[Bins, Spool] | None = None
 
     @property
     def n_tokens(self) -> int:
@@ -126,11 +145,19 @@ class Entries:
         """Largest value of each feature over some snapshots, (features,) float16; 0 where it is never on."""
         return self.peak_sf[snapshots].max(axis=0, initial=np.float16(0))
 
-    def bins_of(self, chunk: Chunk, bins: Bins) -> np.ndarray:
-        """Feature * bins.n + bin of each entry, int64."""
-        key = bins.codes(chunk.value, chunk.feature)
-        key += chunk.feature.astype(np.int64) * bins.n
-        return key
+    def n_of(self, snapshots: np.ndarray) -> np.ndarray:
+        """Entries of each of some snapshots, int64."""
+        return self._where[snapshots, 2]
+
+    def coded(self, bins: Bins) -> Coded:
+        """All entries with their bins, which are looked up once."""
+        feature, value = np.asarray(self._feature.array()), self._value.array()
+        if self._codes is None or self._codes[0] is not bins or self._codes[1].size != len(value):
+            spool = Spool(self._folder, np.uint8 if bins.n <= 1 << 8 else np.uint16)
+            for first in range(0, len(value), CHUNK):
+                spool.append(bins.codes(value[first : first + CHUNK], feature[first : first + CHUNK]))
+            self._codes = bins, spool
+        return Coded(feature, np.asarray(self._codes[1].array()), np.asarray(self._ends.array()), self._where[:, :2])
 
 
 def active_entries(features: Features, signed: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -74,11 +74,11 @@ def _count(entries: Entries, bins: Bins, labels: TokenLabels, snapshots: np.ndar
     count(entries, bins, labels, variants, snapshots, np.arange(len(labels.times)), total, use)
 
 
-def score_baselines(
+def score_directions(
     linear: Entries, n_components: int, labels: TokenLabels, which: Sequence[int], select: np.ndarray, test: np.ndarray,
-    block: np.ndarray, variables: Variables | None, folder: Path, settings: AtlasSettings,
-) -> tuple[list[list[Baseline]], str]:
-    """The best competitor of each kind for some labels, and which dates climatologies are of.
+    settings: AtlasSettings,
+) -> list[list[Baseline]]:
+    """The best component, and the difference of means, for some labels.
 
     Args:
         linear: entries of the directions, by the places of the labels' times.
@@ -87,26 +87,68 @@ def score_baselines(
         which: places of the labels.
         select: snapshots that choose.
         test: snapshots that scores are reported on.
-        block: block of dates of each of the labels' times.
-        variables: input variables.
-        folder: for scratch files.
         settings: the bins.
     """
-    found: list[list[Baseline]] = [[] for _ in which]
+    found = []
     pca = [f"component {place % n_components + 1}{'+-'[place // n_components]}" for place in range(2 * n_components)]
     for place, (at_select, at_test) in enumerate(_f1_pairs(linear, labels, which, select, test, settings)):
         own = 2 * n_components + which[place]
-        found[place].append(best_of("pca", pca, at_select[: len(pca)], at_test[: len(pca)]))
-        found[place].append(Baseline("diff_mean", labels.ids[which[place]], float(at_select[own]), float(at_test[own])))
-    names = [] if variables is None else [f"{name} {side}" for name in variables.names for side in ("high", "low")]
-    flat = Entries(len(labels.ids) + len(names), 1, labels.plane.n, len(labels.times), folder)
-    rule = plane_entries(labels, np.sort(np.concatenate([select, test])), select, block, variables, flat, folder)
-    for place, (at_select, at_test) in enumerate(_f1_pairs(flat, labels, which, select, test, settings)):
-        own, first = which[place], len(labels.ids)
-        found[place].append(Baseline("climatology", rule, float(at_select[own]), float(at_test[own])))
-        if names:
-            found[place].append(best_of("variable", names, at_select[first:], at_test[first:]))
-    return found, rule
+        found.append([
+            best_of("pca", pca, at_select[: len(pca)], at_test[: len(pca)]),
+            Baseline("diff_mean", labels.ids[which[place]], float(at_select[own]), float(at_test[own])),
+        ])
+    return found
+
+
+class PlaneBaselines:
+    """The best climatology and variable for labels: the same for all blocks on the same tokens, and so found once.
+
+    Args:
+        variables: input variables on the labels' times; None for none.
+        folder: for scratch files.
+
+    Attributes:
+        variables: those.
+    """
+
+    def __init__(self, variables: Variables | None, folder: Path) -> None:
+        self.variables, self._folder = variables, folder
+        self._asked: tuple = ()
+        self._found: tuple[list[list[Baseline]], str] = ([], "none")
+
+    def score(
+        self, labels: TokenLabels, which: Sequence[int], select: np.ndarray, test: np.ndarray, block: np.ndarray,
+        settings: AtlasSettings,
+    ) -> tuple[list[list[Baseline]], str]:
+        """The best of each kind for some labels, and which dates climatologies are of; what was asked for last is kept.
+
+        Args:
+            labels: the labels.
+            which: places of the labels.
+            select: snapshots that choose.
+            test: snapshots that scores are reported on.
+            block: block of dates of each of the labels' times.
+            settings: the bins.
+        """
+        asked = (labels, tuple(which), select.tobytes(), test.tobytes(), block.tobytes(), settings)
+        if self._asked[1:] != asked[1:] or self._asked[0] is not labels:
+            self._found, self._asked = self._score(labels, which, select, test, block, settings), asked
+        return self._found
+
+    def _score(
+        self, labels: TokenLabels, which: Sequence[int], select: np.ndarray, test: np.ndarray, block: np.ndarray,
+        settings: AtlasSettings,
+    ) -> tuple[list[list[Baseline]], str]:
+        names = [] if self.variables is None else [f"{name} {side}" for name in self.variables.names for side in ("high", "low")]
+        flat = Entries(len(labels.ids) + len(names), 1, labels.plane.n, len(labels.times), self._folder)
+        times, found = np.sort(np.concatenate([select, test])), []
+        rule = plane_entries(labels, times, select, block, self.variables, flat, self._folder)
+        for place, (at_select, at_test) in enumerate(_f1_pairs(flat, labels, which, select, test, settings)):
+            own, first = which[place], len(labels.ids)
+            found.append([Baseline("climatology", rule, float(at_select[own]), float(at_test[own]))])
+            if names:
+                found[-1].append(best_of("variable", names, at_select[first:], at_test[first:]))
+        return found, rule
 
 
 def _f1_pairs(

@@ -1,10 +1,13 @@
 """Whether the nulls can be trusted: further shifts of the labels, which are false by construction, must hardly be labelled.
 
-A held-out shift moves all labels alike and takes their place; it is compared with the same nulls, by the same p and q. A feature
+A held-out shift moves all labels alike and takes their place; it is compared with as many of the other shifts, by the same p and q.
+Those that lie near it are left out, as shifts near the label itself are no nulls of it: a score that is high over a stretch of
+shifts, as on smooth fields, must not be its own null here alone. A feature
 counts as labelled where any of the labels is, so that a rate also shows what many labels do to many features. Nominal are
 `alpha` of the features; `gate` times as many are tolerated. Beyond that the record says `uncalibrated`, and no label is shown.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,32 +21,44 @@ class Gate:
     """One kind of null over all labels.
 
     Args:
-        n_held_out: held-out shifts.
+        against: of each held-out shift, the places of the shifts that it is compared with, held-out ones last. Where they are too
+            few for p to reach `alpha`, the lowest p that there is takes its place, which makes the gate stricter.
         n_features: features.
+        settings: `alpha` and `q`.
     """
 
-    def __init__(self, n_held_out: int, n_features: int) -> None:
-        self._any_hf = np.zeros((n_held_out, n_features), bool)
+    def __init__(self, against: Sequence[np.ndarray], n_features: int, settings: AtlasSettings) -> None:
+        self._against = list(against)
+        self._alphas = [max(settings.alpha, 1 / (1 + len(places))) for places in against]
+        self._any_hf = np.zeros((len(against), n_features), bool)
+        self._settings = settings
         self._n_low = self._n_pairs = 0
 
-    def add(self, held_out_hf: np.ndarray, null_rf: np.ndarray, third_f: np.ndarray, settings: AtlasSettings) -> None:
-        """Count one label's scores under held-out shifts, (shifts, features), against those under its nulls."""
-        alive = third_f >= 0
-        for any_f, score_f in zip(self._any_hf, held_out_hf, strict=True):
-            is_low = (p_values(score_f, null_rf) <= settings.alpha) & alive
-            any_f |= is_low & (q_values(score_f, null_rf, third_f) <= settings.q)
+    def add(self, score_rf: np.ndarray, third_f: np.ndarray) -> None:
+        """Count one label's scores under held-out shifts, each against those under other shifts.
+
+        Args:
+            score_rf: (shifts, features), held-out ones last.
+            third_f: third of each feature by density; -1 for one that is never on.
+        """
+        alive, held_out_hf = third_f >= 0, score_rf[len(score_rf) - len(self._against) :]
+        for any_f, score_f, places, alpha in zip(self._any_hf, held_out_hf, self._against, self._alphas, strict=True):
+            null_rf = score_rf[places]
+            is_low = (p_values(score_f, null_rf) <= alpha) & alive
+            any_f |= is_low & (q_values(score_f, null_rf, third_f) <= self._settings.q)
             self._n_low += int(is_low.sum())
             self._n_pairs += int(alive.sum())
 
-    def result(self, third_f: np.ndarray, settings: AtlasSettings) -> dict[str, Any]:
+    def result(self, third_f: np.ndarray) -> dict[str, Any]:
         """Rates, and "calibrated" or "uncalibrated"; "not tried" where there was no held-out shift or no label.
 
         `rate` is the share of features that are on and are labelled by a held-out shift, `rate_p` that of pairs whose p alone is
-        at most alpha.
+        at most `nominal_p`.
         """
-        alive = third_f >= 0
+        alive, settings = third_f >= 0, self._settings
         n = len(self._any_hf) * int(alive.sum())
         nominal = {"nominal": settings.alpha, "tolerated": settings.gate * settings.alpha}
+        nominal["nominal_p"] = float(np.mean(self._alphas)) if self._alphas else None
         if not n or not self._n_pairs:
             return {"verdict": "not tried", "n": 0, "rate": None, "rate_p": None, **nominal}
         rate = float(self._any_hf[:, alive].sum() / n)

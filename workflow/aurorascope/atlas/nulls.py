@@ -1,16 +1,18 @@
 """What a score is compared with: the label shifted in longitude, and the label of another date; and the verdicts that follow.
 
-A rotation shifts by whole tokens, the same on all dates: it keeps latitude, season and the label's shape. A date shift takes the
+A rotation shifts all dates alike: it keeps latitude, season and the label's shape. A date shift takes the
 label of another date at the same hour: it keeps the place. Every shift is chosen and scored as the label itself is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from aurorascope.atlas.settings import AtlasSettings
 from aurorascope.atlas.splits import date_blocks, days_of
+from aurorascope.atlas.token_labels import Plane
 from aurorascope.streams import Stream, generator
 
 ROTATION, DATE_SHIFT = "rotation", "date_shift"
@@ -27,9 +29,11 @@ class Nulls:
     Attributes:
         kind: `ROTATION` or `DATE_SHIFT`.
         n_distinct: how many the grid or the dates have.
-        shifts: those that scores are compared with: tokens eastwards, or (times,) sources.
+        shifts: those that scores are compared with: columns of cells eastwards, or (times,) sources.
         held_out: further ones, which the gate tries.
-        rule: how a date shift takes its dates, "days" or "runs"; "columns" for rotations.
+        against: of each held-out shift, which of all, held-out ones last, it is compared with: as many as the label is, all as far
+            from it as shifts must be from the label.
+        rule: what rotations are whole numbers of, "tokens" or "cells"; how a date shift takes its dates, "days" or "runs".
         reason: "too_coarse" where there are too few, else empty.
     """
 
@@ -37,16 +41,34 @@ class Nulls:
     n_distinct: int
     shifts: tuple
     held_out: tuple
+    against: tuple[np.ndarray, ...]
     rule: str
     reason: str
 
 
-def rotations(n_columns: int, settings: AtlasSettings) -> Nulls:
-    """Shifts by whole tokens of at least `least_degrees` either way, drawn without returning any."""
-    all_shifts = np.arange(1, n_columns)
-    degrees = np.minimum(all_shifts, n_columns - all_shifts) * 360.0 / n_columns
-    allowed = all_shifts[degrees >= settings.least_degrees - 1e-9]
-    return _drawn(ROTATION, [int(shift) for shift in allowed], settings.rotations, 0, "columns", settings)
+def rotations(plane: Plane, settings: AtlasSettings) -> Nulls:
+    """Shifts in longitude of at least `least_degrees` either way, in columns of cells, spread evenly.
+
+    By whole tokens, as far as all tokens are as wide and enough such shifts are distinct; else by cells of the input grid, on
+    which a label is turned before it is brought to the tokens. Turns by all of a circle's cells are a group, so that an empirical
+    p holds for them however alike neighbouring turns are.
+    """
+    found, rule = _turns(plane.n_lon, plane.width, settings), "tokens"
+    if len(found) < settings.least_distinct:
+        found, rule = _turns(plane.n_lon, 1, settings), "cells"
+
+    def near(one: int, other: int) -> bool:
+        between = abs(one - other)
+        return min(between, plane.n_lon - between) * 360.0 / plane.n_lon < settings.least_degrees - 1e-9
+
+    return _drawn(ROTATION, found, settings.rotations, 0, rule, near, settings)
+
+
+def _turns(n_cells: int, step: int, settings: AtlasSettings) -> list[int]:
+    """Multiples of a step that are far enough; none of a step of 0."""
+    shifts = np.arange(step, n_cells, step) if step else np.empty(0, np.int64)
+    degrees = np.minimum(shifts, n_cells - shifts) * 360.0 / n_cells
+    return [int(shift) for shift in shifts[degrees >= settings.least_degrees - 1e-9]]
 
 
 def date_shifts(times: Sequence[str], settings: AtlasSettings) -> Nulls:
@@ -63,18 +85,29 @@ def date_shifts(times: Sequence[str], settings: AtlasSettings) -> Nulls:
         by_runs = _by_runs(days, hours, settings)
         if len(by_runs) > len(found):
             found, rule = by_runs, "runs"
-    return _drawn(DATE_SHIFT, found, settings.date_shifts, 1, rule, settings)
+
+    def near(one: np.ndarray, other: np.ndarray) -> bool:
+        return float(np.median(np.abs(days[one] - days[other]))) < settings.least_days
+
+    return _drawn(DATE_SHIFT, found, settings.date_shifts, 1, rule, near, settings)
 
 
-def _drawn(kind: str, available: list, wanted: int, stream: int, rule: str, settings: AtlasSettings) -> Nulls:
-    """As many as are wanted and there are; a fifth of what there is, at most, is kept for the gate."""
+def _drawn(
+    kind: str, available: list, wanted: int, stream: int, rule: str, near: Callable[[Any, Any], bool], settings: AtlasSettings
+) -> Nulls:
+    """As many as are wanted and there are, with those kept for the gate: a fifth of what there is, where all are wanted."""
     n = len(available)
     n_held_out = min(settings.held_out_nulls, max(n - wanted, n // 5))
-    order = generator(Stream.ATLAS_NULLS, settings.seed, stream).permutation(n)
-    picked = [available[place] for place in order]
     n_shifts = min(wanted, n - n_held_out)
     reason = "too_coarse" if n < settings.least_distinct else ""
-    return Nulls(kind, n, tuple(picked[:n_shifts]), tuple(picked[n_shifts : n_shifts + n_held_out]), rule, reason)
+    # Spread evenly, so that they are as little alike as can be; chance says which are held out.
+    spread = np.linspace(0, n - 1, n_shifts + n_held_out).round().astype(np.int64)
+    picked = [available[place] for place in generator(Stream.ATLAS_NULLS, settings.seed, stream).permutation(spread)]
+    against = tuple(
+        np.array([place for place, other in enumerate(picked) if place != at and not near(picked[at], other)][:n_shifts], np.int64)
+        for at in range(n_shifts, len(picked))
+    )
+    return Nulls(kind, n, tuple(picked[:n_shifts]), tuple(picked[n_shifts:]), against, rule, reason)
 
 
 def _places(days: np.ndarray, hours: np.ndarray) -> dict[tuple[int, str], int]:

@@ -7,13 +7,13 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from aurorascope.atlas.anomalies import Anomalies, correlations, sum_anomalies
-from aurorascope.atlas.baselines import Baseline, Variables
+from aurorascope.atlas.baselines import Baseline
 from aurorascope.atlas.bins import Bins
 from aurorascope.atlas.counts import total_counts
 from aurorascope.atlas.decoys import terciles
 from aurorascope.atlas.encoding import Source, area_means, encode_entries, scale_of
 from aurorascope.atlas.entries import Entries
-from aurorascope.atlas.evaluate import Scores, choose_and_score, score_baselines, score_split
+from aurorascope.atlas.evaluate import PlaneBaselines, Scores, choose_and_score, score_directions, score_split
 from aurorascope.atlas.linear import find_directions
 from aurorascope.atlas.nulls import Nulls, date_shifts, rotations
 from aurorascope.atlas.scores import Choice
@@ -85,7 +85,7 @@ class Scored:
 
 def score_features(
     sae: AuroraSAE, train: Source, labels: TokenLabels, settings: AtlasSettings, folder: Path, *,
-    held_out: tuple[Source, TokenLabels] | None = None, variables: Variables | None = None,
+    held_out: tuple[Source, TokenLabels] | None = None, on_plane: PlaneBaselines | None = None,
 ) -> Scored:
     """Score one block's features.
 
@@ -99,7 +99,7 @@ def score_features(
         settings: of the atlas.
         folder: for scratch files, which end with the process.
         held_out: activations and labels of held-out dates, reported third.
-        variables: input variables of the training dates, which compete with features.
+        on_plane: what competes with features and is the same for all blocks on these tokens; None for climatologies alone.
 
     Raises:
         UserError: activations and labels are of different times.
@@ -128,7 +128,8 @@ def score_features(
         labelled = None
         if not splits.reason:
             third_f = terciles(density_f)
-            labelled = _label(entries, linear, n_components, bins, third_f, labels, splits, anomalies, variables, settings, folder)
+            on_plane = PlaneBaselines(None, folder) if on_plane is None else on_plane
+            labelled = _label(entries, linear, n_components, bins, third_f, labels, splits, anomalies, on_plane, settings)
             if held_out is not None:
                 source, its_labels = held_out
                 places = np.arange(len(source.times))
@@ -141,7 +142,7 @@ def score_features(
 
 def _label(
     entries: Entries, linear: Entries, n_components: int, bins: Bins, third_f: np.ndarray, labels: TokenLabels, splits: Splits,
-    anomalies: Anomalies, variables: Variables | None, settings: AtlasSettings, folder: Path,
+    anomalies: Anomalies, on_plane: PlaneBaselines, settings: AtlasSettings,
 ) -> Labelled:
     """Score all labels, and compare those that are neither too rare nor constant."""
     select, test, every = splits.of(SELECT), splits.of(TEST), range(len(labels.ids))
@@ -149,14 +150,13 @@ def _label(
     scores = {"select": at_select, "test": score_split(entries, bins, labels, test, every, choices)}
     status = tuple(label_status(labels, label, splits, settings) for label in every)
     which = [label for label in every if status[label] == "ok"]
-    nulls = (rotations(labels.plane.shape[1], settings), date_shifts(labels.times, settings))
+    nulls = (rotations(labels.plane, settings), date_shifts(labels.times, settings))
     compared = compare(entries, bins, labels, which, select, third_f, nulls, settings)
-    some, rule = score_baselines(
-        linear, n_components, labels, which, select, test, splits.block, variables, folder, settings
-    )
+    directions = score_directions(linear, n_components, labels, which, select, test, settings)
+    others, rule = on_plane.score(labels, which, select, test, splits.block, settings)
     baselines: list[list[Baseline]] = [[] for _ in every]
     gain_lf = np.full((len(labels.ids), entries.n_features), np.nan)
-    for label, found in zip(which, some, strict=True):
+    for label, found in zip(which, [a + b for a, b in zip(directions, others, strict=True)], strict=True):
         baselines[label] = found
         gain_lf[label] = scores["test"][label].f1_f - max(each.f1_test for each in found)
     verdict_lf = pair_verdicts(compared, status, entries.n_features, settings)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aurorascope.atlas.counts import Counts
+from aurorascope.atlas.sums import best_thresholds
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,10 @@ def f1_of(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:
 
 def choose(counts: Counts) -> Choice:
     """The best level pool and threshold of each feature; of equal ones all levels together, and the lowest."""
-    f1 = np.moveaxis(f1_of(*precision_recall(counts)), 1, 0)
-    n_features, _, n_bins = f1.shape
-    flat = f1.reshape(n_features, -1)
-    best = flat.argmax(axis=1)
-    return Choice(best // n_bins, best % n_bins, flat[np.arange(n_features), best])
+    n_features = counts.on_lfb.shape[1]
+    pool_f, bin_f, f1_f = np.zeros(n_features, np.int64), np.zeros(n_features, np.int64), np.zeros(n_features)
+    best_thresholds(counts.on_lfb, counts.off_lfb, counts.reached_pfb, counts.n_objects, pool_f, bin_f, f1_f)
+    return Choice(pool_f, bin_f, f1_f)
 
 
 def at_choice(counts: Counts, choice: Choice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

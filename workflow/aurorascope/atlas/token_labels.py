@@ -4,6 +4,7 @@ The four latent levels lie over the same cells and share one plane of tokens. Al
 cell areas that are given (2^-32 of the sphere), so that shares are compared and summed without rounding.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,7 @@ class Plane:
         row_starts: first cell row of each token row.
         col_starts: first cell column of each token column.
         n_lat: cell rows that are under a token at all.
+        n_lon: cell columns.
         area_y: (n_lat,) int64, area of a cell of each row.
         area_p: (rows * columns,) int64, area of each token's real cells; 0 for one that is padding alone.
     """
@@ -52,6 +54,7 @@ class Plane:
     row_starts: np.ndarray
     col_starts: np.ndarray
     n_lat: int
+    n_lon: int
     area_y: np.ndarray
     area_p: np.ndarray
 
@@ -65,8 +68,8 @@ class Plane:
             raise UserError("areas of cells", f"integers for {n_lat} rows", f"{area_y.dtype} for {len(area_y)}", "give cell areas")
         area_y = area_y[:n_lat].astype(np.int64)
         area_yx = np.repeat(area_y[:, None], n_lon, axis=1)
-        plane = cls(grid.n_levels, grid.shape[1:], rows, cols, n_lat, area_y, np.zeros(0, np.int64))
-        return cls(grid.n_levels, grid.shape[1:], rows, cols, n_lat, area_y, plane.total(area_yx).reshape(-1))
+        plane = cls(grid.n_levels, grid.shape[1:], rows, cols, n_lat, n_lon, area_y, np.zeros(0, np.int64))
+        return dataclasses.replace(plane, area_p=plane.total(area_yx).reshape(-1))
 
     @property
     def n(self) -> int:
@@ -78,11 +81,15 @@ class Plane:
         by_row = np.add.reduceat(values_yx[..., : self.n_lat, :], self.row_starts, axis=-2)
         return np.add.reduceat(by_row, self.col_starts, axis=-1)
 
-    def of_cells(self, n_lon: int) -> np.ndarray:
-        """Token of each cell, (n_lat, lon) int64."""
-        row_y = np.searchsorted(self.row_starts, np.arange(self.n_lat), "right") - 1
-        col_x = np.searchsorted(self.col_starts, np.arange(n_lon), "right") - 1
-        return row_y[:, None] * self.shape[1] + col_x[None, :]
+    def col_of_cells(self) -> np.ndarray:
+        """Column of tokens of each column of cells, (lon,) int64."""
+        return np.searchsorted(self.col_starts, np.arange(self.n_lon), "right") - 1
+
+    @property
+    def width(self) -> int:
+        """Columns of cells under a token, where all have as many; else 0."""
+        widths = np.diff([*self.col_starts, self.n_lon])
+        return int(widths[0]) if (widths == widths[0]).all() else 0
 
 
 @dataclass(frozen=True)
@@ -101,31 +108,46 @@ class Parts:
     area: np.ndarray
     kind: np.ndarray
 
-    def at(self, places: np.ndarray) -> "Parts":
+    def at(self, places: np.ndarray | slice) -> "Parts":
         """Some of them."""
         return Parts(self.token[places], self.object[places], self.area[places], self.kind[places])
 
 
-def parts_of(mask_yx: np.ndarray, object_yx: np.ndarray, plane: Plane, token_yx: np.ndarray, is_line: bool) -> Parts:
-    """One label's parts in one snapshot.
+def parts_of(
+    mask_yx: np.ndarray, object_yx: np.ndarray, plane: Plane, col_x: np.ndarray, is_line: bool, turns: Sequence[int] = (0,)
+) -> list[Parts]:
+    """One label's parts in one snapshot, once for each turn.
 
     A token is on where at least half of its area has the label, off below a tenth, else not counted; of a line or point
     label it is on wherever it has any of it.
+
+    Args:
+        mask_yx: (lat, lon), 1 where the label holds.
+        object_yx: (lat, lon), number of each cell's object.
+        plane: tokens of the block.
+        col_x: (lon,), column of tokens that each column of cells is in.
+        is_line: whether it is a line or point label.
+        turns: columns of cells that the label is shifted eastwards by.
     """
-    where = np.nonzero(mask_yx[: plane.n_lat])
-    token, cell_area = token_yx[where], plane.area_y[where[0]]
-    numbers, object_ = np.unique(object_yx[where], return_inverse=True)
-    key = token * max(1, len(numbers)) + object_
-    pairs, place = np.unique(key, return_inverse=True)
+    row_i, x_i = np.nonzero(mask_yx[: plane.n_lat])
+    token_row = (np.searchsorted(plane.row_starts, row_i, "right") - 1) * plane.shape[1]
+    numbers, object_i = np.unique(object_yx[row_i, x_i], return_inverse=True)
+    n_objects = max(1, len(numbers))
+    token_ui = token_row + col_x[(x_i + np.asarray(turns)[:, None]) % len(col_x)]
+    key_ui = (np.arange(len(turns))[:, None] * plane.n + token_ui) * n_objects + object_i
+    pairs, place = np.unique(key_ui, return_inverse=True)
     # Whole numbers below 2^53.
-    area = np.bincount(place, cell_area, len(pairs)).astype(np.int64)
-    token, object_ = np.divmod(pairs, max(1, len(numbers)))
+    area = np.bincount(place.reshape(-1), np.tile(plane.area_y[row_i], len(turns)), len(pairs)).astype(np.int64)
+    token, object_ = np.divmod(pairs, n_objects)
     first, at = np.unique(token, return_index=True)
-    kind = np.zeros(len(pairs), np.uint8)
     held = np.add.reduceat(area, at) if len(at) else area
-    whole = plane.area_p[first]
+    whole = plane.area_p[first % plane.n]
+    kind = np.zeros(len(pairs), np.uint8)
     kind[at] = ON if is_line else np.where(2 * held >= whole, ON, np.where(10 * held >= whole, NOT_COUNTED, OFF))
-    return Parts(token.astype(np.int32), object_.astype(np.int32), area, kind)
+    turn, token = np.divmod(token, plane.n)
+    every = Parts(token.astype(np.int32), object_.astype(np.int32), area, kind)
+    ends = np.searchsorted(turn, np.arange(len(turns) + 1))
+    return [every.at(slice(ends[place], ends[place + 1])) for place in range(len(turns))]
 
 
 def mean_field(field_yx: np.ndarray, plane: Plane) -> np.ndarray:
@@ -137,21 +159,41 @@ def mean_field(field_yx: np.ndarray, plane: Plane) -> np.ndarray:
     return mean.reshape(*mean.shape[:-2], -1).astype(np.float32)
 
 
+@dataclass(frozen=True)
+class LabelParts:
+    """One label, as it is or shifted, in all snapshots.
+
+    Attributes:
+        parts: of all labels and snapshots.
+        part_s2: (times, 2) int64, from and up to which part each snapshot's lie.
+        object_area: int64, of the objects of all labels and snapshots.
+        object_s2: (times, 2) int64, from and up to which object.
+        token_of: (tokens of the plane,) int64, where a part of a token lies.
+    """
+
+    parts: Parts
+    part_s2: np.ndarray
+    object_area: np.ndarray
+    object_s2: np.ndarray
+    token_of: np.ndarray
+
+
 class TokenLabels:
     """Labels of many snapshots on the tokens of one block, in files that live as long as the job.
+
+    A shift by whole tokens, where all are as wide, moves parts from token to token; any other takes other parts, which are found
+    for the shifts that are asked for, since a cell under one token comes to lie under another.
 
     Attributes:
         ids: of the labels, in order.
         plane: the tokens.
         times: of the snapshots, in order.
-        object_ends: per label, (times + 1,) int64: where each snapshot's objects begin among `object_area`.
-        object_area: per label, int64.
         field_tlp: (times, labels, tokens of the plane) float32.
     """
 
     def __init__(
         self, ids: Sequence[str], plane: Plane, times: Sequence[str], read: Callable[[str], GridLabels], folder: Path,
-        lines: Iterable[str] = (),
+        lines: Iterable[str] = (), shifts: Sequence[int] = (),
     ) -> None:
         """Read every snapshot once.
 
@@ -162,45 +204,61 @@ class TokenLabels:
             read: labels of a time.
             folder: for scratch files.
             lines: ids of labels that are lines or points.
+            shifts: columns of cells that labels will be shifted eastwards by.
         """
         self.ids, self.plane, self.times = tuple(ids), plane, tuple(times)
-        lines, n = set(lines), len(self.ids)
-        spools = [[Spool(folder, kind) for kind in (np.int32, np.int32, np.int64, np.uint8)] for _ in self.ids]
-        fields, token_yx = Spool(folder, np.float32), None
-        ends, areas, n_objects = ([[] for _ in self.ids] for _ in range(3))
-        for time in self.times:
+        self._turns = (0, *(shift for shift in shifts if not _is_whole(shift, plane)))
+        lines, n, col_x = set(lines), len(self.ids), plane.col_of_cells()
+        spools, fields, areas = [Spool(folder, kind) for kind in (np.int32, np.int32, np.int64, np.uint8)], Spool(folder, np.float32), Spool(folder, np.int64)
+        self._part_utl2 = np.zeros((len(self._turns), len(self.times), n, 2), np.int64)
+        self._object_tl2 = np.zeros((len(self.times), n, 2), np.int64)
+        for at, time in enumerate(self.times):
             labels = read(time)
             if len(labels.mask) != n:
                 raise UserError(f"labels of {time}", f"{n} labels", str(len(labels.mask)), "make the labels again")
-            token_yx = plane.of_cells(labels.mask.shape[-1]) if token_yx is None else token_yx
             fields.append(mean_field(labels.field, plane).reshape(-1))
             for place, name in enumerate(self.ids):
-                parts = parts_of(labels.mask[place], labels.object[place], plane, token_yx, name in lines)
-                for spool, values in zip(spools[place], (parts.token, parts.object, parts.area, parts.kind), strict=True):
-                    spool.append(values)
-                found = np.bincount(parts.object, parts.area).astype(np.int64)
-                ends[place].append(len(parts.token))
-                areas[place].append(found)
-                n_objects[place].append(len(found))
-        self._parts = [Parts(*(spool.array() for spool in each)) for each in spools]
-        self._ends = [np.concatenate([[0], np.cumsum(counts)]).astype(np.int64) for counts in ends]
-        self.object_ends = [np.concatenate([[0], np.cumsum(counts)]).astype(np.int64) for counts in n_objects]
-        self.object_area = [np.concatenate([*found, np.empty(0, np.int64)]) for found in areas]
+                found = parts_of(labels.mask[place], labels.object[place], plane, col_x, name in lines, self._turns)
+                for turn, parts in enumerate(found):
+                    self._part_utl2[turn, at, place] = spools[0].size, spools[0].size + len(parts.token)
+                    for spool, values in zip(spools, (parts.token, parts.object, parts.area, parts.kind), strict=True):
+                        spool.append(values)
+                area = np.bincount(found[0].object, found[0].area).astype(np.int64)
+                self._object_tl2[at, place] = areas.size, areas.size + len(area)
+                areas.append(area)
+        self._parts = Parts(*(np.asarray(spool.array()) for spool in spools))
+        self._object_area = np.asarray(areas.array())
         self.field_tlp = fields.array().reshape(len(self.times), n, plane.n)
 
-    def parts(self, label: int, snapshots: np.ndarray) -> tuple[Parts, np.ndarray]:
-        """Parts of one label in some snapshots, one after the other, and how many each has."""
-        ends = self._ends[label]
-        counts = ends[snapshots + 1] - ends[snapshots]
-        return self._parts[label].at(spans(ends[snapshots], counts)), counts
+    def of(self, label: int, cells: int = 0) -> LabelParts:
+        """One label, shifted eastwards by so many columns of cells; the shift is whole, or one of those asked for."""
+        rows, columns = self.plane.shape
+        token_of, turn = np.arange(self.plane.n), 0
+        if _is_whole(cells, self.plane):
+            if cells:
+                token_of = np.roll(token_of.reshape(rows, columns), -(cells // self.plane.width), axis=1).reshape(-1)
+        else:
+            turn = self._turns.index(cells)
+        return LabelParts(self._parts, self._part_utl2[turn, :, label], self._object_area, self._object_tl2[:, label], token_of)
+
+    def parts(self, label: int, snapshots: np.ndarray, cells: int = 0) -> tuple[Parts, np.ndarray]:
+        """Parts of one label in some snapshots, one after the other, and how many each has; their tokens before a whole shift."""
+        part_s2 = self.of(label, cells).part_s2[snapshots]
+        counts = part_s2[:, 1] - part_s2[:, 0]
+        return self._parts.at(spans(part_s2[:, 0], counts)), counts
 
     def n_objects(self, label: int, snapshots: np.ndarray) -> np.ndarray:
         """Objects of one label in each of some snapshots."""
-        ends = self.object_ends[label]
-        return ends[snapshots + 1] - ends[snapshots]
+        return np.diff(self._object_tl2[snapshots, label], axis=1)[:, 0]
 
-    def areas(self, label: int, snapshots: np.ndarray) -> tuple[int, int]:
+    def areas(self, label: int, snapshots: np.ndarray, cells: int = 0) -> tuple[int, int]:
         """Area over some snapshots' planes where a label is on, and where it is not counted."""
-        parts, _ = self.parts(label, snapshots)
+        parts, _ = self.parts(label, snapshots, cells)
+        # A whole shift keeps the row, and so a token's area.
         area = self.plane.area_p[parts.token]
         return int(area[parts.kind == ON].sum()), int(area[parts.kind == NOT_COUNTED].sum())
+
+
+def _is_whole(cells: int, plane: Plane) -> bool:
+    """Whether a shift moves all tokens onto tokens."""
+    return cells == 0 or (plane.width > 0 and cells % plane.width == 0)

@@ -62,7 +62,7 @@ def compare(
         each.kind: (np.ones((n_labels, n_features)), np.full((n_labels, n_features), np.nan), np.ones((n_labels, n_features)))
         for each in usable
     }
-    gates = {each.kind: Gate(len(each.held_out), n_features) for each in usable}
+    gates = {each.kind: Gate(each.against, n_features, settings) for each in usable}
     at, fold = np.arange(len(labels.times)), settings.bins // settings.null_bins
     for label in which if usable else ():
         variants = [Variant(label)]
@@ -76,15 +76,14 @@ def compare(
         count(entries, bins, labels, variants, some, at, total, keep, fold)
         real_f, first = scores_vf[0], 1
         for each in usable:
-            null_rf = scores_vf[first : first + len(each.shifts)]
-            first += len(each.shifts)
-            held_out_hf = scores_vf[first : first + len(each.held_out)]
-            first += len(each.held_out)
+            score_rf = scores_vf[first : first + len(each.shifts) + len(each.held_out)]
+            first += len(score_rf)
+            null_rf = score_rf[: len(each.shifts)]
             p_lf, z_lf, q_lf = arrays[each.kind]
             p_lf[label], z_lf[label] = p_values(real_f, null_rf), z_values(real_f, null_rf)
             q_lf[label] = q_values(real_f, null_rf, third_f)
-            gates[each.kind].add(held_out_hf, null_rf, third_f, settings)
-    return {kind: Compared(*found, gates[kind].result(third_f, settings)) for kind, found in arrays.items()}
+            gates[each.kind].add(score_rf, third_f)
+    return {kind: Compared(*found, gates[kind].result(third_f)) for kind, found in arrays.items()}
 
 
 def spaced(snapshots: np.ndarray, most: int) -> np.ndarray:
@@ -109,4 +108,4 @@ def pair_verdicts(compared: dict[str, Compared], status: Sequence[str], n_featur
 
 
 def _variant(kind: str, label: int, shift: Any) -> Variant:
-    return Variant(label, columns=shift) if kind == ROTATION else Variant(label, source=shift)
+    return Variant(label, cells=shift) if kind == ROTATION else Variant(label, source=shift)

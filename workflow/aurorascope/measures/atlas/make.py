@@ -16,25 +16,19 @@ from aurorascope.activations.reader import StoreReader
 from aurorascope.atlas.encoding import Source
 from aurorascope.atlas.maps import MapSettings
 from aurorascope.atlas.score import score_features
-from aurorascope.atlas.settings import AtlasSettings
 from aurorascope.atlas.write import make_tables, write_atlas
 from aurorascope.blocks import BY_ID
 from aurorascope.config.model import Config
 from aurorascope.measures.atlas.claim import KIND, make_claim
 from aurorascope.measures.atlas.formulas import VERDICT_METRICS
 from aurorascope.measures.atlas.planes import Planes
+from aurorascope.measures.atlas.settings import settings_of
 from aurorascope.measures.checks import check_belongs
 from aurorascope.records import KINDS
 from aurorascope.sae.opening import open_sae
 from aurorascope.tokens import token_grid
 
 _LOG = logging.getLogger(__name__)
-
-
-def settings_of(config: Config) -> AtlasSettings:
-    """The settings of an atlas; what the configuration does not name stays as it is."""
-    given = {name: getattr(config.atlas, name) for name in config.atlas.__dataclass_fields__ if name != "enabled"}
-    return AtlasSettings(**given)
 
 
 def scratch_of(results: Path) -> Path:
@@ -83,12 +77,12 @@ def make_atlas(config: Config, block_id: str, results: Path, out: Path, device: 
     flags = check_belongs(record, path, *(StoreReader(each) for each in manifests.values()), config.cams.gap_hours)
     planes = Planes(config, results, scratch_of(results)) if planes is None else planes
     grid = token_grid(BY_ID[block_id], planes.lat, planes.lon)
-    labels, variables = planes.of(grid)
+    labels, on_plane = planes.of(grid)
     feeds = _Feeds(config, device)
     train, held_out = (feeds.source(manifest) for manifest in manifests.values())
     scored = score_features(
         sae.to(device), train, labels["train"], settings_of(config), scratch_of(results),
-        held_out=(held_out, labels["held_out"]), variables=variables,
+        held_out=(held_out, labels["held_out"]), on_plane=on_plane,
     )
     tables, summary = make_tables(scored, sae, grid, maps=MapSettings())
     if summary["verdict"] != "calibrated":

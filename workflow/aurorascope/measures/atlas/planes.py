@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from aurorascope.atlas.baselines import Variables
+from aurorascope.atlas.evaluate import PlaneBaselines
+from aurorascope.atlas.nulls import rotations
 from aurorascope.atlas.token_labels import GridLabels, Plane, TokenLabels, mean_field
 from aurorascope.cams.states import load_state
 from aurorascope.cams.variables import ATMOS, SURFACE
@@ -15,6 +17,7 @@ from aurorascope.errors import UserError
 from aurorascope.files import read_record
 from aurorascope.labels.all import LABELS
 from aurorascope.labels.read import LabelDay, read_day
+from aurorascope.measures.atlas.settings import settings_of
 from aurorascope.records import KINDS
 from aurorascope.sphere import cell_areas
 from aurorascope.tokens import TokenGrid
@@ -38,27 +41,29 @@ class Planes:
     """
 
     def __init__(self, config: Config, results: Path, folder: Path) -> None:
-        self._results, self._folder = results, folder
+        self._results, self._folder, self._settings = results, folder, settings_of(config)
         split = read_record(KINDS["states"].where(results, split="held_out"), "states")
         self.lat, self.lon = (np.asarray(split[axis], np.float64) for axis in ("latitude", "longitude"))
         self._times = {name: [s.time for s in snapshots(config.cams, name)] for name in ("train", "held_out")}
         first = self._day(self._times["train"][0][:10])
         self.kinds = {name: str(first.record["labels"][name]["kind"]) for name in first.labels}
-        self._made: dict[tuple[int, ...], tuple[dict[str, TokenLabels], Variables]] = {}
+        self._made: dict[tuple[int, ...], tuple[dict[str, TokenLabels], PlaneBaselines]] = {}
 
-    def of(self, grid: TokenGrid) -> tuple[dict[str, TokenLabels], Variables]:
-        """Labels of each split, and variables of the training times, on the tokens of a grid.
+    def of(self, grid: TokenGrid) -> tuple[dict[str, TokenLabels], PlaneBaselines]:
+        """Labels of each split, and what competes with features on the training times, on the tokens of a grid.
 
         Raises:
             UserError: labels or states are missing or damaged, or labels of one date are others, or lie on another grid.
         """
         if grid.shape not in self._made:
             plane = Plane.of(grid, cell_areas(self.lat, len(self.lon)))
-            labels = {split: self._labels(plane, times) for split, times in self._times.items()}
-            self._made[grid.shape] = labels, self._variables(plane)
+            turns = rotations(plane, self._settings)
+            shifts = {"train": (*turns.shifts, *turns.held_out), "held_out": ()}
+            labels = {split: self._labels(plane, times, shifts[split]) for split, times in self._times.items()}
+            self._made[grid.shape] = labels, PlaneBaselines(self._variables(plane), self._folder)
         return self._made[grid.shape]
 
-    def _labels(self, plane: Plane, times: Sequence[str]) -> TokenLabels:
+    def _labels(self, plane: Plane, times: Sequence[str], shifts: Sequence[int]) -> TokenLabels:
         opened: dict[str, LabelDay] = {}
 
         def read(time: str) -> GridLabels:
@@ -68,7 +73,7 @@ class Planes:
             return GridLabels(*opened[time[:10]].read_all(time))
 
         lines = [name for name, definition in LABELS.items() if "line_km" in definition.thresholds]
-        return TokenLabels(list(self.kinds), plane, times, read, self._folder, lines)
+        return TokenLabels(list(self.kinds), plane, times, read, self._folder, lines, shifts)
 
     def _day(self, date: str) -> LabelDay:
         """A day's labels, compared with the states and with the first day."""
