@@ -24,7 +24,9 @@ _PAIR_NUMBERS = (
     *(f"{name}_{kind}" for kind in (ROTATION, DATE_SHIFT) for name in ("p", "q", "z")), "gain", "ranom", "ranom_low", "ranom_high",
 )
 NEVER_ON = "never on"
-_FACTS = ("geo_r2", "window", "seam", "padding_row", "calendar", "antipode", "antipode_of", "scale_km", "margin")
+_FACTS = (
+    "geo_r2", "lock", "lock_expected", "lock_random", "window", "seam", "padding_row", "calendar", "antipode", "antipode_of", "scale_km", "margin",
+)
 
 
 @dataclass(frozen=True)
