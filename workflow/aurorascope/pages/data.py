@@ -10,6 +10,7 @@ import pandas as pd
 from aurorascope.atlas.nulls import DATE_SHIFT, ROTATION
 from aurorascope.atlas.read import BlockAtlas
 from aurorascope.blocks import BY_ID
+from aurorascope.measures.stability.found import SEED_COLUMNS
 from aurorascope.pages.read import Names
 from aurorascope.pages.script import coded, packed, rounded
 from aurorascope.spec import LATENT_LEVELS
@@ -26,6 +27,7 @@ _PAIR_NUMBERS = (
 NEVER_ON = "never on"
 _FACTS = (
     "geo_r2", "lock", "lock_expected", "lock_random", "window", "seam", "padding_row", "calendar", "antipode", "antipode_of", "scale_km", "margin",
+    *SEED_COLUMNS,
 )
 
 

@@ -126,6 +126,8 @@ aurorascope.feature = (() => {
       ["Means' variance by place in a window", percent(facts.window, 2)],
       ["Jump at the seam, in that elsewhere", number(facts.seam, 2)], ["Padded row over the row before", number(facts.padding_row, 2)],
       ["Daily means' variance by weekday", percent(facts.calendar, 2)], ["Lowest cosine with another", `${number(facts.antipode)} (latent ${facts.antipode_of})`],
+      // Null where the block was not compared with other seeds.
+      ...(facts.seeds_compared ? [["Found by other seeds", `${facts.seeds_matched} of ${facts.seeds_compared}, cosine ${number(facts.seed_match)} at most`]] : []),
       ...(detail.runner_up ? [["Next label", `${detail.runner_up}, F1 ${number(facts.margin)} lower`]] : []),
     ];
     const canvas = el("canvas");
