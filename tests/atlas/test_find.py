@@ -10,6 +10,8 @@ from aurorascope.atlas.write import write_atlas
 from aurorascope.errors import UserError
 from aurorascope.release.suite import Suite
 
+from tests.atlas.seeds import BOTH, DEAD, SHA, write_comparison
+
 BLOCKS = ("encoder_s0_b0", "encoder_s0_b1", "encoder_s0_b2")
 
 
@@ -71,6 +73,26 @@ def test_ones_own_names_are_read_and_stay(suite):
         path.write_text(text)
         with pytest.raises(UserError, match=part):
             suite.find("storm")
+
+
+def test_what_other_seeds_found_joins_an_atlas_of_the_same_sae(suite):
+    """Where a block was compared with other seeds; a damaged table is refused, one of another SAE left out."""
+    for block in BLOCKS[:2]:
+        path = suite.root / "atlas" / block / "summary.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "sae_sha256": SHA}))
+    record = write_comparison(suite.root, BLOCKS[0])
+    page, bare = suite.feature(BLOCKS[0], BOTH - 1), suite.feature(BLOCKS[1], BOTH - 1)
+    assert page.columns["seed_match"] == pytest.approx(1) and page.columns["seeds_matched"] == page.columns["seeds_compared"] == 2
+    assert "seed_match" in page.feature.badges and "seed_match" not in bare.feature.badges and math.isnan(bare.columns["seed_match"])
+    assert suite.feature(BLOCKS[0], BOTH).columns["seeds_matched"] == 1 and math.isnan(suite.feature(BLOCKS[0], DEAD).columns["seed_match"])
+    for each in suite.find("storm"):
+        assert ("seed_match" in each.badges) == (each.block == BLOCKS[0] and each.feature < BOTH and each.feature != DEAD)
+    content = json.loads(record.read_text())
+    record.write_text(json.dumps({**content, "sae_sha256": "b" * 64}))
+    assert math.isnan(suite.feature(BLOCKS[0], 0).columns["seed_match"])
+    record.write_text(json.dumps({**content, "table_sha256": "c" * 64}))
+    with pytest.raises(UserError, match="matches.parquet.*sha256"):
+        suite.find("storm")
 
 
 def test_what_is_not_there_is_said(suite, tmp_path):

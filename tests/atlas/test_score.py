@@ -40,7 +40,7 @@ def test_the_planted_storm_is_named_and_what_a_baseline_does_as_well_is_not(plan
     assert (season["verdict"], season["label"], season["reason"]) == ("zonal/season", "belt", "labelled")
 
 
-@pytest.mark.parametrize("feature, badge", [("everywhere", "dense"), ("land", "geo"), ("window", "seam"), ("weekday", "calendar")])
+@pytest.mark.parametrize("feature, badge", [("everywhere", "dense"), ("land", "geo"), ("land", "lock"), ("window", "seam"), ("weekday", "calendar")])
 def test_badges_say_what_is_suspicious(planted, feature, badge):
     assert badge in row(planted, feature)["badges"].split(",")
     assert badge not in row(planted, "storm")["badges"].split(",") or badge == "dense"

@@ -1,10 +1,13 @@
 """Pages in a real Chromium, from files: what a reader does with them, by mouse and by keyboard, wide and narrow."""
 
 import dataclasses
+import shutil
 
 import pytest
 from aurorascope.pages.block_page import write_block_page
+from aurorascope.pages.read import read_seeds
 
+from tests.atlas.seeds import BOTH, DEAD, SHA, write_comparison
 from tests.pages.built import BLOCKS
 from tests.pages.chromium import NARROW, WIDE, Browser
 from tests.pages.conftest import HOSTILE
@@ -116,7 +119,8 @@ def test_a_feature_has_scores_maps_values_examples_and_neighbours(block, built):
     assert block.run("return location.hash") == "#feature=0" and block.run(f"return {FOCUSED}.id") == "feature-heading"
     assert block.run("return document.getElementById('feature-heading').textContent") == f"Feature 0: storm, “{HOSTILE}”"
     words = block.run("return document.getElementById('feature').innerText")
-    for part in ("Base rate", "Against shifts in longitude", "Against other dates", "Gain over the best baseline", "Mean at each position", "Values",
+    assert "Found by other seeds" not in words
+    for part in ("Tokens that two dates share", "Base rate", "Against shifts in longitude", "Against other dates", "Gain over the best baseline", "Mean at each position", "Values",
                  "Where it is strongest", "In other blocks", "rm -f results/atlas/encoder_s0_b0/summary.json", "features={chosen: [0]}", "h_new[on, 0] *= 2"):
         assert part in words, part
     drawn = block.run(
@@ -129,6 +133,22 @@ def test_a_feature_has_scores_maps_values_examples_and_neighbours(block, built):
     assert block.run("return document.querySelector('#feature .examples button').getAttribute('aria-expanded')") == "true"
     assert "hPa there" in block.run("return document.querySelector('#feature .examples li').innerText")
     block.shoot("feature-wide")
+
+
+def test_a_feature_says_how_many_other_seeds_found_it(browser, built, tmp_path):
+    """Where its block was compared with other seeds; the badge is one to filter by."""
+    folder = tmp_path / "atlas"
+    shutil.copytree(built.folder, folder)
+    write_comparison(tmp_path, ONE)
+    atlas = dataclasses.replace(built.atlases[ONE], summary={**built.atlases[ONE].summary, "sae_sha256": SHA})
+    write_block_page(folder, read_seeds(atlas, tmp_path), built.grid, built.near[ONE], list(built.atlases))
+    browser.open(folder / f"{ONE}.html", "#feature=0")
+    words = browser.wait("document.querySelector('#feature dl')?.innerText")
+    assert "Found by other seeds\n2 of 2, cosine 1 at most" in words and "seed_match" in words
+    browser.choose("#badge", "seed_match")
+    features = atlas.tables["features"]
+    kept = features[(features["density"] > 0) & (features["feature"] < BOTH) & (features["feature"] != DEAD)]
+    assert sorted(listed(browser, len(kept))) == kept["feature"].tolist()
 
 
 def test_a_link_names_block_and_feature(block, built):

@@ -12,6 +12,7 @@ from aurorascope.measures.atlas.formulas import ATLAS_FORMULAS
 from aurorascope.pages.make import draw_atlas
 from aurorascope.release.suite import Suite
 
+from tests.pages.scripts import read_block
 from tests.workflow.project import BLOCKS, tiny_config
 
 pytestmark = pytest.mark.slow
@@ -122,6 +123,26 @@ def test_pages_of_all_blocks_and_ones_own_names(alone, tmp_path):
     record.write_text(json.dumps(project.record(f"atlas/{BLOCK}/summary.json") | {"sae_sha256": "0" * 64}))
     with pytest.raises(UserError, match="the atlas of the SAE"):
         draw_atlas(from_mapping(resolve(tiny_config())[0]), project.result(""))
+
+
+def test_pages_are_drawn_again_when_seeds_were_compared_and_never_train_any(alone, tmp_path):
+    """Asked for pages, no comparison is made; one that came, by its own target, is shown in the block's page alone."""
+    project = alone.copy(tmp_path / "project")
+    project.configure(tiny_config(evaluation__stability={"blocks": [BLOCK], "seeds": 2}))
+    assert "measure_stability" not in project.ran(project.make("atlas")) and not project.result("stability").exists()
+    assert not project.planned(*PAGES)
+    project.make(f"results/stability/{BLOCK}/summary.json")
+    assert project.planned(*PAGES) == {"draw_atlas": 1}
+    ran = project.ran(project.make(*PAGES))
+    assert "score_features" not in ran and not project.planned(*PAGES)
+    matches, suite = pd.read_parquet(project.result(f"stability/{BLOCK}/matches.parquet")), Suite.open(project.result("."))
+    best, shown = matches.groupby("feature_a")["cosine"].max(), {}
+    for block in BLOCKS:
+        shown[block] = [detail["facts"] for detail in read_block(project.result("atlas"), block)[1]]
+        assert {facts["seeds_compared"] for facts in shown[block]} == ({1} if block == BLOCK else {None})
+    columns = suite.feature(BLOCK, int(best.index[0])).columns
+    assert columns["seed_match"] == best.iloc[0] and columns["seeds_compared"] == 1
+    assert sum(facts["seed_match"] is not None for facts in shown[BLOCK]) >= len(best)
 
 
 def test_live_gives_the_same_bytes(alone, tmp_path):

@@ -27,6 +27,8 @@ class Stream(enum.IntEnum):
     """Shifts of labels that scores are compared with; further seeds: the atlas's, kind of shift."""
     ATLAS_BOOTSTRAP = 23
     """Blocks of dates drawn again and again for an interval; further seed: the atlas's."""
+    ATLAS_PAIRS = 24
+    """Dates whose tokens are compared, two by two; further seed: the atlas's."""
 
 
 def generator(stream: Stream, *seeds: int) -> np.random.Generator:

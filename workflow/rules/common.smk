@@ -42,7 +42,7 @@ from aurorascope.config.shares import share_of, shares
 from aurorascope.config.stages import stage_params
 from aurorascope.config.surroundings import check_place, check_words
 from aurorascope.errors import UserError
-from aurorascope.files import sha256_json
+from aurorascope.files import sha256_file, sha256_json
 from aurorascope.gpus import gpu_bound
 from aurorascope.labels.own_files import files_of
 from aurorascope.measures.all import ALL_KINDS, MEASURES, RELEASED_KINDS

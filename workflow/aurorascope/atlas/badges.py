@@ -1,5 +1,7 @@
 """What else is known of a feature: whether it follows the place, the windows, the seam, the calendar, or another feature.
 
+`lock` has a module of its own.
+
 A badge names a suspicion and hides nothing: features that follow a place may matter to the model.
 """
 
@@ -25,6 +27,7 @@ class Limits:
         dense: share of the area it is on for.
         antipode: cosine of its decoder direction with another's, at most.
         geo_r2: share of variance that is its position's mean.
+        lock: where its active tokens of two dates stand between as many tokens anywhere (0) and the very same tokens (1).
         window: share of the position means' variance that goes with the place in a window.
         seam: jump between the last and the first column, in those of other columns.
         padding_row: mean in the padded row, in that of the row before, or its inverse.
@@ -34,10 +37,21 @@ class Limits:
     dense: float = 0.1
     antipode: float = -0.9
     geo_r2: float = 0.5
+    lock: float = 0.5
     window: float = 0.25
     seam: float = 4.0
     padding_row: float = 3.0
     calendar: float = 0.5
+
+
+def is_locked(lock_f: np.ndarray, random_f: np.ndarray, limit: float) -> np.ndarray:
+    """Whether a feature's active set hardly moves between dates, (features,) bool; not where either number is NaN.
+
+    Where `lock` lies more than `limit` of the way from `lock_random` to 1: a feature that is on nearly everywhere has nearly all in
+    common with itself on any two dates, and is not meant. That `lock` be above `lock_expected` is not asked for: a set that never
+    moves has exactly what the frequencies of its tokens, 0 and 1, lead one to expect.
+    """
+    return lock_f - random_f > limit * (1 - random_f)
 
 
 def geo_r2(within_f: np.ndarray, between_f: np.ndarray, n: int) -> np.ndarray:

@@ -12,7 +12,7 @@ class AtlasSettings:
     """Settings of one block's atlas.
 
     Attributes:
-        seed: of the splits' first block, the nulls' shifts and the bootstrap.
+        seed: of the splits' first block, the nulls' shifts, the bootstrap and the pairs of dates.
         block_days: dates of one block of a split.
         drop_days: dates left out between two blocks; runs of dates further apart are blocks of their own.
         least_blocks: blocks that each of the two splits must have.
@@ -39,6 +39,7 @@ class AtlasSettings:
         examples: strongest tokens that are listed of each feature.
         labels_kept: labels of a feature that the table of labels lists.
         scale_snapshots: snapshots that `scale_km` is measured on.
+        lock_pairs: pairs of dates that `lock` is measured on, at most.
     """
 
     seed: int = 0
@@ -68,6 +69,7 @@ class AtlasSettings:
     examples: int = 8
     labels_kept: int = 3
     scale_snapshots: int = 4
+    lock_pairs: int = 16
 
     def __post_init__(self) -> None:
         """Refuse bins that cannot be folded or spaced."""

@@ -9,6 +9,7 @@ from aurorascope.atlas.badges import (
     Limits,
     antipodes,
     geo_r2,
+    is_locked,
     padding_ratio,
     scale_km,
     seam_jump,
@@ -19,6 +20,7 @@ from aurorascope.atlas.decoys import terciles
 from aurorascope.atlas.examples import strongest_tokens
 from aurorascope.atlas.ids import feature_ids
 from aurorascope.atlas.linear import classes
+from aurorascope.atlas.lock import measure_overlaps, pair_dates
 from aurorascope.atlas.naming import Name, best_baseline, described, name_features
 from aurorascope.atlas.nulls import DATE_SHIFT, ROTATION
 from aurorascope.atlas.score import Scored
@@ -161,10 +163,13 @@ def _badges(scored: Scored, grid: TokenGrid, W_hd: np.ndarray, signed: bool, lim
     alive = np.flatnonzero(scored.density_f > 0)
     scale = np.full(n, np.nan)
     scale[alive] = scale_km(scored.entries, spaced(scored.used, scored.settings.scale_snapshots), grid, alive)
+    times = [scored.labels.times[place] for place in scored.used]
+    overlaps = measure_overlaps(scored.entries, scored.used, pair_dates(times, scored.settings.lock_pairs, scored.settings.seed))
     table = pd.DataFrame({
         "geo_r2": geo_r2(sums.within_f, sums.between_f, sums.n),
+        "lock": overlaps.lock, "lock_expected": overlaps.expected, "lock_random": overlaps.random,
         **{name: of_map[name] for name in of_map},
-        "calendar": weekday_share(scored.mean_sf, [scored.labels.times[place] for place in scored.used]),
+        "calendar": weekday_share(scored.mean_sf, times),
         "antipode": cosine[latent].astype(np.float64),
         "antipode_of": which[latent].astype(np.int32),
         "scale_km": scale,
@@ -173,6 +178,7 @@ def _badges(scored: Scored, grid: TokenGrid, W_hd: np.ndarray, signed: bool, lim
     marks = {
         "dense": scored.density_f > limits.dense,
         "geo": table["geo_r2"] > limits.geo_r2,
+        "lock": is_locked(overlaps.lock, overlaps.random, limits.lock),
         "window": table["window"] > limits.window,
         "seam": table["seam"] > limits.seam,
         "padding_row": (ratio > limits.padding_row) | (ratio < 1 / limits.padding_row),

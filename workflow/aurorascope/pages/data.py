@@ -10,6 +10,7 @@ import pandas as pd
 from aurorascope.atlas.nulls import DATE_SHIFT, ROTATION
 from aurorascope.atlas.read import BlockAtlas
 from aurorascope.blocks import BY_ID
+from aurorascope.measures.stability.found import SEED_COLUMNS
 from aurorascope.pages.read import Names
 from aurorascope.pages.script import coded, packed, rounded
 from aurorascope.spec import LATENT_LEVELS
@@ -24,7 +25,10 @@ _PAIR_NUMBERS = (
     *(f"{name}_{kind}" for kind in (ROTATION, DATE_SHIFT) for name in ("p", "q", "z")), "gain", "ranom", "ranom_low", "ranom_high",
 )
 NEVER_ON = "never on"
-_FACTS = ("geo_r2", "window", "seam", "padding_row", "calendar", "antipode", "antipode_of", "scale_km", "margin")
+_FACTS = (
+    "geo_r2", "lock", "lock_expected", "lock_random", "window", "seam", "padding_row", "calendar", "antipode", "antipode_of", "scale_km", "margin",
+    *SEED_COLUMNS,
+)
 
 
 @dataclass(frozen=True)

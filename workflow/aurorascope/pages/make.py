@@ -21,7 +21,7 @@ from aurorascope.files import read_record, write_bytes
 from aurorascope.pages.block_page import write_block_page
 from aurorascope.pages.index_page import Figure, index_entry, labels_of, write_index_page
 from aurorascope.pages.neighbours import Decoder, nearest_features
-from aurorascope.pages.read import Names, read_names
+from aurorascope.pages.read import Names, read_names, read_seeds
 from aurorascope.pages.shared import write_fields, write_shared
 from aurorascope.progress import Progress
 from aurorascope.records import KINDS
@@ -67,7 +67,8 @@ def draw_atlas(config: Config, results: Path) -> None:
 
     Args:
         config: the configuration.
-        results: the results folder, with atlases and SAEs of all configured blocks, states, static fields, and the figures over depth.
+        results: the results folder, with atlases and SAEs of all configured blocks, states, static fields, and the figures over depth;
+            comparisons of seeds are shown where there are some.
 
     Raises:
         UserError: one of these is missing or damaged, an atlas is of another SAE, or the table of names is not one.
@@ -87,7 +88,7 @@ def draw_atlas(config: Config, results: Path) -> None:
         labels = {block: seen[block].labels for block in stage}
         for block in stage:
             write_block_page(
-                folder, read_atlas(folder / block, block), grids[block], nearest_features(block, decoders), blocks, labels=labels,
+                folder, read_seeds(read_atlas(folder / block, block), results), grids[block], nearest_features(block, decoders), blocks, labels=labels,
                 names=names.get(block), fields_of=fields_of[grids[block].shape],
             )
             progress.step(block)

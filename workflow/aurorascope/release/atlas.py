@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from aurorascope.atlas.own_names import OwnName, OwnNames, read_own_names
 from aurorascope.errors import UserError
 from aurorascope.files import sha256_file
+from aurorascope.measures.stability.found import table_of, with_seeds
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_SEEDS = "stability/{}/summary.json"
 LABELS_CSV = "atlas/labels.csv"
 _MAKE = "snakemake --cores 2 atlas"
 
@@ -55,7 +57,7 @@ class FeaturePage:
 
     Attributes:
         feature: the feature and the label it is shown with.
-        columns: its row of `features.parquet`.
+        columns: its row of `features.parquet`, and what the block's comparison of seeds says of it; NaN where there is none.
         labels: its rows of `labels.parquet`, best first.
         examples: its rows of `examples.parquet`, strongest first.
     """
@@ -115,7 +117,7 @@ class Atlases:
             known |= {entry["id"] for entry in summary.get("labels", ())}
             pairs = self._table(block, "labels", summary)
             pairs = pairs[(pairs["label"] == label) & (pairs["f1_test"] >= min_f1)]
-            features = self._table(block, "features", summary).set_index(["feature", "sign"])
+            features = self._features(block, summary).set_index(["feature", "sign"])
             for row in pairs.itertuples():
                 of = features.loc[(row.feature, row.sign)]
                 found.append(_feature(block, row, of, label, _own(notes, block, row)))
@@ -129,7 +131,8 @@ class Atlases:
     def page(self, block: str, feature: int, sign: int) -> FeaturePage:
         """See `Suite.feature`."""
         summary = self._summary(self._checked(block))
-        tables = {name: self._table(block, name, summary) for name in ("features", "labels", "examples")}
+        tables = {"features": self._features(block, summary)}
+        tables |= {name: self._table(block, name, summary) for name in ("labels", "examples")}
         mine = {name: table[(table["feature"] == feature) & (table["sign"] == sign)] for name, table in tables.items()}
         if mine["features"].empty:
             n = int(tables["features"]["feature"].max()) + 1
@@ -153,23 +156,35 @@ class Atlases:
         return f"atlas/{block}/{name}"
 
     def _summary(self, block: str) -> dict[str, Any]:
-        path = self._suite.file(self._file(block, "summary.json"))
+        return self._record(self._file(block, "summary.json"))
+
+    def _table(self, block: str, name: str, summary: Mapping[str, Any]) -> "pd.DataFrame":
+        return self._parquet(self._file(block, f"{name}.parquet"), summary.get(f"{name}_sha256"), self._file(block, "summary.json"))
+
+    def _features(self, block: str, summary: Mapping[str, Any]) -> "pd.DataFrame":
+        """The table of features, and what other seeds say of them where they were compared with the same SAE."""
+        table, name, comparison = self._table(block, "features", summary), _SEEDS.format(block), None
+        if self._suite.has_file(name):
+            record = self._record(name)
+            if record.get("sae_sha256") == summary.get("sae_sha256"):
+                comparison = record, self._parquet(table_of(name), record.get("table_sha256"), name)
+        return with_seeds(table, comparison)
+
+    def _record(self, name: str) -> dict[str, Any]:
+        path = self._suite.file(name)
         try:
             return json.loads(path.read_text())
         except ValueError as error:
-            raise UserError(path, "the JSON summary of an atlas", f"unreadable JSON ({error})", self._again(block)) from None
+            raise UserError(path, "a JSON record", f"unreadable JSON ({error})", self._suite.again(name)) from None
 
-    def _table(self, block: str, name: str, summary: Mapping[str, Any]) -> "pd.DataFrame":
+    def _parquet(self, name: str, expected: str | None, record: str) -> "pd.DataFrame":
         import pandas as pd
 
-        path, expected = self._suite.file(self._file(block, f"{name}.parquet")), summary.get(f"{name}_sha256")
+        path = self._suite.file(name)
         found = sha256_file(path) if path.is_file() else "no such file"
         if found != expected:
-            raise UserError(path, f"sha256 {expected}", found, self._again(block))
+            raise UserError(path, f"sha256 {expected}", found, self._suite.again(record))
         return pd.read_parquet(path)
-
-    def _again(self, block: str) -> str:
-        return self._suite.again(self._file(block, "summary.json"))
 
     def _notes(self) -> dict[str, OwnNames]:
         """What the user called features; no rule writes this file."""

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from aurorascope.measures.stability.formulas import ALIKE
+
 # The most rows of a side that are matched: 6.4 GB.
 MOST_MATCHED = 20_000
-_ALIKE = 0.7
 _ROWS = 1024
 
 
@@ -41,7 +42,7 @@ class Likeness:
     @property
     def share(self) -> float | None:
         """Matched pairs with a cosine above 0.7, over the mean of both numbers of rows; None where none is matched."""
-        return float(2 * (self.cosines > _ALIKE).sum() / sum(self.n)) if len(self.cosines) else None
+        return float(2 * (self.cosines > ALIKE).sum() / sum(self.n)) if len(self.cosines) else None
 
 
 def unit_rows(rows_hd: np.ndarray) -> np.ndarray:

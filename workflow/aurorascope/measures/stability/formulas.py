@@ -1,5 +1,8 @@
 """Names, formula ids and definitions of the metrics of other seeds: text only, so that the index needs no numerics."""
 
+# Above this cosine a matched pair counts as one feature.
+ALIKE = 0.7
+
 _PAIRS = "mean over pairs of seeds of the "
 _MEASURES = {
     "pw_mcc": (

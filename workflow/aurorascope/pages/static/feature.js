@@ -121,9 +121,13 @@ aurorascope.feature = (() => {
     const lines = [
       ["Label", row.label || `none: ${row.reason}`], ["Verdict", row.verdict], ["Badges", row.badges || "none"], ["Density", percent(row.density)],
       ["Strength", number(row.strength)], ["Scale", row.scale_km === null ? "–" : `${number(row.scale_km)} km`],
-      ["Variance that is its place's", percent(facts.geo_r2, 2)], ["Means' variance by place in a window", percent(facts.window, 2)],
+      ["Variance that is its place's", percent(facts.geo_r2, 2)],
+      ["Tokens that two dates share", `${percent(facts.lock, 2)} (${percent(facts.lock_expected, 2)} by how often each is on, ${percent(facts.lock_random, 2)} anywhere)`],
+      ["Means' variance by place in a window", percent(facts.window, 2)],
       ["Jump at the seam, in that elsewhere", number(facts.seam, 2)], ["Padded row over the row before", number(facts.padding_row, 2)],
       ["Daily means' variance by weekday", percent(facts.calendar, 2)], ["Lowest cosine with another", `${number(facts.antipode)} (latent ${facts.antipode_of})`],
+      // Null where the block was not compared with other seeds.
+      ...(facts.seeds_compared ? [["Found by other seeds", `${facts.seeds_matched} of ${facts.seeds_compared}, cosine ${number(facts.seed_match)} at most`]] : []),
       ...(detail.runner_up ? [["Next label", `${detail.runner_up}, F1 ${number(facts.margin)} lower`]] : []),
     ];
     const canvas = el("canvas");
