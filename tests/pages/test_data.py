@@ -147,7 +147,8 @@ def test_too_few_dates_have_a_page_without_scores(tmp_path):
     assert len(maps) == table["n_alive"] == (scored.density_f > 0).sum() and not any(each["pairs"] for each in details)
     assert all(detail["examples"] and "histogram" in detail for place, detail in enumerate(details) if place in maps)
     page = " ".join((tmp_path / f"{ONE}.html").read_text().split())
-    assert "4 groups of training dates with more than 6 days between one and the next, or 49 dates in a row; here is 1. No label" in page
+    assert "4 groups of training dates with more than 6 days between one and the next, or 49 dates in a row, and 19 distinct shifts" in page
+    assert "this atlas has 1 group. No label is shown." in page
     assert "were chosen on" not in page
     # The dates in a row that the page asks for are the fewest that do.
     assert [make_splits(year_times(n), SETTINGS).reason for n in (48, 49)] == ["too_few_dates", ""]
