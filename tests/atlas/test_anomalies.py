@@ -87,6 +87,15 @@ def test_geo_r2_is_the_adjusted_share_of_the_position_mean(dense, tmp_path):
     assert found[0] < 0.1 and found[1] > 0.99
 
 
+def test_one_snapshot_does_not_say_whether_a_feature_follows_its_place(dense, tmp_path):
+    """A mean of one value explains all of it, whatever the feature; of two, it explains nothing of noise."""
+    h, field, _ = dense
+    entries, area = entries_of(h, N_PLANE, tmp_path), np.ones(N_PLANE)
+    one, two = (sum_anomalies(entries, np.arange(n), np.zeros(n, int), field[:n], area, tmp_path) for n in (1, 2))
+    assert np.isnan(geo_r2(one.within_f, one.between_f, one.n)).all()
+    assert (geo_r2(two.within_f, two.between_f, two.n)[1:3] < 0.25).all()
+
+
 def test_badges_find_what_was_planted():
     grid = token_grid(BY_ID["encoder_s1_b0"], np.linspace(90, -90, 226), np.arange(450) * 0.8)
     assert grid.shape == (4, 38, 75)

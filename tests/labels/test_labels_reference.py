@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -12,12 +13,12 @@ from aurorascope.config.demo_dates import DEMO_DATES
 from aurorascope.config.thresholds import DEMO, YEAR
 from aurorascope.labels.all import LABELS, label_state
 from aurorascope.labels.quantiles import AreaHistogram
-from aurorascope.labels.reference import Reference
+from aurorascope.labels.reference import Reference, doubts
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tests.labels.made import DEMO_GRID, demo_label_state, label_state_of
+from tests.labels.made import DEMO_GRID, LAT, TIME, demo_label_state, found, label_state_of
 
 finite = st.floats(-(2.0**100), 2.0**100, width=32)
 
@@ -77,6 +78,32 @@ def test_quantiles_are_of_the_states_that_were_given(training):
     share = (area * (pm2p5 >= reference.values["smoke_pm2p5"]))[:, land].sum() / area[:, land].sum()
     assert share == pytest.approx(0.01, abs=0.001)
     np.testing.assert_array_equal(reference.tcco["smoke"], np.sort(tcco, axis=0)[int(np.ceil(0.95 * len(tcco))) - 1])
+
+
+@pytest.mark.parametrize("percentile", [50.0, 90.0, 95.0, 99.0])
+def test_too_few_states_for_a_percentile_over_times_are_said(percentile):
+    """Exactly where that percentile of n different values is the largest of them; of one, every percentile is."""
+    limits = dataclasses.replace(YEAR, salt_tcco_percentile=percentile, smoke_tcco_percentile=5.0)
+    for n in range(1, 121):
+        is_largest = np.quantile(np.arange(n), percentile / 100, method="inverted_cdf") == n - 1
+        said = doubts(n, limits)
+        assert len(said) == is_largest and all("sea_salt" in line and ("smoke" in line) == (n == 1) for line in said), n
+        assert not said or f"which take {math.ceil(100 / (100 - percentile))}:" in said[0]
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_of_few_states_smoke_and_salt_are_what_the_line_says(n):
+    """A windy, salty sea with every other sign of either label, and more and more carbon monoxide."""
+    at = [TIME + np.timedelta64(24 * each, "h") for each in range(n)]
+    fields = {"u10": 20.0, "pm10": 1e-8, "pm2p5": 6.5e-9}
+    states = [label_state_of({**fields, "tcco": 1e-3 * (1 + each)}, time=time) for each, time in enumerate(at)]
+    reference = Reference.of(states, YEAR)
+    on = {name: [found(name, state, reference)[0][len(LAT) // 2].any() for state in states] for name in ("smoke", "sea_salt")}
+    assert on == {"smoke": [False] * n, "sea_salt": [True] * (n - 1) + [False]}
+    high = [(state.now.values["tcco"] >= reference.tcco["smoke"]).all() for state in states]
+    assert high == [False] * (n - 1) + [True]
+    words = ("is always high", "is never low") if n == 1 else ("at one of these times alone", "at all of these times but one")
+    assert all(each in doubts(n, YEAR)[0] for each in words)
 
 
 def test_a_reference_survives_netcdf(training, tmp_path):

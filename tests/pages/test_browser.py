@@ -121,7 +121,7 @@ def test_a_feature_has_scores_maps_values_examples_and_neighbours(block, built):
     words = block.run("return document.getElementById('feature').innerText")
     assert "Found by other seeds" not in words
     for part in ("Tokens that two dates share", "Base rate", "Against shifts in longitude", "Against other dates", "Gain over the best baseline", "Mean at each position", "Values",
-                 "Where it is strongest", "In other blocks", "rm -f results/atlas/encoder_s0_b0/summary.json", "features={chosen: [0]}", "h_new[on, 0] *= 2"):
+                 "Where it is strongest", "In other blocks", "Snakemake also takes the --configfile", "rm -f results/atlas/encoder_s0_b0/summary.json", "features={chosen: [0]}", "h_new[on, 0] *= 2"):
         assert part in words, part
     drawn = block.run(
         "return [...document.querySelectorAll('#feature canvas')].map((canvas) => { const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;"

@@ -1,6 +1,7 @@
 """What the scripts of a page hold is what the tables say, in pieces that are small enough."""
 
 import base64
+import dataclasses
 import itertools
 import json
 import re
@@ -9,8 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from aurorascope.atlas.nulls import ROTATION
 from aurorascope.atlas.read import read_atlas
 from aurorascope.atlas.score import score_features
+from aurorascope.atlas.splits import make_splits
 from aurorascope.atlas.write import make_tables, write_atlas
 from aurorascope.blocks import BY_ID
 from aurorascope.pages.block_page import write_block_page
@@ -24,9 +27,9 @@ from aurorascope.tokens import token_grid
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.atlas.planted import mix, planted_features, planted_world, source_of
+from tests.atlas.planted import mix, planted_features, planted_world, source_of, year_times
 from tests.atlas.test_verdicts import SETTINGS
-from tests.pages.built import BLOCKS
+from tests.pages.built import BLOCKS, without_calibration
 from tests.pages.large import N, large_atlas
 from tests.pages.scripts import read_block, read_script, unpack, words_of
 
@@ -143,7 +146,22 @@ def test_too_few_dates_have_a_page_without_scores(tmp_path):
     assert table["verdict"] == "too_few_dates" and set(words_of(table["columns"]["verdict"])) == {"too_few_dates"}
     assert len(maps) == table["n_alive"] == (scored.density_f > 0).sum() and not any(each["pairs"] for each in details)
     assert all(detail["examples"] and "histogram" in detail for place, detail in enumerate(details) if place in maps)
-    assert "too few dates" in (tmp_path / f"{ONE}.html").read_text()
+    page = " ".join((tmp_path / f"{ONE}.html").read_text().split())
+    assert "4 groups of training dates with more than 6 days between one and the next, or 49 dates in a row, and 19 distinct shifts" in page
+    assert "this atlas has 1 group. No label is shown." in page
+    assert "were chosen on" not in page
+    # The dates in a row that the page asks for are the fewest that do.
+    assert [make_splits(year_times(n), SETTINGS).reason for n in (48, 49)] == ["too_few_dates", ""]
+
+
+def test_too_few_shifts_are_said_with_what_there_are(built, tmp_path):
+    """Which kind of shift has too few, how many they are, and how many it takes."""
+    atlas = without_calibration(built.atlases[ONE])
+    coarse = {**atlas.summary["nulls"], ROTATION: {**atlas.summary["nulls"][ROTATION], "n_distinct": 11, "reason": "too_coarse"}}
+    atlas = dataclasses.replace(atlas, summary={**atlas.summary, "verdict": "too_coarse", "nulls": coarse})
+    write_block_page(tmp_path, atlas, built.grid, built.near[ONE], BLOCKS)
+    page = " ".join((tmp_path / f"{ONE}.html").read_text().split())
+    assert "compare labels with: 11 in longitude, where 19 are needed. No label is shown." in page
 
 
 @given(st.lists(st.integers(0, 50)), st.integers(1, 60))

@@ -39,6 +39,9 @@ def labelled(suite, tmp_path_factory):
     project = suite.copy(tmp_path_factory.mktemp("labels") / "project")
     done = project.make("labels", cores=1)
     assert project.ran(done) == ["label_day"] * len(DAYS) + ["label_reference", "labels"]
+    # The demo's own threshold for smoke is low enough for four states.
+    assert done.stderr.count("Labels: 4 training states are too few") == 1
+    assert "which take 20: at each place carbon monoxide is low enough for sea_salt at all of these times but one." in done.stderr
     return project
 
 

@@ -57,11 +57,14 @@ def is_locked(lock_f: np.ndarray, random_f: np.ndarray, limit: float) -> np.ndar
 def geo_r2(within_f: np.ndarray, between_f: np.ndarray, n: int) -> np.ndarray:
     """Share of a feature's variance that its mean at each position explains, adjusted for the dates it is a mean of.
 
-    1 - n / (n - 1) * within / (within + between), not below 0; NaN for one that does not vary.
+    1 - n / (n - 1) * within / (within + between), not below 0; NaN for one that does not vary, and of a single date, whose means
+    are its values whatever the feature follows.
     """
     whole = within_f + between_f
+    if n < 2:
+        return np.full(len(whole), np.nan)
     share = np.divide(within_f, whole, out=np.full(len(whole), np.nan), where=whole > 0)
-    return np.maximum(1 - share * n / max(1, n - 1), 0.0)
+    return np.maximum(1 - share * n / (n - 1), 0.0)
 
 
 def window_share(mean_fn: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:

@@ -17,10 +17,11 @@ from aurorascope.labels.all import label_state
 from aurorascope.labels.claim import made_from
 from aurorascope.labels.own import common_ids, read_own
 from aurorascope.labels.own_files import own_folder
-from aurorascope.labels.reference import Reference
+from aurorascope.labels.reference import Reference, doubts
 from aurorascope.labels.reference_file import load_reference, write_reference
 from aurorascope.labels.state import LabelState
 from aurorascope.labels.write import write_day
+from aurorascope.notices import tell
 from aurorascope.progress import Progress
 from aurorascope.records import KINDS
 
@@ -52,6 +53,7 @@ def make_reference(config: Config, results: Path) -> None:
     digests = sha256_json({time: days[time[:10]].get(time) for time in times})
     static = KINDS["static"].read(results)["content_sha256"]
     write_reference(record, reference, stage_digest(config, "label_reference"), digests, static)
+    tell(doubts(len(chosen), config.labels.thresholds))
 
 
 def _label_state(results: Path, snapshot: Snapshot, static: Mapping[str, np.ndarray]) -> LabelState:

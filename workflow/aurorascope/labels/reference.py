@@ -1,5 +1,6 @@
 """What percentiles need to know of the weather: quantiles of the training states alone, the same in whatever order they come."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -113,6 +114,29 @@ class Reference:
 def thresholds_digest(thresholds: Thresholds) -> str:
     """sha256 of all thresholds by name."""
     return sha256_json(thresholds.by_name())
+
+
+def doubts(n_states: int, thresholds: Thresholds) -> list[str]:
+    """What a user should know of labels that need a percentile over times at each place, of so few training states: a line, or none.
+
+    Of n values that percentile p is the largest where n (100 - p) < 100.
+    """
+    asked = {"smoke": thresholds.smoke_tcco_percentile, "sea_salt": thresholds.salt_tcco_percentile}
+    few = {label: percentile for label, percentile in asked.items() if n_states * (100 - percentile) < 100}
+    if not few:
+        return []
+    needed = max(math.ceil(100 / (100 - percentile)) for percentile in few.values())
+    if n_states == 1:
+        states, times = "1 training state is", {"smoke": "is always high enough for smoke", "sea_salt": "is never low enough for sea_salt"}
+    else:
+        states = f"{n_states} training states are"
+        times = {
+            "smoke": "is high enough for smoke at one of these times alone", "sea_salt": "is low enough for sea_salt at all of these times but one",
+        }
+    return [
+        f"Labels: {states} too few for percentiles over times, which take {needed}: at each place carbon monoxide "
+        f"{' and '.join(times[label] for label in few)}."
+    ]
 
 
 class _Census:

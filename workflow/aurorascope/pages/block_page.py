@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from aurorascope.atlas.nulls import DATE_SHIFT, ROTATION
 from aurorascope.atlas.read import BlockAtlas
 from aurorascope.blocks import BY_ID
 from aurorascope.pages.commands import commands
@@ -20,6 +21,7 @@ from aurorascope.tokens import TokenGrid
 
 # Bytes of a script that is loaded when a feature is opened, about.
 _PIECE = 1 << 19
+_WHERE = {ROTATION: "in longitude", DATE_SHIFT: "in time"}
 
 
 def write_block_page(
@@ -71,4 +73,19 @@ def _context(atlas: BlockAtlas, data: BlockData, blocks: list[str]) -> dict[str,
         "signed": data.table["signed"], "labels": [word for word in columns["label"]["words"] if word],
         "verdicts": [word for word in columns["verdict"]["words"] if word != NEVER_ON], "badges": badges, "levels": data.table["levels"],
         "n_dates": [splits[name]["n_dates"] for name in ("select", "test")], "n_snapshots": atlas.summary["n_snapshots"],
+        **_shortage(atlas.summary),
+    }
+
+
+def _shortage(summary: dict[str, Any]) -> dict[str, Any]:
+    """What an atlas has, and would need, where its verdict is "too_few_dates" or "too_coarse"."""
+    settings, splits, nulls = summary["settings"], summary["splits"], summary.get("nulls", {})
+    needed = 2 * settings["least_blocks"]
+    return {
+        "groups": {
+            "needed": needed, "there": sum(splits[name]["n_blocks"] for name in ("select", "test")), "days_between": settings["drop_days"],
+            "in_a_row": (needed - 1) * (settings["block_days"] + settings["drop_days"]) + 1,
+        },
+        "coarse": [{"n": each["n_distinct"], "where": _WHERE[kind]} for kind, each in nulls.items() if each["reason"]],
+        "least_shifts": settings["least_distinct"],
     }

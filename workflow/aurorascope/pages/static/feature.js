@@ -141,7 +141,8 @@ aurorascope.feature = (() => {
       ...(detail.histogram ? [el("h3", {}, "Values"), el("div", {}, canvas)] : []),
       el("h3", {}, "Where it is strongest"), detail.examples.length ? examples(data, detail) : el("p", {}, "Nowhere: it is never on."),
       el("h3", {}, "In other blocks"), detail.near.length ? neighbours(data, detail.near) : el("p", {}, "There is no other block of this stage to compare with."),
-      el("h3", {}, "Make it again, and use it"), ...data.commands.map((each) => command(each, row, detail)),
+      el("h3", {}, "Make it again, and use it"), el("p", { class: "note" }, "Snakemake also takes the --configfile and --config that this atlas was made with."),
+      ...data.commands.map((each) => command(each, row, detail)),
     );
     if (detail.histogram) {
       canvas.setAttribute("role", "img");
