@@ -18,6 +18,8 @@ from aurorascope.streams import Stream, generator
 ROTATION, DATE_SHIFT = "rotation", "date_shift"
 # Share of dates that must find another at a shift's own distance.
 _EXACT = 0.9
+# Held-out shifts are so many times as far from the label as shifts must be.
+_FAR = 2
 # By whether the rotations and the date shifts are beaten.
 VERDICTS = {(True, True): "event", (True, False): "place", (False, True): "zonal/season", (False, False): "unlabelled"}
 
@@ -30,7 +32,7 @@ class Nulls:
         kind: `ROTATION` or `DATE_SHIFT`.
         n_distinct: how many the grid or the dates have.
         shifts: those that scores are compared with: columns of cells eastwards, or (times,) sources.
-        held_out: further ones, which the gate tries.
+        held_out: further ones, which the gate tries, twice as far from the label as shifts must be.
         against: of each held-out shift, which of all, held-out ones last, it is compared with: as many as the label is, all as far
             from it as shifts must be from the label.
         rule: what rotations are whole numbers of, "tokens" or "cells"; how a date shift takes its dates, "days" or "runs".
@@ -57,11 +59,11 @@ def rotations(plane: Plane, settings: AtlasSettings) -> Nulls:
     if len(found) < settings.least_distinct:
         found, rule = _turns(plane.n_lon, 1, settings), "cells"
 
-    def near(one: int, other: int) -> bool:
+    def apart(one: int, other: int) -> float:
         between = abs(one - other)
-        return min(between, plane.n_lon - between) * 360.0 / plane.n_lon < settings.least_degrees - 1e-9
+        return min(between, plane.n_lon - between) * 360.0 / plane.n_lon / settings.least_degrees
 
-    return _drawn(ROTATION, found, settings.rotations, 0, rule, near, settings)
+    return _drawn(ROTATION, found, 0, settings.rotations, 0, rule, apart, settings)
 
 
 def _turns(n_cells: int, step: int, settings: AtlasSettings) -> list[int]:
@@ -86,28 +88,44 @@ def date_shifts(times: Sequence[str], settings: AtlasSettings) -> Nulls:
         if len(by_runs) > len(found):
             found, rule = by_runs, "runs"
 
-    def near(one: np.ndarray, other: np.ndarray) -> bool:
-        return float(np.median(np.abs(days[one] - days[other]))) < settings.least_days
+    def apart(one: np.ndarray, other: np.ndarray) -> float:
+        return float(np.median(np.abs(days[one] - days[other]))) / settings.least_days
 
-    return _drawn(DATE_SHIFT, found, settings.date_shifts, 1, rule, near, settings)
+    return _drawn(DATE_SHIFT, found, np.arange(len(days)), settings.date_shifts, 1, rule, apart, settings)
 
 
 def _drawn(
-    kind: str, available: list, wanted: int, stream: int, rule: str, near: Callable[[Any, Any], bool], settings: AtlasSettings
+    kind: str, available: list, itself: Any, wanted: int, stream: int, rule: str, apart: Callable[[Any, Any], float],
+    settings: AtlasSettings,
 ) -> Nulls:
-    """As many as are wanted and there are, with those kept for the gate: a fifth of what there is, where all are wanted."""
+    """As many as are wanted and there are, with those kept for the gate: a fifth of what there is, where all are wanted.
+
+    Args:
+        kind: of the shifts.
+        available: all that there are.
+        itself: the shift that leaves the label where it is.
+        wanted: how many scores are to be compared with.
+        stream: of the random numbers.
+        rule: as in `Nulls`.
+        apart: distance between two shifts, in units of the least that a shift has from the label.
+        settings: how many are held out.
+    """
     n = len(available)
     n_held_out = min(settings.held_out_nulls, max(n - wanted, n // 5))
     n_shifts = min(wanted, n - n_held_out)
     reason = "too_coarse" if n < settings.least_distinct else ""
     # Spread evenly, so that they are as little alike as can be; chance says which are held out.
     spread = np.linspace(0, n - 1, n_shifts + n_held_out).round().astype(np.int64)
-    picked = [available[place] for place in generator(Stream.ATLAS_NULLS, settings.seed, stream).permutation(spread)]
+    order = generator(Stream.ATLAS_NULLS, settings.seed, stream).permutation(spread).tolist()
+    # A label is wide: what a shift of little more than the least finds of it is not false.
+    held_out = [at for at in order if apart(available[at], itself) >= _FAR][:n_held_out]
+    shifts = [at for at in order if at not in held_out][:n_shifts]
+    every = [available[at] for at in (*shifts, *held_out)]
     against = tuple(
-        np.array([place for place, other in enumerate(picked) if place != at and not near(picked[at], other)][:n_shifts], np.int64)
-        for at in range(n_shifts, len(picked))
+        np.array([at for at, other in enumerate(every) if apart(one, other) >= 1 - 1e-9][:n_shifts], np.int64)
+        for one in every[len(shifts) :]
     )
-    return Nulls(kind, n, tuple(picked[:n_shifts]), tuple(picked[n_shifts:]), against, rule, reason)
+    return Nulls(kind, n, tuple(every[: len(shifts)]), tuple(every[len(shifts) :]), against, rule, reason)
 
 
 def _places(days: np.ndarray, hours: np.ndarray) -> dict[tuple[int, str], int]:
