@@ -12,6 +12,7 @@ from aurorascope.costs.rows import MeasureCost
 from aurorascope.errors import UserError
 from aurorascope.files import sha256_json
 from aurorascope.records import Kind
+from aurorascope.waiting import Waiting
 
 _SHOWN = 3
 
@@ -124,6 +125,18 @@ class Measure:
             if record[mine] != sae[of_sae]:
                 raise UserError.stale(path, f"{mine} {sae[of_sae][:12]}, as in the SAE's record", record[mine][:12])
         return record
+
+
+def waits(kind: Kind, claim: Callable[[Config, Block, Path], Mapping[str, Any]]) -> Callable[[Config, Block, Path], bool]:
+    """The `is_waiting` of a measure whose records are of a kind and answer to a claim; what cannot be claimed yet does not wait."""
+
+    def is_waiting(config: Config, block: Block, results: Path) -> bool:
+        try:
+            return Waiting(kind, results, block.id).is_made(claim(config, block, results))
+        except UserError:
+            return False
+
+    return is_waiting
 
 
 def refuse_mixture(records: Sequence[Mapping[str, Any]], keys: Sequence[str], kind: Kind, results: Path) -> None:
