@@ -36,7 +36,7 @@ def test_config_errors_end_before_anything_is_planned(finished):
     """An unknown key, a wrong type and a grid that Aurora cannot take are named with the way out."""
     for words, expected in (
         (["--config", "sae={epoch: 7}"], "did you mean sae.epochs?"),
-        (["--config", "sae={epochs: many}"], "expected integer, found 'many'"),
+        (["--config", "sae={epochs: many}"], "expected a whole number of 1 or more, found 'many'"),
         (["--config", "cams={demo_grid: [20, 36]}"], "columns divisible by 3"),
         (["--config", "blocks=[encoder_s1_b55]"], "did you mean encoder_s1_b5"),
         (["--config", "cams={held_out: {start: 2022-06-04, end: 2022-06-05}}"], "none in common"),
