@@ -8,7 +8,6 @@ import shlex
 import sys
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake.settings.types import DeploymentMethod
 
@@ -74,9 +73,11 @@ WITH_CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_m
 
 
 def _stop(line):
-    """End the parsing with one line, printed once more after whatever Snakemake adds to it."""
+    """End parsing or planning with one line, the last that is printed. As an exception Snakemake would print it among places in
+    rules files, where nothing is wrong.
+    """
     atexit.register(lambda: print(line, file=sys.stderr))
-    raise WorkflowError(line)
+    raise SystemExit(1)
 
 
 def _checked_config():
