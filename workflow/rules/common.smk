@@ -26,14 +26,12 @@ from aurorascope.config.calendar import (
     split_days,
     split_of_day,
 )
-from aurorascope.config.chosen import stage_representatives
 from aurorascope.config.identity import (
     check_identity,
     link_scratch,
     save_config,
     scratch_folder,
 )
-from aurorascope.config.made import refuse_forgotten
 from aurorascope.config.paths import expanded
 from aurorascope.config.resolve import resolve
 from aurorascope.config.shares import PATTERN as SHARE_PATTERN
@@ -43,7 +41,6 @@ from aurorascope.config.surroundings import check_place, check_words
 from aurorascope.errors import UserError
 from aurorascope.files import sha256_json
 from aurorascope.gpus import gpu_bound
-from aurorascope.labels.own_files import files_of
 from aurorascope.measures.all import ALL_KINDS, MEASURES, RELEASED_KINDS
 from aurorascope.notices import collected
 from aurorascope.portable.recorded import check_interpreter
@@ -108,22 +105,6 @@ def _checked_config():
 
 
 CONFIG, CONFIG_PATH = _checked_config()
-
-
-# Blocks whose features are drawn, and those that have a record of each kind.
-REPRESENTATIVES = stage_representatives(CONFIG.block_ids)
-MADE = {"sae": CONFIG.block_ids}
-MADE |= {measure.kind.name: measure.blocks(CONFIG) for measure in MEASURES}
-if workflow.is_main_process and not MAY_LOOK:
-    try:
-        refuse_forgotten(
-            CONFIG,
-            RESULTS,
-            [(ALL_KINDS[name], blocks) for name, blocks in MADE.items()],
-            PRIVATE.parent / "metadata",
-        )
-    except UserError as error:
-        _stop(error.one_line())
 
 
 def _exports():
@@ -295,43 +276,3 @@ def data_to_reproduce(wildcards):
     """Manifest of the activations that an SAE is trained on again, once there is something to compare it with."""
     published_sae(wildcards)
     return f"results/scratch/activations/{wildcards.block}/train/manifest.json"
-
-
-# Dates that have labels.
-LABEL_DAYS = list(day_snapshots(CONFIG.cams))
-
-
-def days_read(days):
-    """Records of the days that hold the states of so many dates' snapshots."""
-    found = [s for day in days for s in day_snapshots(CONFIG.cams)[day]]
-    read = sorted({time[:10] for s in found for time in (s.previous, s.time)})
-    return expand("results/scratch/cams/{day}.json", day=read)
-
-
-def own_of(days):
-    """The user's own files of so many dates, as inputs, so that a changed file is noticed; a missing one ends the planning, since
-    labels that were made without it would pass for up to date.
-    """
-    if not CONFIG.labels.own:
-        return []
-    folder = Path(user_path(CONFIG.labels.own, "labels.own"))
-    try:
-        return [str(path) for day in days for path in files_of(folder, day)]
-    except UserError as error:
-        _stop(error.one_line())
-
-
-def label_inputs(days):
-    """What the labels of so many dates are made from."""
-    return {
-        "days": days_read(days),
-        "static": "results/scratch/static/static.json",
-        "reference": "results/scratch/labels/reference.json",
-        "own": own_of(days),
-    }
-
-
-def day_of(wildcards):
-    """The date that labels are asked of; one without snapshots ends the planning."""
-    split_of(wildcards)
-    return [wildcards.day]
