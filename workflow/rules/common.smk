@@ -26,6 +26,7 @@ from aurorascope.config.calendar import (
     split_days,
     split_of_day,
 )
+from aurorascope.config.given import given_words
 from aurorascope.config.identity import (
     check_identity,
     link_scratch,
@@ -38,7 +39,7 @@ from aurorascope.config.shares import PATTERN as SHARE_PATTERN
 from aurorascope.config.shares import share_of, shares
 from aurorascope.config.stages import stage_params
 from aurorascope.config.surroundings import check_place, check_words
-from aurorascope.errors import UserError
+from aurorascope.errors import GIVEN, UserError
 from aurorascope.files import sha256_json
 from aurorascope.gpus import gpu_bound
 from aurorascope.measures.all import ALL_KINDS, MEASURES, RELEASED_KINDS
@@ -104,6 +105,10 @@ def _checked_config():
         _stop(error.one_line())
 
 
+# What errors tell a user to type has the configuration that was given here: those of planning, and by `_exports` those of verbs.
+os.environ[GIVEN] = given_words(
+    workflow.config_settings.configfiles, workflow.config_settings.config, Path.cwd()
+)
 CONFIG, CONFIG_PATH = _checked_config()
 
 
@@ -114,6 +119,7 @@ def _exports():
         "AURORASCOPE_CONFIG": CONFIG_PATH,
         "AURORASCOPE_ERRORS": ERRORS,
         "AURORASCOPE_NOTICES": NOTICES,
+        GIVEN: os.environ[GIVEN],
         "AURORASCOPE_SNAKEMAKE": importlib.metadata.version("snakemake"),
         "HF_HUB_OFFLINE": 1,
     }
@@ -124,7 +130,9 @@ def _exports():
 
 
 shell.executable("bash")
-shell.prefix(f"set -euo pipefail; export {_exports()}; ")
+# Snakemake takes single braces, of `--config`, for names of its own.
+_PREFIX = f"set -euo pipefail; export {_exports()}; "
+shell.prefix(_PREFIX.replace("{", "{{").replace("}", "}}"))
 
 # Without a bound, --cores 8 would start 8 GPU jobs on one GPU. Which job gets which is settled when it starts.
 workflow.global_resources.setdefault("gpu", gpu_bound(CONFIG.aurora.device))

@@ -9,7 +9,7 @@ from aurorascope.blocks import Block
 from aurorascope.config.model import Config
 from aurorascope.costs.estimate import Estimate
 from aurorascope.costs.rows import MeasureCost
-from aurorascope.errors import UserError
+from aurorascope.errors import UserError, snakemake
 from aurorascope.files import sha256_json
 from aurorascope.records import Kind
 from aurorascope.waiting import Waiting
@@ -154,5 +154,6 @@ def refuse_mixture(records: Sequence[Mapping[str, Any]], keys: Sequence[str], ki
             files = " ".join(str(kind.where(results, block=block)) for block in few[:_SHOWN])
             raise UserError(
                 f"the suite's {key} of {kind.words}", "one value in all blocks", f"{len(groups)}, with another in {', '.join(few)}",
-                f"rm -f {files}{' …' if len(few) > _SHOWN else ''}, then snakemake --cores N makes them again with the present configuration",
+                f"rm -f {files}{' …' if len(few) > _SHOWN else ''}, then {snakemake('--cores N')} makes them again with the present "
+                "configuration",
             )

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from aurorascope.atlas.own_names import OwnName, OwnNames, read_own_names
-from aurorascope.errors import UserError
+from aurorascope.errors import UserError, as_then, snakemake
 from aurorascope.files import sha256_file
 
 if TYPE_CHECKING:
     import pandas as pd
 
 LABELS_CSV = "atlas/labels.csv"
-_MAKE = "snakemake --cores 2 atlas"
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ class Atlases:
         if not self.ids:
             raise UserError(
                 f"the suite in {suite.place()}", "an atlas of at least one block", "none",
-                f"where it was made: {_MAKE}; in a release: take one that was made with atlas: {{enabled: true}}",
+                f"where it was made: {snakemake('--cores 2 atlas')}{as_then()}; in a release: take one that was made with atlas: {{enabled: true}}",
             )
 
     def find(self, label: str, min_f1: float, blocks: Iterable[str] | None) -> list[Feature]:
@@ -145,7 +144,7 @@ class Atlases:
         if block not in self.ids:
             raise UserError(
                 f"the suite in {self._suite.place()}", f"an atlas of {block}", f"those of {len(self.ids)} other blocks",
-                f"where it was made: snakemake --cores 2 results/atlas/{block}/summary.json",
+                f"where it was made: {snakemake(f'--cores 2 results/atlas/{block}/summary.json')}{as_then()}",
             )
         return block
 
