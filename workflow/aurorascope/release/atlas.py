@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from aurorascope.atlas.own_names import OwnName, OwnNames, read_own_names
 from aurorascope.errors import UserError, as_then, snakemake
 from aurorascope.files import sha256_file
+from aurorascope.release import asked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,6 +109,7 @@ class Atlases:
 
     def find(self, label: str, min_f1: float, blocks: Iterable[str] | None) -> list[Feature]:
         """See `Suite.find`."""
+        label, min_f1, blocks = asked.label(label), asked.least(min_f1), asked.block_list(blocks)
         found, known, notes = [], set(), self._notes()
         for block in self.ids if blocks is None else [self._checked(block) for block in blocks]:
             summary = self._summary(block)
@@ -127,6 +129,7 @@ class Atlases:
 
     def page(self, block: str, feature: int, sign: int) -> FeaturePage:
         """See `Suite.feature`."""
+        block, feature, sign = asked.block(block), asked.number(feature), asked.sign(sign)
         summary = self._summary(self._checked(block))
         tables = {name: self._table(block, name, summary) for name in ("features", "labels", "examples")}
         mine = {name: table[(table["feature"] == feature) & (table["sign"] == sign)] for name, table in tables.items()}

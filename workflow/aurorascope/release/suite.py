@@ -230,10 +230,10 @@ class Suite:
         Args:
             label: such as "dust"; one of your own, too.
             min_f1: lowest F1.
-            blocks: ids; None for all that have an atlas.
+            blocks: a list of ids; None for all that have an atlas.
 
         Raises:
-            UserError: there is no atlas, no such label, or a table is not the one that its summary names.
+            UserError: an argument is of the wrong type, there is no atlas, no such label, or a table is not the one that its summary names.
         """
         return Atlases(self).find(label, min_f1, blocks)
 
@@ -241,7 +241,7 @@ class Suite:
         """All that the atlas says of one feature.
 
         Raises:
-            UserError: the block has no atlas, there is no such feature, or a table is not the one that its summary names.
+            UserError: an argument is of the wrong type, the block has no atlas, there is no such feature, or a table is not the one that its summary names.
         """
         return Atlases(self).page(block_id, feature, sign)
 
