@@ -150,7 +150,7 @@ def test_the_pages_example_runs(suite, root):
     """docs/using.md, with the planted label and feature in the place of the demo's."""
     text = (root / "docs" / "using.md").read_text().split("## Features by label")[1]
     code = re.search(r"```py\n(.*?)```", text, re.DOTALL)[1].replace('Suite.open("results")', "made").replace('"dust"', '"storm"')
-    code = code.replace('"encoder_s0_b3", 24, sign=-1', f'"{BLOCKS[1]}", 0')
+    code = code.replace('"encoder_s0_b3", 24, sign=-1', f'"{BLOCKS[1]}", 0').replace('["encoder_s0_b3"]', f'["{BLOCKS[1]}"]')
     names = {"made": suite}
     exec(compile(code, "docs/using.md", "exec"), names)
     assert names["found"] == suite.find("storm", 0.3) and names["page"].feature.feature == 0
