@@ -112,7 +112,7 @@ def test_pages_of_all_blocks_and_ones_own_names(alone, tmp_path):
     assert project.planned(*PAGES) == {"draw_atlas": 1}
     done = project.make(*PAGES)
     assert all("first name" in (folder / f"pages/{name}.js").read_text() for name in ("index", f"{BLOCK}/table"))
-    said = f"{BLOCK} has no feature 999; encoder_s0_b1 has no page here."
+    said = f"encoder_s0_b1 has no page here; {BLOCK} has no feature 999."
     assert done.stderr.splitlines()[-1] == f"results/atlas/labels.csv has names that belong to nothing here: {said}"
     assert said in (folder / "index.html").read_text()
     assert own.read_bytes() == before and not project.planned(*PAGES)
