@@ -26,6 +26,8 @@ resource_scopes:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/label_inputs.smk"
+include: "workflow/rules/made.smk"
 include: "workflow/rules/resources.smk"
 include: "workflow/rules/local.smk"
 include: "workflow/rules/cams.smk"

@@ -11,7 +11,7 @@ import pytest
 # own in this list; modules of one folder import each other freely, but for a circle.
 ROWS = (
     ("errors", "git", "memory", "redact", "spec", "sphere", "streams", "units"),
-    ("blocks", "files", "notices", "progress"),
+    ("blocks", "failures", "files", "notices", "progress"),
     ("gpus", "locks", "records", "sae", "tokens"),
     ("config", "portable", "waiting"),
     ("cams", "provenance"),

@@ -5,6 +5,7 @@ import math
 import re
 import shutil
 
+import numpy as np
 import pytest
 from aurorascope.atlas.write import write_atlas
 from aurorascope.errors import UserError
@@ -106,6 +107,41 @@ def test_what_is_not_there_is_said(suite, tmp_path):
         suite.feature(BLOCKS[0], 64)
 
 
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda suite: suite.find("storm", blocks=BLOCKS[0]),
+         "blocks: expected a list of ids of blocks, found 'encoder_s0_b0'. Next: write blocks=['encoder_s0_b0']"),
+        (lambda suite: suite.find("storm", blocks=3), "blocks: expected a list of ids of blocks, found 3. Next: write blocks=suite.select(stage=1) or"),
+        (lambda suite: suite.find("storm", blocks=[[BLOCKS[0]]]), "expected a list of ids of blocks, each a text, found ['encoder_s0_b0'] among them"),
+        (lambda suite: suite.find("storm", min_f1="a"), "min_f1: expected a number from 0 to 1, found 'a'. Next: write min_f1=0.3, for example"),
+        (lambda suite: suite.find("storm", min_f1="0.3"), "found '0.3'. Next: write min_f1=0.3 without quotation marks"),
+        (lambda suite: suite.find("storm", min_f1=math.nan), "min_f1: expected a number from 0 to 1, found nan"),
+        (lambda suite: suite.find(3), 'label: expected the id of a label, as text, found 3. Next: write it in quotation marks: suite.find("jet")'),
+        (lambda suite: suite.feature(BLOCKS[0], "434"),
+         "feature: expected the number of a feature, a whole number from 0, found '434'. Next: write 434 without quotation marks"),
+        (lambda suite: suite.feature(BLOCKS[0], 0.5), "found 0.5. Next: write 434, for example"),
+        (lambda suite: suite.feature(BLOCKS[0], True), "found True. Next: write 434, for example"),
+        (lambda suite: suite.feature(BLOCKS[0], 0, "1"), "sign: expected 1 or -1, found '1'. Next: leave it out, or write -1"),
+        (lambda suite: suite.feature(BLOCKS[0], 0, 2), "sign: expected 1 or -1, found 2"),
+        (lambda suite: suite.feature(0, 0), "block_id: expected the id of a block, as text, found 0. Next: take one of suite.ids"),
+    ],
+)
+def test_a_wrong_type_is_said(suite, ask, said):
+    with pytest.raises(UserError) as error:
+        ask(suite)
+    assert error.value.one_line().startswith("Suite.f") and said in error.value.one_line()
+
+
+def test_numbers_of_other_libraries_are_numbers(suite):
+    """As a user takes them from a table; blocks in any iterable."""
+    page = suite.feature(BLOCKS[1], np.int64(0), np.int8(1))
+    assert page.feature == suite.feature(BLOCKS[1], 0).feature
+    found = suite.find("storm", np.float32(0.25), blocks=(block for block in BLOCKS[:1]))
+    assert found == suite.find("storm", 0.25, blocks=[BLOCKS[0]]) != []
+    assert suite.find("storm", 1) == suite.find("storm", 1.0)
+
+
 @pytest.mark.parametrize("name", ["features", "labels"])
 def test_a_table_that_was_changed_is_refused(suite, name):
     path = suite.root / "atlas" / BLOCKS[0] / f"{name}.parquet"
@@ -136,7 +172,7 @@ def test_the_pages_example_runs(suite, root):
     """docs/using.md, with the planted label and feature in the place of the demo's."""
     text = (root / "docs" / "using.md").read_text().split("## Features by label")[1]
     code = re.search(r"```py\n(.*?)```", text, re.DOTALL)[1].replace('Suite.open("results")', "made").replace('"dust"', '"storm"')
-    code = code.replace('"encoder_s0_b3", 24, sign=-1', f'"{BLOCKS[1]}", 0')
+    code = code.replace('"encoder_s0_b3", 24, sign=-1', f'"{BLOCKS[1]}", 0').replace('["encoder_s0_b3"]', f'["{BLOCKS[1]}"]')
     names = {"made": suite}
     exec(compile(code, "docs/using.md", "exec"), names)
     assert names["found"] == suite.find("storm", 0.3) and names["page"].feature.feature == 0

@@ -14,7 +14,7 @@ from aurorascope.blocks import BY_ID
 from aurorascope.cams import demo
 from aurorascope.cams.states import open_states, write_states
 from aurorascope.cams.variables import LEVELS
-from aurorascope.config.resolve import schema
+from aurorascope.config.schema import schema
 from aurorascope.config.thresholds import DEMO
 from aurorascope.errors import UserError
 from aurorascope.labels.all import label_state

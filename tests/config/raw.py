@@ -1,7 +1,8 @@
 """Raw configurations to be changed, and the keys of the schema."""
 
 from aurorascope.config import Config, from_mapping
-from aurorascope.config.resolve import resolve, schema
+from aurorascope.config.resolve import resolve
+from aurorascope.config.schema import schema
 
 
 def put(raw, key, value):

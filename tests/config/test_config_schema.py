@@ -7,7 +7,8 @@ import pytest
 from aurorascope.blocks import BLOCK_IDS
 from aurorascope.config import Config
 from aurorascope.config.recipes import RECIPES
-from aurorascope.config.resolve import resolve, schema
+from aurorascope.config.resolve import resolve
+from aurorascope.config.schema import schema
 
 from tests.config.raw import LEAVES, SCHEMA_KEYS, typed
 

@@ -1,17 +1,19 @@
 import copy
 import datetime
 import json
+import re
 
 import pytest
 import yaml
 from aurorascope.blocks import BLOCK_IDS
 from aurorascope.config import from_mapping
+from aurorascope.config.complaints import expectation
 from aurorascope.config.resolve import resolve
 from aurorascope.errors import UserError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.config.raw import put, typed
+from tests.config.raw import SCHEMA_KEYS, put, typed
 
 
 def take(mapping, key):
@@ -66,6 +68,49 @@ def test_wrong_values_are_refused_by_name(demo_raw, key, value):
     """A value of the wrong type or range is a user error that names the key."""
     with pytest.raises(UserError, match=f"config key {key}"):
         resolve(put(demo_raw, key, value))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("sae.orthogonality", -1.0, "expected a number of 0 or more, found -1.0. Next: correct it in your config ("),
+        ("sae.epochs", 1.5, "expected a whole number of 1 or more, found 1.5"),
+        ("sae.epochs", "three", "expected a whole number of 1 or more, found 'three'"),
+        ("sae.epochs", True, "expected a whole number of 1 or more, found true"),
+        ("sae.expansion", 0, "expected a whole number of 1 or more, or null, found 0"),
+        ("sae.p_end", 2.0, "expected a number above 0 and of 1 or less"),
+        ("labels.thresholds.jet_speed", -1.0, "expected a number of 0 or more, or null, found -1.0"),
+        ("labels.thresholds.dust_percentile", 100.0, "expected a number above 0 and below 100, or null, found 100.0"),
+        ("aurora.embed_dim", 24, "expected a whole number of 16 or more and a multiple of 16, found 24"),
+        ("evaluation.lat_bands.1", [0, 91], "expected a number from -90 to 90, found 91.0"),
+        ("aurora.revision", "main", "expected 40 hexadecimal digits, found 'main'"),
+        ("aurora.device", "gpu", "expected auto, cpu, cuda or cuda and a number such as cuda:1, found 'gpu'"),
+        ("cams.train.start", "June", "expected a date such as 2022-06-01, or null, found 'June'"),
+        ("cams.missing_dates.0", ["2022-2-30"], "expected a date such as 2022-06-01, found '2022-2-30'"),
+        ("aurora.autocast", "maybe", "expected true or false, found 'maybe'"),
+        ("cams.source", "era5", "expected one of demo, local, ads, found 'era5'"),
+        ("sae.architecture", "sparse", ", null, found 'sparse'"),
+        ("cams.levels", [50, 50], "expected a list of values (one of 50, 100, 150, 200, 250, 300, 400, 500, 600, 700, 850, 925, 1000), "
+                                  "at least 1 of them, each once, found [50, 50]"),
+        ("cams.demo_grid", [46], "expected a list of 2 values (a whole number of 9 or more), found [46]"),
+        ("blocks", 5, "expected all, or a list of values (text), at least 1 of them, each once, found 5"),
+        ("storage.scratch", 5, "expected text, or null, found 5"),
+        ("aurora.demo", 3, "expected keys of its own: grid, steps, seed, found 3"),
+        ("sae", 3, "expected keys of its own: recipe, architecture, tuned, …, found 3"),
+    ],
+)
+def test_what_is_expected_is_said_in_words(demo_raw, key, value, words):
+    """Of the kind of error that a bound, a type, a choice or a pattern is, in a list and in a section."""
+    with pytest.raises(UserError) as error:
+        resolve(put(demo_raw, re.sub(r"\.\d+$", "", key), value))
+    assert str(error.value).startswith(f"config key {key}: ") and words in str(error.value)
+
+
+@pytest.mark.parametrize("key", SCHEMA_KEYS)
+def test_every_key_can_say_what_it_expects(key):
+    """No word of the schema's own, and no pattern, reaches a user."""
+    words = expectation(SCHEMA_KEYS[key])
+    assert words and not re.search(r"minimum|maximum|items|integer|boolean|string|\^|\\|None|True", words), words
 
 
 TEXT_FORMS = [

@@ -1,6 +1,6 @@
 """The published year stays what it was, whatever the demo's settings become.
 
-year.json was written at the commit that it names: the year's configuration with every value filled in, and each stage's digest.
+year.json was written at the commits that it names: the year's configuration with every value filled in, and each stage's digest.
 """
 
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from aurorascope.config.resolve import resolve
-from aurorascope.config.stages import stage_digest
+from aurorascope.config.stages import KEYS, stage_digest
 
 from tests.config.raw import typed
 
@@ -30,6 +30,11 @@ def test_every_value_of_the_year_is_as_it_was(year_raw):
     # How the demo's Aurora is trained says nothing where the official one is fetched.
     recorded = {key: value for key, value in leaves(RECORDED["resolved"]) if not key.startswith("aurora.demo.")}
     assert {key: present.get(key, "gone") for key in recorded} == recorded
+
+
+def test_every_stage_and_section_is_recorded(year_raw):
+    """A stage that nobody recorded could change, and make a year of results anew, unnoticed."""
+    assert set(KEYS) == set(RECORDED["digests"]) and set(resolve(year_raw)[0]) == set(RECORDED["resolved"])
 
 
 @pytest.mark.parametrize("stage", RECORDED["digests"])

@@ -4,13 +4,15 @@ import dataclasses
 import json
 
 import pytest
+from aurorascope.blocks import BY_ID
 from aurorascope.config.model import from_mapping
 from aurorascope.config.resolve import resolve
 from aurorascope.errors import UserError
 from aurorascope.measures.all import MEASURES
 from aurorascope.measures.held_out.record import HELD_OUT
-from aurorascope.measures.measure import Measure, Panel
-from aurorascope.records import KINDS
+from aurorascope.measures.measure import Measure, Panel, waits
+from aurorascope.records import KINDS, Kind
+from aurorascope.waiting import Waiting
 
 BLOCKS = ("encoder_s0_b0", "encoder_s1_b5", "decoder_s0_b7")
 SAES = [{"block": block, "sha256": block[::-1] * 4, "activations_manifest_sha256": "m" * 64, "checkpoint_sha256": "c" * 64} for block in BLOCKS]
@@ -85,3 +87,20 @@ def test_a_measure_that_is_half_declared_is_refused():
 def test_a_section_where_nothing_was_measured_is_empty(measure):
     nothing = [{"component": "encoder", "stage": 0, "id": BLOCKS[0], **measure.entry(None)}]
     assert measure.section(nothing) == ""
+
+
+def test_what_waits_answers_its_claim(tmp_path, config):
+    """Of another claim it does not wait, nor where what the claim is read from is missing."""
+    kind, block = Kind("toy", "toys/{block}.json", "toys"), BY_ID[BLOCKS[0]]
+    waiting = Waiting(kind, tmp_path, block.id)
+    record = kind.where(waiting.results, block=block.id)
+    record.parent.mkdir(parents=True)
+    record.write_text(json.dumps({"kind": "toy", "made_from": "x"}))
+
+    def missing(config, block, results):
+        raise UserError(results, "a manifest", "no such file", "make it")
+
+    of_x, of_y = (waits(kind, lambda config, block, results, made_from=each: {"made_from": made_from}) for each in "xy")
+    assert not of_x(config, block, tmp_path)
+    waiting.leave()
+    assert [each(config, block, tmp_path) for each in (of_x, of_y, waits(kind, missing))] == [True, False, False]

@@ -9,6 +9,7 @@ import pytest
 from aurorascope.pages.block_page import write_block_page
 from aurorascope.pages.html import STATIC
 from aurorascope.pages.index_page import index_entry, write_index_page
+from aurorascope.pages.read import names_of_nothing
 
 from tests.pages.built import BLOCKS, without_calibration
 from tests.pages.conftest import HOSTILE
@@ -131,6 +132,23 @@ def test_a_gate_that_did_not_pass_shows_no_label(built, tmp_path, verdict):
     assert "f1_test" not in columns and columns["name"] == {"3": "my own"}
     (entry,) = read_script(tmp_path / "pages" / "index.js")[1]
     assert (entry["verdict"], entry["n_labelled"], entry["features"]) == (verdict, 0, [[3, 1, "", "my own", verdict, None]])
+
+
+def test_names_of_what_is_not_there_are_said_on_the_first_page(built, tmp_path):
+    """Of features, of signs and of blocks, few of each; names that have their place are not among them."""
+    names = {
+        BLOCKS[1]: {(3, 1): "here", (3, -1): "here", (4, -1): "no such sign", **{(1000 + each, 1): "beyond" for each in range(9)}},
+        BLOCKS[0]: {(0, 1): HOSTILE}, "decoder_s0_b0": {(0, 1): "elsewhere"},
+    }
+    there = {block: [(feature, 1) for feature in range(20)] for block in BLOCKS}
+    strange = names_of_nothing(names, there)
+    assert strange == ["encoder_s0_b3 has no feature 4, 1000, 1001, 1002, 1003, … and 5 more numbers", "decoder_s0_b0 has no page here"]
+    assert names_of_nothing({BLOCKS[0]: names[BLOCKS[0]]}, there) == []
+    entries = {BLOCKS[0]: index_entry(built.atlases[BLOCKS[0]], {})}
+    for found, wanted in ((strange, 1), ([], 0)):
+        write_index_page(tmp_path, entries, (), found)
+        assert (tmp_path / "index.html").read_text().count("; ".join(strange)) == wanted
+        assert len([each for each in Parsed((tmp_path / "index.html").read_text()).all("p") if each.get("class") == "notice"]) == 1 + wanted
 
 
 def test_the_index_leads_to_all_blocks_and_their_labels(built):

@@ -56,3 +56,18 @@ def test_masks_of_fires_and_storms_are_labels_of_ones_own(suite, tmp_path, monke
         assert np.argwhere(by_label["mask"].sel(label="fire").values).tolist() == [[row, column]]
         assert by_label["field"].sel(label="fire").values[row, column] == 3
         np.testing.assert_array_equal(by_label["mask"].sel(label="storm").values, disk(lat, lon, middle, 500))
+
+
+def test_a_label_of_ones_own_is_written_for_every_date(finished, monkeypatch):
+    """The example's files pass the check that comes before labels are made, and the command that follows plans every date."""
+    (snippet,) = [text for text in SNIPPETS if "my_calm" in text]
+    monkeypatch.chdir(finished.path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        exec(compile(snippet, "docs/formats.md", "exec"), {})
+    assert finished.planned("labels", "--config", "labels={own: my_labels}") == {"label_reference": 1, "label_day": 6, "labels": 1}
+    with xr.open_dataset("my_labels/2022-06-20.nc") as own, xr.open_zarr("results/scratch/cams/2022-06-20.zarr") as states:
+        mask, wind = own["my_calm"].values == 1, np.hypot(states["u10"].values, states["v10"].values)
+        near = disk(states["latitude"].values, states["longitude"].values, (50, 10), 1500) == 1
+        np.testing.assert_array_equal(mask, near & (wind < 3))
+        np.testing.assert_array_equal(own["my_calm_strength"].values, wind)

@@ -105,15 +105,17 @@ def test_pages_of_all_blocks_and_ones_own_names(alone, tmp_path):
     assert drawn == {f"{time[:13]}.js" for time in times} and (folder / "pages/shared/coast.js").is_file()
     assert not project.planned(*PAGES)
     own = folder / "labels.csv"
-    own.write_text(f"block,feature,name,note\n{BLOCK},3,first name,\n{BLOCK},999,nobody,\n")
+    own.write_text(f"block,feature,name,note\n{BLOCK},3,first name,\n{BLOCK},999,nobody,\nencoder_s0_b1,3,elsewhere,\n")
     before = own.read_bytes()
     # As of a run with more blocks.
     (folder / "encoder_s0_b1.html").touch()
     (folder / "pages/encoder_s0_b1").mkdir()
     assert project.planned(*PAGES) == {"draw_atlas": 1}
-    project.make(*PAGES)
+    done = project.make(*PAGES)
     assert all("first name" in (folder / f"pages/{name}.js").read_text() for name in ("index", f"{BLOCK}/table"))
-    assert "names features that it does not have: 999" in project.result("logs/draw_atlas.log").read_text()
+    said = f"encoder_s0_b1 has no page here; {BLOCK} has no feature 999."
+    assert done.stderr.splitlines()[-1] == f"results/atlas/labels.csv has names that belong to nothing here: {said}"
+    assert said in (folder / "index.html").read_text()
     assert own.read_bytes() == before and not project.planned(*PAGES)
     assert not (folder / "encoder_s0_b1.html").exists() and not (folder / "pages/encoder_s0_b1").exists()
     own.write_text(f"block,feature\n{BLOCK},3\n")

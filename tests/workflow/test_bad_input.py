@@ -36,12 +36,32 @@ def test_config_errors_end_before_anything_is_planned(finished):
     """An unknown key, a wrong type and a grid that Aurora cannot take are named with the way out."""
     for words, expected in (
         (["--config", "sae={epoch: 7}"], "did you mean sae.epochs?"),
-        (["--config", "sae={epochs: many}"], "expected integer, found 'many'"),
+        (["--config", "sae={epochs: many}"], "expected a whole number of 1 or more, found 'many'"),
         (["--config", "cams={demo_grid: [20, 36]}"], "columns divisible by 3"),
         (["--config", "blocks=[encoder_s1_b55]"], "did you mean encoder_s1_b5"),
         (["--config", "cams={held_out: {start: 2022-06-04, end: 2022-06-05}}"], "none in common"),
     ):
         assert expected in finished.fail("results/sae_index.json", *words)
+
+
+@pytest.mark.parametrize("words", [("--config", "sae={epochs: -1}"), ("results/features/encoder_s1_b5/2022-07-01.nc",)])
+def test_what_is_wrong_with_a_users_words_comes_without_places_in_rules_files(finished, words):
+    """In the configuration or in what is planned: one line of ours, once, and nothing of where the Snakefile met it."""
+    done = finished.run("--cores", "1", *words)
+    text = done.stdout + done.stderr
+    line = text.strip().splitlines()[-1]
+    assert done.returncode == 1 and " Next: " in line and text.count(line) == 1
+    assert not any(word in text for word in ("Error", "File \"", "Traceback", ".smk"))
+    # What is planned next is not locked out.
+    assert finished.run("--cores", "1", "results/scratch/static/static.json").returncode == 0
+
+
+def test_a_defect_in_rules_files_keeps_its_place(finished):
+    with (finished.path / "workflow" / "rules" / "common.smk").open("a") as file:
+        file.write("\n\nraise ZeroDivisionError('planted')\n")
+    done = finished.run("--cores", "1", "-n")
+    text = done.stdout + done.stderr
+    assert done.returncode and "ZeroDivisionError" in text and "planted" in text and "common.smk" in text
 
 
 def test_another_identity_is_refused_and_a_dry_run_warns(finished):

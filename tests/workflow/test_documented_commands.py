@@ -1,5 +1,6 @@
 """README and docs run as they stand: their Python on the finished tiny suite, their Snakemake commands in a dry run."""
 
+import contextlib
 import re
 import shlex
 
@@ -34,8 +35,12 @@ ALL = sorted({words for page in PAGES for words in commands(page)})
 
 @pytest.fixture(scope="module")
 def project(suite, tmp_path_factory):
-    """A copy of the finished suite, which dry runs leave as it is."""
-    return suite.copy(tmp_path_factory.mktemp("documented") / "project")
+    """A copy of the finished suite, which dry runs leave as it is, with the labels of one's own that the docs write."""
+    project = suite.copy(tmp_path_factory.mktemp("documented") / "project")
+    (code,) = [text for text in blocks(ROOT / "docs" / "formats.md", "python") if "my_calm" in text]
+    with contextlib.chdir(project.path):
+        exec(compile(code, "docs/formats.md", "exec"), {})
+    return project
 
 
 def run(page, finished, monkeypatch):

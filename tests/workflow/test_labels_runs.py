@@ -134,14 +134,14 @@ def test_the_state_before_midnight_is_the_day_befores(labelled):
     assert "2022-05-31" not in day_snapshots(config(cams__init_hours=[0, 12]).cams)
 
 
-def write_own(folder, days, names=("wave", "aurora_seen"), rows=19):
+def write_own(folder, days, names=("wave", "aurora_seen"), rows=19, value=1, hour=12):
     """Masks of labels of one's own on the first rows of the tiny grid: what is on moves a column a date."""
     folder.mkdir(exist_ok=True)
     for place, day in enumerate(days):
         mask = np.zeros((1, 19, 36), "u1")
-        mask[0, 5:8, place + 2] = 1
+        mask[0, 5:8, place + 2] = value
         dims = ("time", "latitude", "longitude")
-        coords = {"time": [np.datetime64(f"{day}T12", "ns")], "latitude": np.linspace(90, -90, 19), "longitude": np.arange(36) * 10.0}
+        coords = {"time": [np.datetime64(f"{day}T{hour:02d}", "ns")], "latitude": np.linspace(90, -90, 19), "longitude": np.arange(36) * 10.0}
         data = xr.Dataset({name: (dims, mask) for name in names}, coords)
         data.isel(latitude=slice(rows)).to_netcdf(folder / f"{day}.nc")
 
@@ -178,6 +178,43 @@ def test_masks_of_ones_own_join_and_a_changed_file_makes_its_date_alone(changed,
     line = changed.fail("labels", "--config", "labels={own: nowhere}")
     assert f"nowhere: expected labels of {DAYS[0]} in {DAYS[0]}.nc or {DAYS[0]}.<name>.nc, found no such folder" in line
     assert labels(changed) == made
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"rows": 18}, "latitude: expected the states' 19 values from 90.0 to -90.0, found 18 values from 90.0 to -80.0"),
+        ({"value": 2}, "wave: expected 0 and 1 alone, found 2"),
+        ({"hour": 6}, f"time: expected {DAYS[4]}T12:00:00Z, found {DAYS[4]}T06:00:00Z"),
+        ({"names": ("jet",)}, "jet: expected an id that no label by formula has"),
+    ],
+)
+def test_a_wrong_file_of_ones_own_costs_no_label(changed, tmp_path, wrong, said):
+    """It is found before any date is tried, also where many dates are made at once; mended, its folder is used."""
+    made, own = labels(changed), tmp_path / "own"
+    write_own(own, DAYS)
+    write_own(own, [DAYS[4]], **wrong)
+    words = ("--config", f"labels={{own: {own}}}")
+    for target in ("labels", "labels_together", "atlas"):
+        line = changed.fail(target, *words)
+        assert line.startswith(f"{own}/{DAYS[4]}.nc, {said}")
+    assert labels(changed) == made and not changed.result("scratch/waiting/labels").exists()
+    write_own(own, [DAYS[4]])
+    assert changed.planned("labels", *words) == {"label_day": len(DAYS), "labels": 1}
+
+
+def test_labels_of_other_thresholds_that_snakemake_does_not_remember_are_refused(changed):
+    """Copied without its memory they would pass for those of the present ones, in an atlas, too."""
+    shutil.rmtree(changed.path / ".snakemake" / "metadata")
+    line = changed.fail("--dry-run", "labels", *OTHER)
+    assert line.startswith("results/scratch/labels/reference.json: expected references of labels of the present configuration")
+    changed.result("scratch/labels/reference.json").unlink()
+    line = changed.fail("--dry-run", "labels", *OTHER)
+    assert "expected days of labels of the present configuration" in line and "rm -f results/scratch/labels/????-??-??.json" in line
+    for day in DAYS:
+        changed.result(f"scratch/labels/{day}.json").unlink()
+    assert changed.planned("labels", *OTHER) == {"label_reference": 1, "label_day": len(DAYS), "labels": 1}
+    assert set(changed.planned("labels")) == {"label_reference", "label_day", "labels"}
 
 
 @pytest.mark.parametrize("wrong", ["states", "date"])

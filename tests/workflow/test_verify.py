@@ -106,6 +106,28 @@ def test_what_stands_beside_the_stores_is_verified(finished):
     assert "2 more commands" in last
 
 
+def mend(project, line):
+    """Type the command that a line names."""
+    done = subprocess.run(
+        ["bash", "-ec", line.split(" Next: ")[1]], cwd=project.path, capture_output=True, text=True,
+        env={**os.environ, "PATH": f"{SNAKEMAKE.parent}:{os.environ['PATH']}"},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_the_command_has_the_configuration_that_was_given(finished):
+    """Of a file and of words, so that what is made again is of the same run; one damage is said in the singular, too."""
+    (finished.path / "mine.yaml").write_text("sae: {checkpoint_minutes: 7}\n")
+    words = ("--configfile", "mine.yaml", "--config", "plan={tflops: 30}", "labels={own: null}")
+    flip(finished.result(f"evaluation/{BLOCKS[0]}.parquet"))
+    _, last = verify(finished, *words, ok=False)
+    path = f"results/evaluation/{BLOCKS[0]}.json"
+    told = "--cores 1 --configfile mine.yaml --config 'plan={tflops: 30}' 'labels={own: null}'"
+    assert last.endswith(f"found 1 damaged, named above. Next: rm -f {path} && snakemake {path} {told}")
+    mend(finished, last)
+    verify(finished, *words)
+
+
 def test_tables_and_other_files_of_the_release_are_verified_and_the_commands_mend_them(finished, suite):
     """A table of an evaluation, and the card that is gone."""
     flip(finished.result(f"evaluation/{BLOCKS[0]}.parquet"))
@@ -115,11 +137,7 @@ def test_tables_and_other_files_of_the_release_are_verified_and_the_commands_men
     names = [line.split(":")[0].removeprefix("results/") for line in lines[1:-1]]
     assert names == [f"evaluation/{BLOCKS[0]}.parquet", "README.md"]
     for line in lines[1:-1]:
-        done = subprocess.run(
-            ["bash", "-ec", line.split(" Next: ")[1]], cwd=finished.path, capture_output=True, text=True,
-            env={**os.environ, "PATH": f"{SNAKEMAKE.parent}:{os.environ['PATH']}"},
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
+        mend(finished, line)
     lines, _ = verify(finished)
     assert len(lines) == 2
     assert finished.result("SHA256SUMS").read_bytes() == suite.result("SHA256SUMS").read_bytes()

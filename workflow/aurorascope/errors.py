@@ -5,10 +5,25 @@ reader needs: where, what was expected, what was found, and the next command. Th
 (`cli/__main__.py`); anything else that escapes a verb is a defect of ours and keeps its traceback.
 """
 
+import os
+
+GIVEN = "AURORASCOPE_GIVEN"
+"""The variable that holds what the running snakemake was given as `--configfile` and `--config`, in words for a shell."""
+
+
+def snakemake(words: str) -> str:
+    """A command for a user, with the configuration that the running snakemake was given, so that it does what is meant."""
+    return " ".join(filter(None, ["snakemake", words, os.environ.get(GIVEN)]))
+
+
+def as_then() -> str:
+    """What a command lacks that is told outside of Snakemake, where nobody knows what configuration a suite was made with."""
+    return "" if GIVEN in os.environ else " with the same --configfile and --config as then"
+
 
 def remake(path: object) -> str:
     """The command that makes a file of the workflow again."""
-    return f"rm -f {path} && snakemake {path} --cores 1"
+    return f"rm -f {path} && {snakemake(f'{path} --cores 1')}"
 
 
 class UserError(Exception):

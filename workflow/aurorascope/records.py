@@ -68,8 +68,11 @@ class Kind:
 
     def found(self, results: Path) -> list[Path]:
         """Paths of all records of this kind that are there, sorted."""
-        pattern = self.path.format_map(_Stars())
-        return sorted(path for path in results.glob(pattern) if path.is_file())
+        return sorted(path for path in results.glob(self.pattern()) if path.is_file())
+
+    def pattern(self) -> str:
+        """The records' path under results as a shell's pattern."""
+        return self.path.format_map(_Stars())
 
     def names_in(self, path: Path) -> dict[str, str]:
         """What stands for {block}, {split} or {day} in a record's path."""

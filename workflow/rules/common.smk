@@ -8,7 +8,6 @@ import shlex
 import sys
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake.settings.types import DeploymentMethod
 
@@ -27,24 +26,22 @@ from aurorascope.config.calendar import (
     split_days,
     split_of_day,
 )
-from aurorascope.config.chosen import stage_representatives
+from aurorascope.config.given import given_words
 from aurorascope.config.identity import (
     check_identity,
     link_scratch,
     save_config,
     scratch_folder,
 )
-from aurorascope.config.made import refuse_forgotten
 from aurorascope.config.paths import expanded
 from aurorascope.config.resolve import resolve
 from aurorascope.config.shares import PATTERN as SHARE_PATTERN
 from aurorascope.config.shares import share_of, shares
 from aurorascope.config.stages import stage_params
 from aurorascope.config.surroundings import check_place, check_words
-from aurorascope.errors import UserError
+from aurorascope.errors import GIVEN, UserError
 from aurorascope.files import sha256_file, sha256_json
 from aurorascope.gpus import gpu_bound
-from aurorascope.labels.own_files import files_of
 from aurorascope.measures.all import ALL_KINDS, MEASURES, RELEASED_KINDS
 from aurorascope.notices import collected
 from aurorascope.portable.recorded import check_interpreter
@@ -74,9 +71,11 @@ WITH_CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_m
 
 
 def _stop(line):
-    """End the parsing with one line, printed once more after whatever Snakemake adds to it."""
+    """End parsing or planning with one line, the last that is printed. As an exception Snakemake would print it among places in
+    rules files, where nothing is wrong.
+    """
     atexit.register(lambda: print(line, file=sys.stderr))
-    raise WorkflowError(line)
+    raise SystemExit(1)
 
 
 def _checked_config():
@@ -106,23 +105,11 @@ def _checked_config():
         _stop(error.one_line())
 
 
+# What errors tell a user to type has the configuration that was given here: those of planning, and by `_exports` those of verbs.
+os.environ[GIVEN] = given_words(
+    workflow.config_settings.configfiles, workflow.config_settings.config, Path.cwd()
+)
 CONFIG, CONFIG_PATH = _checked_config()
-
-
-# Blocks whose features are drawn, and those that have a record of each kind.
-REPRESENTATIVES = stage_representatives(CONFIG.block_ids)
-MADE = {"sae": CONFIG.block_ids}
-MADE |= {measure.kind.name: measure.blocks(CONFIG) for measure in MEASURES}
-if workflow.is_main_process and not MAY_LOOK:
-    try:
-        refuse_forgotten(
-            CONFIG,
-            RESULTS,
-            [(ALL_KINDS[name], blocks) for name, blocks in MADE.items()],
-            PRIVATE.parent / "metadata",
-        )
-    except UserError as error:
-        _stop(error.one_line())
 
 
 def _exports():
@@ -132,6 +119,7 @@ def _exports():
         "AURORASCOPE_CONFIG": CONFIG_PATH,
         "AURORASCOPE_ERRORS": ERRORS,
         "AURORASCOPE_NOTICES": NOTICES,
+        GIVEN: os.environ[GIVEN],
         "AURORASCOPE_SNAKEMAKE": importlib.metadata.version("snakemake"),
         "HF_HUB_OFFLINE": 1,
     }
@@ -142,7 +130,9 @@ def _exports():
 
 
 shell.executable("bash")
-shell.prefix(f"set -euo pipefail; export {_exports()}; ")
+# Snakemake takes single braces, of `--config`, for names of its own.
+_PREFIX = f"set -euo pipefail; export {_exports()}; "
+shell.prefix(_PREFIX.replace("{", "{{").replace("}", "}}"))
 
 # Without a bound, --cores 8 would start 8 GPU jobs on one GPU. Which job gets which is settled when it starts.
 workflow.global_resources.setdefault("gpu", gpu_bound(CONFIG.aurora.device))
@@ -294,43 +284,3 @@ def data_to_reproduce(wildcards):
     """Manifest of the activations that an SAE is trained on again, once there is something to compare it with."""
     published_sae(wildcards)
     return f"results/scratch/activations/{wildcards.block}/train/manifest.json"
-
-
-# Dates that have labels.
-LABEL_DAYS = list(day_snapshots(CONFIG.cams))
-
-
-def days_read(days):
-    """Records of the days that hold the states of so many dates' snapshots."""
-    found = [s for day in days for s in day_snapshots(CONFIG.cams)[day]]
-    read = sorted({time[:10] for s in found for time in (s.previous, s.time)})
-    return expand("results/scratch/cams/{day}.json", day=read)
-
-
-def own_of(days):
-    """The user's own files of so many dates, as inputs, so that a changed file is noticed; a missing one ends the planning, since
-    labels that were made without it would pass for up to date.
-    """
-    if not CONFIG.labels.own:
-        return []
-    folder = Path(user_path(CONFIG.labels.own, "labels.own"))
-    try:
-        return [str(path) for day in days for path in files_of(folder, day)]
-    except UserError as error:
-        _stop(error.one_line())
-
-
-def label_inputs(days):
-    """What the labels of so many dates are made from."""
-    return {
-        "days": days_read(days),
-        "static": "results/scratch/static/static.json",
-        "reference": "results/scratch/labels/reference.json",
-        "own": own_of(days),
-    }
-
-
-def day_of(wildcards):
-    """The date that labels are asked of; one without snapshots ends the planning."""
-    split_of(wildcards)
-    return [wildcards.day]

@@ -15,7 +15,7 @@ from aurorascope.blocks import Block
 from aurorascope.config.model import Config
 from aurorascope.costs.need import Free, Need, total
 from aurorascope.costs.stores import n_tokens, store_need
-from aurorascope.errors import UserError
+from aurorascope.errors import UserError, snakemake
 from aurorascope.files import read_record
 from aurorascope.units import size
 
@@ -24,7 +24,7 @@ def options(config: Config) -> str:
     """What a user can do about a disk that is too small."""
     live = "activations.mode: live (no activations on disk; Aurora computes them again), "
     return (
-        "fewer `blocks`, one block at a time by its file name (snakemake results/saes/sae_<block>.pt, or "
+        f"fewer `blocks`, one block at a time by its file name ({snakemake('results/saes/sae_<block>.pt')}, or "
         "results/dropped/<block>.json with activations.keep: false), "
         f"{live if config.activations.mode == 'dump' else ''}or storage.scratch on another disk"
     )

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
         fixes = list(dict.fromkeys(error.fix for error in damage))
         more = f" … and {len(fixes) - _SHOWN} more commands, in the lines above" if len(fixes) > _SHOWN else ""
         raise UserError(
-            args.results, "files that are what their records say", f"{len(damage)} damaged (the lines above)",
+            args.results, "files that are what their records say", f"{len(damage)} damaged, named above",
             "; then ".join(fixes[:_SHOWN]) + more,
         )
 

@@ -6,13 +6,9 @@ share a state). Every complaint names the key, what was expected, what was found
 """
 
 import contextlib
-import dataclasses
 import datetime
 import difflib
-import functools
 import math
-from collections.abc import Iterator
-from importlib.resources import files
 from typing import Any
 
 import jsonschema
@@ -21,43 +17,14 @@ import yaml
 from aurorascope import spec
 from aurorascope.blocks import BLOCK_IDS
 from aurorascope.config import calendar
+from aurorascope.config.complaints import complaint
 from aurorascope.config.demo_dates import DEMO_DATES
 from aurorascope.config.model import from_mapping
 from aurorascope.config.recipes import filled
-from aurorascope.config.thresholds import DEMO, YEAR, Thresholds
+from aurorascope.config.schema import deref, schema, types_of
+from aurorascope.config.thresholds import DEMO, YEAR
 from aurorascope.errors import UserError
 from aurorascope.sae.architectures import ARCHITECTURES
-
-_SCHEMA = files("aurorascope") / "schemas" / "config.schema.yaml"
-
-
-@functools.cache
-def schema() -> dict[str, Any]:
-    """The configuration's JSON schema, with the architectures that there are as choices, and the thresholds as keys."""
-    whole = yaml.safe_load(_SCHEMA.read_text(encoding="utf-8"))
-    whole["properties"]["sae"]["properties"]["architecture"]["enum"] = [*ARCHITECTURES, None]
-    whole["properties"]["labels"]["properties"]["thresholds"]["properties"] = {
-        limit.name: {"type": ["number", "null"], "default": None, **limit.metadata} for limit in dataclasses.fields(Thresholds)
-    }
-    return whole
-
-
-def _deref(node: dict[str, Any]) -> dict[str, Any]:
-    if "$ref" in node:
-        target = schema()["$defs"][node["$ref"].rsplit("/", 1)[1]]
-        return {**target, **{key: value for key, value in node.items() if key != "$ref"}}
-    return node
-
-
-def _types(node: dict[str, Any]) -> set[str]:
-    if "enum" in node or "const" in node:
-        values = node.get("enum", [node.get("const")])
-        names = {str: "string", int: "integer", type(None): "null"}
-        return {names[type(value)] for value in values}
-    if "oneOf" in node:
-        return set().union(*(_types(choice) for choice in node["oneOf"]))
-    kinds = node.get("type", [])
-    return {kinds} if isinstance(kinds, str) else set(kinds)
 
 
 def _from_text(text: str, kinds: set[str]) -> Any:
@@ -79,8 +46,8 @@ def _from_text(text: str, kinds: set[str]) -> Any:
 
 
 def _coerce(value: Any, node: dict[str, Any]) -> Any:
-    node = _deref(node)
-    kinds = _types(node)
+    node = deref(node)
+    kinds = types_of(node)
     # `none` is null for most keys, but the name of a choice for some.
     if isinstance(value, str) and kinds != {"string"} and value not in node.get("enum", ()):
         value = _from_text(value, kinds)
@@ -107,59 +74,19 @@ def _coerce(value: Any, node: dict[str, Any]) -> Any:
 
 
 def _fill(value: Any, node: dict[str, Any]) -> Any:
-    node = _deref(node)
+    node = deref(node)
     if node.get("type") != "object":
-        return node.get("default") if value is None and "null" not in _types(node) else value
+        return node.get("default") if value is None and "null" not in types_of(node) else value
     given = {} if value is None else value
     if not isinstance(given, dict):
         return value
     filled = dict(given)
     for key, child in node["properties"].items():
-        child = _deref(child)
-        if key not in filled or (filled[key] is None and "null" not in _types(child)):
+        child = deref(child)
+        if key not in filled or (filled[key] is None and "null" not in types_of(child)):
             filled[key] = child.get("default") if child.get("type") != "object" else None
         filled[key] = _fill(filled[key], child)
     return filled
-
-
-def _hint(unknown: str, prefix: str, known: list[str]) -> str:
-    """The key that was meant: of that name in any section, or of a name like it here, or anywhere."""
-    everywhere = list(_dotted(schema(), ""))
-    exact = [key for key in everywhere if key.rsplit(".", 1)[-1] == unknown]
-    if exact:
-        section, _, key = exact[0].rpartition(".")
-        return f"did you mean {' or '.join(exact)}? For example --config '{section}={{{key}: …}}'"
-    leaves = {key.rsplit(".", 1)[-1]: key for key in everywhere} | {key: f"{prefix}{key}" for key in known}
-    for names, cutoff in ((known, 0.8), (list(leaves), 0.8), (known, 0.5)):
-        if near := difflib.get_close_matches(unknown, names, n=1, cutoff=cutoff):
-            return f"did you mean {leaves[near[0]]}?"
-    return f"remove it; known keys: {', '.join(known)}"
-
-
-def _dotted(node: dict[str, Any], prefix: str) -> Iterator[str]:
-    """All keys of the schema, dotted; sections themselves are left out."""
-    for key, child in _deref(node).get("properties", {}).items():
-        if _deref(child).get("type") == "object":
-            yield from _dotted(child, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}"
-
-
-def _complain(error: jsonschema.ValidationError) -> UserError:
-    where = ".".join(str(part) for part in error.absolute_path) or "config"
-    node = error.schema
-    if error.validator == "additionalProperties":
-        known = list(node["properties"])
-        unknown = next(key for key in error.instance if key not in known)
-        prefix = "" if where == "config" else f"{where}."
-        return UserError(f"config key {prefix}{unknown}", "a known key", "an unknown one", _hint(unknown, prefix, known))
-    expected = {
-        "enum": lambda: "one of " + ", ".join("null" if v is None else str(v) for v in node["enum"]),
-        "type": lambda: " or ".join([node["type"]] if isinstance(node["type"], str) else node["type"]),
-        "pattern": lambda: f"text like {node['pattern']}",
-    }.get(error.validator, lambda: error.message)()
-    about = node.get("description", "see workflow/aurorascope/schemas/config.schema.yaml")
-    return UserError(f"config key {where}", expected, repr(error.instance), f"correct it in your config ({about})")
 
 
 def _check_blocks(key: str, blocks: Any, word: str) -> None:
@@ -270,7 +197,7 @@ def resolve(raw: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     # An unknown key is often the cause of the other complaints, so it is named first.
     errors = sorted(validator.iter_errors(config), key=lambda e: (e.validator != "additionalProperties", len(e.path)))
     if errors:
-        raise _complain(errors[0])
+        raise complaint(errors[0])
     config["sae"] = filled(config["sae"])
     is_demo = config["cams"]["source"] == "demo"
     limits, base = config["labels"]["thresholds"], (DEMO if is_demo else YEAR).by_name()

@@ -16,7 +16,7 @@ from aurorascope.files import sha256_json
 from aurorascope.labels.all import label_state
 from aurorascope.labels.claim import made_from
 from aurorascope.labels.own import common_ids, read_own
-from aurorascope.labels.own_files import own_folder
+from aurorascope.labels.own_files import dates_to_compare, own_folder
 from aurorascope.labels.reference import Reference, doubts
 from aurorascope.labels.reference_file import load_reference, write_reference
 from aurorascope.labels.state import LabelState
@@ -98,16 +98,8 @@ def _with_own(config: Config, date: str, results: Path, found: list[xr.Dataset])
     if folder is None:
         return found
     first = found[0]
-    ids = common_ids(folder, _compared(date, list(day_snapshots(config.cams))))
+    ids = common_ids(folder, dates_to_compare(date, list(day_snapshots(config.cams))))
     own = read_own(folder, date, [data["time"].values for data in found], first["latitude"].values, first["longitude"].values)
     there = [str(name) for name in own.datasets[0]["label"].values]
     places = [there.index(name) for name in ids]
     return [xr.concat([data, mine.isel(label=places)], "label") for data, mine in zip(found, own.datasets, strict=True)]
-
-
-def _compared(date: str, dates: list[str]) -> list[str]:
-    """Dates whose labels must be the same before one date's are made: its own and the first's, which is compared with all.
-
-    So whichever files change, some date's job compares them with those that do not.
-    """
-    return dates if date == dates[0] else [dates[0], date]

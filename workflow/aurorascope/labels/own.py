@@ -17,7 +17,7 @@ from aurorascope.cams.day_group import iso_time
 from aurorascope.errors import UserError
 from aurorascope.files import sha256_file
 from aurorascope.labels.all import LABELS, label_dataset
-from aurorascope.labels.own_files import files_of
+from aurorascope.labels.own_files import compared_ids, files_of, twice
 from aurorascope.sphere import connected
 
 _ID = re.compile(r"[a-z][a-z0-9_]*")
@@ -67,7 +67,7 @@ def read_own(folder: Path | str, date: str, times: Sequence[np.datetime64], lat:
     for path in paths:
         for name, label in _read(path, times, np.asarray(lat), np.asarray(lon)):
             if name in found:
-                raise _twice(path, name)
+                raise twice(path, name)
             found[name] = label
     datasets = [
         label_dataset(
@@ -91,25 +91,22 @@ def common_ids(folder: Path | str, dates: Sequence[str]) -> list[str]:
         UserError: a date without a file, a file that is no NetCDF, an id that is malformed, taken or there twice, or dates with
             other labels than the first.
     """
-    folder, first, wanted = Path(folder), "", set()
-    for date in dates:
-        ids: dict[str, Path] = {}
-        for path in files_of(folder, date):
-            for name in _ids(path, _open(path, whole=False)):
-                if name in ids:
-                    raise _twice(path, name)
-                ids[name] = path
-        if not first:
-            first, wanted = date, set(ids)
-        if set(ids) != wanted:
-            where = folder / f"{date}.nc" if wanted - set(ids) else ids[min(set(ids) - wanted)]
-            fix = "write each label on every date, 0 everywhere where it is not on, or take it out of all"
-            raise UserError(where, f"the labels of {first}: {', '.join(sorted(wanted))}", ", ".join(sorted(ids)), fix)
-    return sorted(wanted)
+    return compared_ids(Path(folder), dates, lambda path: _ids(path, _open(path, whole=False)))
 
 
-def _twice(path: Path, name: str) -> UserError:
-    return UserError(f"{path}, {name}", "each label in one file a date", "it in two", "take one of them out")
+def check_file(path: Path, times: Sequence[np.datetime64], lat: np.ndarray | None, lon: np.ndarray | None) -> list[str]:
+    """Ids of the labels of one file, once it is read whole.
+
+    Args:
+        path: the file.
+        times: times that labels are needed of, UTC.
+        lat: degrees north of the states, (rows,); None where the states are not there yet, and any grid will do.
+        lon: degrees east of the states, (columns,); None as `lat`.
+
+    Raises:
+        UserError: as of `read_own`.
+    """
+    return [name for name, _ in _read(path, times, lat, lon)]
 
 
 def _open(path: Path, *, whole: bool = True) -> xr.Dataset:
@@ -120,10 +117,13 @@ def _open(path: Path, *, whole: bool = True) -> xr.Dataset:
         raise UserError(path, "a NetCDF file", " ".join(str(error).split())[:200], "write it again as NetCDF-4") from None
 
 
-def _read(path: Path, times: Sequence[np.datetime64], lat: np.ndarray, lon: np.ndarray) -> Iterator[tuple[str, _Label]]:
+def _read(
+    path: Path, times: Sequence[np.datetime64], lat: np.ndarray | None, lon: np.ndarray | None
+) -> Iterator[tuple[str, _Label]]:
     data = _open(path)
     for axis, values in (("latitude", lat), ("longitude", lon)):
-        _check_axis(path, data, axis, values)
+        if values is not None:
+            _check_axis(path, data, axis, values)
     places = _places(path, data, times)
     for name in _ids(path, data):
         yield name, _label(path, data, name, places)

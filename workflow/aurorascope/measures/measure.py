@@ -9,9 +9,10 @@ from aurorascope.blocks import Block
 from aurorascope.config.model import Config
 from aurorascope.costs.estimate import Estimate
 from aurorascope.costs.rows import MeasureCost
-from aurorascope.errors import UserError
+from aurorascope.errors import UserError, snakemake
 from aurorascope.files import sha256_json
 from aurorascope.records import Kind
+from aurorascope.waiting import Waiting
 
 _SHOWN = 3
 
@@ -126,6 +127,18 @@ class Measure:
         return record
 
 
+def waits(kind: Kind, claim: Callable[[Config, Block, Path], Mapping[str, Any]]) -> Callable[[Config, Block, Path], bool]:
+    """The `is_waiting` of a measure whose records are of a kind and answer to a claim; what cannot be claimed yet does not wait."""
+
+    def is_waiting(config: Config, block: Block, results: Path) -> bool:
+        try:
+            return Waiting(kind, results, block.id).is_made(claim(config, block, results))
+        except UserError:
+            return False
+
+    return is_waiting
+
+
 def refuse_mixture(records: Sequence[Mapping[str, Any]], keys: Sequence[str], kind: Kind, results: Path) -> None:
     """Refuse records of one kind that were made by two configurations, naming the blocks of the smaller part.
 
@@ -141,5 +154,6 @@ def refuse_mixture(records: Sequence[Mapping[str, Any]], keys: Sequence[str], ki
             files = " ".join(str(kind.where(results, block=block)) for block in few[:_SHOWN])
             raise UserError(
                 f"the suite's {key} of {kind.words}", "one value in all blocks", f"{len(groups)}, with another in {', '.join(few)}",
-                f"rm -f {files}{' …' if len(few) > _SHOWN else ''}, then snakemake --cores N makes them again with the present configuration",
+                f"rm -f {files}{' …' if len(few) > _SHOWN else ''}, then {snakemake('--cores N')} makes them again with the present "
+                "configuration",
             )

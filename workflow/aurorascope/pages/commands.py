@@ -1,8 +1,7 @@
 """What to type to make a block's atlas again, to get one feature's values, and to put a changed feature into a forecast."""
 
-from aurorascope.errors import remake
-
 # The page fills in {feature}, {date} and {sign}.
+_AGAIN = "rm -f {path} && .venv/bin/snakemake {path} --cores 2"
 _VALUES = ".venv/bin/snakemake results/features/{block}/{{date}}.nc --cores 2 --config 'features={{chosen: [{{feature}}]}}'"
 _STEER = """\
 from pathlib import Path
@@ -31,7 +30,7 @@ with torch.inference_mode(), splice(model, BY_ID["{block}"], twice):
 def commands(block_id: str) -> list[dict[str, str]]:
     """Title and text of each, with gaps {feature}, {sign} and {date} that the page fills in."""
     return [
-        {"title": "Make this block's atlas again", "text": remake(f"results/atlas/{block_id}/summary.json")},
+        {"title": "Make this block's atlas again", "text": _AGAIN.format(path=f"results/atlas/{block_id}/summary.json")},
         {"title": "Its values at every token of a date", "text": _VALUES.format(block=block_id)},
         {"title": "A forecast with twice this feature, in Python", "text": _STEER.format(block=block_id)},
     ]

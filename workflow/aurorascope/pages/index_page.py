@@ -62,19 +62,22 @@ def index_entry(atlas: BlockAtlas, names: Names) -> dict[str, Any]:
     }
 
 
-def write_index_page(folder: Path, entries: Mapping[str, dict[str, Any]], figures: Sequence[Figure] = ()) -> int:
+def write_index_page(
+    folder: Path, entries: Mapping[str, dict[str, Any]], figures: Sequence[Figure] = (), strange: Sequence[str] = ()
+) -> int:
     """Write `index.html` and `pages/index.js`; returns how many bytes they are.
 
     Args:
         folder: of the pages.
         entries: `index_entry` of each block that has a page.
         figures: shown below.
+        strange: `names_of_nothing`.
     """
     blocks = sorted(entries, key=lambda each: BY_ID[each].depth_index)
     size = write_script(folder / "pages" / "index.js", "index", [entries[each] for each in blocks])
     html = render(
         "index.html", figures=figures, n=len(blocks), n_labelled=sum(each["n_labelled"] for each in entries.values()),
         n_features=sum(each["n"] for each in entries.values()),
-        held_back=sum(each["verdict"] != "calibrated" for each in entries.values()),
+        held_back=sum(each["verdict"] != "calibrated" for each in entries.values()), strange="; ".join(strange),
     )
     return size + html.write(folder / "index.html")

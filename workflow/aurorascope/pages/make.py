@@ -18,10 +18,11 @@ from aurorascope.cams.states import load_state
 from aurorascope.config.model import Config
 from aurorascope.errors import UserError
 from aurorascope.files import read_record, write_bytes
+from aurorascope.notices import tell
 from aurorascope.pages.block_page import write_block_page
 from aurorascope.pages.index_page import Figure, index_entry, labels_of, write_index_page
 from aurorascope.pages.neighbours import Decoder, nearest_features
-from aurorascope.pages.read import Names, read_names, read_seeds
+from aurorascope.pages.read import Names, names_of_nothing, read_names, read_seeds
 from aurorascope.pages.shared import write_fields, write_shared
 from aurorascope.progress import Progress
 from aurorascope.records import KINDS
@@ -44,6 +45,7 @@ class _Seen:
 
     Attributes:
         entry: of the first page.
+        keys: (feature, sign) of all its features.
         labels: of its features, as far as they may be shown.
         times: of its examples.
         alive: its features that are on, with repeats where signs are two.
@@ -52,6 +54,7 @@ class _Seen:
     """
 
     entry: dict[str, Any]
+    keys: set[tuple[int, int]]
     labels: Names
     times: list[str]
     alive: np.ndarray
@@ -93,16 +96,19 @@ def draw_atlas(config: Config, results: Path) -> None:
             )
             progress.step(block)
     progress.close()
-    write_index_page(folder, {block: each.entry for block, each in seen.items()}, _figures(folder, results / "figures"))
+    strange = names_of_nothing(names, {block: each.keys for block, each in seen.items()})
+    if strange:
+        line = f"{folder / NAMES_FILE} has names that belong to nothing here: {'; '.join(strange)}."
+        _LOG.warning("%s", line)
+        tell([line])
+    write_index_page(folder, {block: each.entry for block, each in seen.items()}, _figures(folder, results / "figures"), strange)
 
 
 def _look(atlas: BlockAtlas, names: Names) -> _Seen:
     features = atlas.tables["features"]
-    there = set(zip(features["feature"].tolist(), features["sign"].tolist(), strict=True))
-    if strange := sorted({feature for feature, _ in names} - {feature for feature, _ in there}):
-        _LOG.warning("%s: %s names features that it does not have: %s", atlas.block_id, NAMES_FILE, ", ".join(map(str, strange))[:200])
+    keys = set(zip(features["feature"].tolist(), features["sign"].tolist(), strict=True))
     return _Seen(
-        index_entry(atlas, names), labels_of(atlas), example_times([atlas.tables["examples"]]),
+        index_entry(atlas, names), keys, labels_of(atlas), example_times([atlas.tables["examples"]]),
         features.loc[features["density"] > 0, "feature"].to_numpy(), bool((features["sign"] < 0).any()), atlas.summary["sae_sha256"],
     )
 

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from aurorascope.atlas.own_names import OwnName, OwnNames, read_own_names
-from aurorascope.errors import UserError
+from aurorascope.errors import UserError, as_then, snakemake
 from aurorascope.files import sha256_file
 from aurorascope.measures.stability.found import table_of, with_seeds
+from aurorascope.release import asked
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _SEEDS = "stability/{}/summary.json"
 LABELS_CSV = "atlas/labels.csv"
-_MAKE = "snakemake --cores 2 atlas"
 
 
 @dataclass(frozen=True)
@@ -106,11 +106,12 @@ class Atlases:
         if not self.ids:
             raise UserError(
                 f"the suite in {suite.place()}", "an atlas of at least one block", "none",
-                f"where it was made: {_MAKE}; in a release: take one that was made with atlas: {{enabled: true}}",
+                f"where it was made: {snakemake('--cores 2 atlas')}{as_then()}; in a release: take one that was made with atlas: {{enabled: true}}",
             )
 
     def find(self, label: str, min_f1: float, blocks: Iterable[str] | None) -> list[Feature]:
         """See `Suite.find`."""
+        label, min_f1, blocks = asked.label(label), asked.least(min_f1), asked.block_list(blocks)
         found, known, notes = [], set(), self._notes()
         for block in self.ids if blocks is None else [self._checked(block) for block in blocks]:
             summary = self._summary(block)
@@ -130,6 +131,7 @@ class Atlases:
 
     def page(self, block: str, feature: int, sign: int) -> FeaturePage:
         """See `Suite.feature`."""
+        block, feature, sign = asked.block(block), asked.number(feature), asked.sign(sign)
         summary = self._summary(self._checked(block))
         tables = {"features": self._features(block, summary)}
         tables |= {name: self._table(block, name, summary) for name in ("labels", "examples")}
@@ -148,7 +150,7 @@ class Atlases:
         if block not in self.ids:
             raise UserError(
                 f"the suite in {self._suite.place()}", f"an atlas of {block}", f"those of {len(self.ids)} other blocks",
-                f"where it was made: snakemake --cores 2 results/atlas/{block}/summary.json",
+                f"where it was made: {snakemake(f'--cores 2 results/atlas/{block}/summary.json')}{as_then()}",
             )
         return block
 

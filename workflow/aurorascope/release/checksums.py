@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from aurorascope.errors import UserError, remake
+from aurorascope.errors import UserError, remake, snakemake
 from aurorascope.files import sha256_file
 
 _LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
@@ -49,7 +49,7 @@ def check_sums(sums: Path, vouched: Iterable[Vouched], step: Callable[[], None] 
                 faults.append(UserError.stale(path, f"the file that {sums} names", "no such file", sums))
             elif (found := sha256_file(path)) != digest:
                 # Three steps: whether file or digest is wrong, nobody knows, and the digests alone may need far less anew.
-                fix = f"rm -f {path} {sums} && snakemake {path} --cores 1 && snakemake {sums} --cores 1"
+                fix = f"rm -f {path} {sums} && {snakemake(f'{path} --cores 1')} && {snakemake(f'{sums} --cores 1')}"
                 faults.append(UserError(path, f"sha256 {digest}, as {sums} says", f"sha256 {found}", fix))
         step()
     return faults

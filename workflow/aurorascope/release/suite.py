@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aurorascope.blocks import BLOCK_IDS
-from aurorascope.errors import UserError, remake
+from aurorascope.errors import UserError, as_then, remake, snakemake
 from aurorascope.files import sha256_file
 from aurorascope.measures.all import MEASURES
 from aurorascope.release.atlas import Atlases, Feature, FeaturePage
@@ -112,7 +112,7 @@ class Suite:
         if block_id in self._entries:
             return self._entries[block_id]
         if block_id in BLOCK_IDS:
-            fix = f"take one of suite.ids, or make it: snakemake results/saes/sae_{block_id}.pt --cores 1 (then the index again)"
+            fix = f"take one of suite.ids, or make it: {snakemake(f'results/saes/sae_{block_id}.pt --cores 1')}{as_then()} (then the index again)"
         else:
             near = difflib.get_close_matches(str(block_id), self.ids, n=3, cutoff=0.5)
             fix = f"take {' or '.join(near)}" if near else "take one of suite.ids"
@@ -230,10 +230,10 @@ class Suite:
         Args:
             label: such as "dust"; one of your own, too.
             min_f1: lowest F1.
-            blocks: ids; None for all that have an atlas.
+            blocks: a list of ids; None for all that have an atlas.
 
         Raises:
-            UserError: there is no atlas, no such label, or a table is not the one that its summary names.
+            UserError: an argument is of the wrong type, there is no atlas, no such label, or a table is not the one that its summary names.
         """
         return Atlases(self).find(label, min_f1, blocks)
 
@@ -241,7 +241,7 @@ class Suite:
         """All that the atlas says of one feature.
 
         Raises:
-            UserError: the block has no atlas, there is no such feature, or a table is not the one that its summary names.
+            UserError: an argument is of the wrong type, the block has no atlas, there is no such feature, or a table is not the one that its summary names.
         """
         return Atlases(self).page(block_id, feature, sign)
 
@@ -270,4 +270,4 @@ def _again(root: Path, name: str, record: str) -> str:
         return f"get {name} again from where this release came from, or give the folder that holds sae_index.json"
     folder = root.resolve().parent
     where = "" if folder == Path.cwd() else f"in {folder}: "
-    return f"{where}{remake(f'results/{record}')}"
+    return f"{where}{remake(f'results/{record}')}{as_then()}"

@@ -15,7 +15,7 @@ from aurorascope.activations.paths import StorePaths
 from aurorascope.config.calendar import snapshots
 from aurorascope.config.model import Config
 from aurorascope.config.stages import AS_BEFORE, stage_params
-from aurorascope.errors import UserError
+from aurorascope.errors import UserError, snakemake
 from aurorascope.files import find_record, sha256_file, sha256_json
 
 FORMAT = 2
@@ -49,7 +49,7 @@ class Published:
             UserError: its record or its weights are missing, or the record is not one of the present format.
         """
         path = folder / "saes" / f"sae_{block_id}.json"
-        fix = f"make it first (snakemake results/saes/{path.name} --cores 1), or name another folder in reproduce.against"
+        fix = f"make it first ({snakemake(f'results/saes/{path.name} --cores 1')}), or name another folder in reproduce.against"
         for file in (path, path.with_suffix(".pt")):
             if not file.is_file():
                 raise UserError(file, "a published SAE", "no such file", fix)

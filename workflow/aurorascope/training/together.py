@@ -7,7 +7,6 @@ epoch serves them all.
 
 import contextlib
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from aurorascope.activations.reader import StoreReader
 from aurorascope.blocks import Block
 from aurorascope.config.model import Config
 from aurorascope.errors import UserError
+from aurorascope.failures import Failures
 from aurorascope.progress import Progress
 from aurorascope.provenance import provenance
 from aurorascope.training import engine
@@ -56,7 +56,7 @@ class Together:
             UserError: as of one training; the others go to their end.
             SystemExit: status 143, after checkpoints of all, when SIGTERM or Ctrl-C asked to stop.
         """
-        live, failed = [], {}
+        live, failures = [], Failures(len(blocks))
         for block in blocks:
             paths = StorePaths.of(self.scratch, block.id, "train")
             job = self._job(block, open_reader(paths.manifest, self.config, self.device))
@@ -66,24 +66,14 @@ class Together:
             elif paths.absent.is_file() and self.config.sae.shuffle == "snapshots":
                 live.append(job)
             else:
-                with job.locked():
-                    self._unless(failed, block, lambda job=job: self._alone(job))
+                with job.locked(), failures.kept(block.id):
+                    self._alone(job)
         if live:
             with contextlib.ExitStack() as stack:
                 for job in live:
                     stack.enter_context(job.locked())
-                self._live([job.block for job in live], failed)
-        if failed:
-            raise UserError.of_many(failed, len(blocks))
-
-    @staticmethod
-    def _unless(failed: dict[str, UserError], block: Block, work: Callable[[], object]) -> None:
-        """Do it; an error of one block must not keep the others from their end."""
-        try:
-            work()
-        except UserError as error:
-            _LOG.error("%s", error.one_line())
-            failed[block.id] = error
+                self._live([job.block for job in live], failures)
+        failures.end()
 
     def _is_made(self, job: TrainingJob) -> bool:
         claim = sae_claim(self.config, job.block.id, job.reader.paths.manifest)
@@ -119,7 +109,7 @@ class Together:
                 )
         return found
 
-    def _live(self, blocks: list[Block], failed: dict[str, UserError]) -> None:
+    def _live(self, blocks: list[Block], failures: Failures) -> None:
         """All of them step by step: whoever is behind catches up first."""
         # Imported only where Aurora must run: it costs 6 s and 1 GB.
         from aurorascope.activations.live import Forwards, LiveReader
@@ -144,7 +134,8 @@ class Together:
         progress.close()
         _LOG.info("%d steps of %d SAEs took %d forwards of Aurora.", n_steps - first, len(blocks), forwards.n)
         for training in trainings:
-            self._unless(failed, training[0].block, lambda training=training: self._ended(*training, made_with))
+            with failures.kept(training[0].block.id):
+                self._ended(*training, made_with)
 
     def _ended(self, job: TrainingJob, trainer: Trainer, saver: Saver, made_with: dict[str, Any]) -> None:
         # Before anything else of it can go wrong.

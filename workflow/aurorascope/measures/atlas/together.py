@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from aurorascope.config.model import Config
-from aurorascope.errors import UserError
+from aurorascope.failures import Failures
 from aurorascope.measures.atlas.claim import KIND, make_claim
 from aurorascope.measures.atlas.make import folder_of, make_atlas, scratch_of
 from aurorascope.measures.atlas.planes import Planes
@@ -23,12 +23,12 @@ def score_together(config: Config, block_ids: Sequence[str], results: Path, devi
     Raises:
         UserError: as of one atlas; those of the other blocks are made all the same.
     """
-    failed: dict[str, UserError] = {}
+    failures = Failures(len(block_ids))
     progress = Progress("Scoring features", len(block_ids), "block")
     planes: Planes | None = None
     for block_id in block_ids:
         waiting = Waiting(KIND, results, block_id)
-        try:
+        with failures.kept(block_id):
             if waiting.is_made(make_claim(config, block_id, results)):
                 _LOG.info("%s has its atlas already.", block_id)
             else:
@@ -36,10 +36,6 @@ def score_together(config: Config, block_ids: Sequence[str], results: Path, devi
                 with waiting.locked():
                     make_atlas(config, block_id, results, folder_of(waiting.results, block_id), device, planes)
                     waiting.leave()
-        except UserError as error:
-            _LOG.error("%s", error.one_line())
-            failed[block_id] = error
         progress.step(block_id)
     progress.close()
-    if failed:
-        raise UserError.of_many(failed, len(block_ids))
+    failures.end()

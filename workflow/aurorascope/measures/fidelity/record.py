@@ -2,19 +2,15 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from aurorascope.blocks import Block
 from aurorascope.config.model import Config
 from aurorascope.costs.estimate import Estimate
 from aurorascope.costs.rows import MeasureCost, there
-from aurorascope.errors import UserError
 from aurorascope.measures.cells import by_stage, small_span, span
 from aurorascope.measures.fidelity.claim import KIND, make_claim
 from aurorascope.measures.fidelity.formulas import CONDITIONS, FIDELITY_FORMULAS
-from aurorascope.measures.measure import Column, Measure, Panel
-from aurorascope.waiting import Waiting
+from aurorascope.measures.measure import Column, Measure, Panel, waits
 
 _FLOAT32 = 4
 
@@ -66,13 +62,6 @@ def _cost(config: Config, e: Estimate) -> MeasureCost | None:
     )
 
 
-def _is_waiting(config: Config, block: Block, results: Path) -> bool:
-    try:
-        return Waiting(KIND, results, block.id).is_made(make_claim(config, block, results))
-    except UserError:
-        return False
-
-
 FIDELITY = Measure(
     kind=KIND,
     formulas=FIDELITY_FORMULAS,
@@ -84,7 +73,7 @@ FIDELITY = Measure(
     cost=_cost,
     # Means of the training store alone.
     reads_stores=False,
-    is_waiting=_is_waiting,
+    is_waiting=waits(KIND, make_claim),
     section=_section,
     # Divergence stands beside fidelity, which is not defined where the ablation hardly moves the forecast.
     panels=(

@@ -1,17 +1,12 @@
 """The evaluation on held-out tokens as a measure. Its tables stand in the card by themselves."""
 
-from pathlib import Path
-
-from aurorascope.blocks import Block
 from aurorascope.config.model import Config
 from aurorascope.costs.estimate import Estimate
 from aurorascope.costs.rows import MeasureCost, there
-from aurorascope.errors import UserError
 from aurorascope.measures.held_out.claim import KIND, inputs_of, make_claim
 from aurorascope.measures.held_out.formulas import FORMULAS
-from aurorascope.measures.measure import Column, Measure, Panel
+from aurorascope.measures.measure import Column, Measure, Panel, waits
 from aurorascope.units import flop
-from aurorascope.waiting import Waiting
 
 
 def _cost(config: Config, e: Estimate) -> MeasureCost:
@@ -29,13 +24,6 @@ def _cost(config: Config, e: Estimate) -> MeasureCost:
     )
 
 
-def _is_waiting(config: Config, block: Block, results: Path) -> bool:
-    try:
-        return Waiting(KIND, results, block.id).is_made(make_claim(config, **inputs_of(results, block.id)))
-    except UserError:
-        return False
-
-
 HELD_OUT = Measure(
     kind=KIND,
     formulas=FORMULAS,
@@ -44,7 +32,7 @@ HELD_OUT = Measure(
     alike=("evaluate_config_sha256",),
     cost=_cost,
     reads_stores=True,
-    is_waiting=_is_waiting,
+    is_waiting=waits(KIND, lambda config, block, results: make_claim(config, **inputs_of(results, block.id))),
     panels=(
         Panel("fve", "FVE on held-out snapshots (%)", low=None, high=100),
         Panel("fve_anom", "Anomaly FVE, about each position's training mean (%)", high=100),

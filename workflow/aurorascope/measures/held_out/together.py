@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from aurorascope.config.model import Config
-from aurorascope.errors import UserError
+from aurorascope.failures import Failures
 from aurorascope.measures.held_out.claim import KIND, inputs_of, make_claim
 from aurorascope.measures.held_out.evaluate import evaluate
 from aurorascope.progress import Progress
@@ -22,18 +22,14 @@ def evaluate_together(config: Config, block_ids: Sequence[str], results: Path, d
     Raises:
         UserError: as of one evaluation; the other blocks are evaluated all the same.
     """
-    failed: dict[str, UserError] = {}
+    failures = Failures(len(block_ids))
     progress = Progress("Evaluating SAEs", len(block_ids), "block")
     for block_id in block_ids:
-        try:
+        with failures.kept(block_id):
             _evaluate(config, block_id, results, device)
-        except UserError as error:
-            _LOG.error("%s", error.one_line())
-            failed[block_id] = error
         progress.step(block_id)
     progress.close()
-    if failed:
-        raise UserError.of_many(failed, len(block_ids))
+    failures.end()
 
 
 def _evaluate(config: Config, block_id: str, results: Path, device: torch.device) -> None:

@@ -1,0 +1,28 @@
+# Which records a configuration asks for, of which kind, and that none of those that are there is forgotten and of another one.
+from aurorascope.config.chosen import stage_representatives
+from aurorascope.config.made import refuse_forgotten
+
+# Blocks whose features are drawn, and those that have a record of each kind.
+REPRESENTATIVES = stage_representatives(CONFIG.block_ids)
+MADE = {"sae": CONFIG.block_ids}
+MADE |= {measure.kind.name: measure.blocks(CONFIG) for measure in MEASURES}
+
+
+def _by_block(blocks):
+    return [{"block": block} for block in blocks]
+
+
+if workflow.is_main_process and not MAY_LOOK:
+    try:
+        refuse_forgotten(
+            CONFIG,
+            RESULTS,
+            [
+                *((ALL_KINDS[name], _by_block(MADE[name])) for name in MADE),
+                (ALL_KINDS["label_reference"], [{}]),
+                (ALL_KINDS["labels"], [{"day": day} for day in LABEL_DAYS]),
+            ],
+            PRIVATE.parent / "metadata",
+        )
+    except UserError as error:
+        _stop(error.one_line())
