@@ -112,10 +112,9 @@ def main() -> None:
     for d in options.widths:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            labels = TokenLabels(
-                [f"label {each}" for each in range(options.labels)], _plane(*shape), times,
-                lambda time_: _read(time_, options.labels, shape), folder,
-            )
+            labels = TokenLabels([f"label {each}" for each in range(options.labels)], _plane(*shape), times, folder)
+            for each in times:
+                labels.add(_read(each, options.labels, shape))
             sae = AuroraSAE.from_tensors({**initial_weights(d, 8 * d, 0, 0), "k": torch.tensor(options.k)})
             source = Source(times, lambda places, d=d: (_activations(place, shape, d) for place in places.tolist()))
             _encoding(sae, source, np.arange(1))

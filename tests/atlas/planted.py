@@ -55,7 +55,10 @@ class World:
         return GridLabels(mask.astype(np.uint8), np.stack([connected(each) for each in mask]), field.astype(np.float32))
 
     def labels(self, folder: Path, lines=(), shifts=()):
-        return TokenLabels(list(self.masks), self.plane, self.times, self.read, folder, lines, shifts)
+        found = TokenLabels(list(self.masks), self.plane, self.times, folder, lines, shifts)
+        for time in self.times:
+            found.add(self.read(time))
+        return found
 
     def turned(self, cells):
         """All labels so many columns of cells further east."""

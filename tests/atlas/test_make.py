@@ -87,7 +87,7 @@ def results(made, tmp_path):
 
 
 def test_labels_and_variables_are_those_of_the_files(results, config, tmp_path):
-    planes, grid = Planes(config, results, tmp_path / "work"), token_grid(BY_ID["encoder_s0_b0"], LAT, LON)
+    planes, grid = Planes(config, results, tmp_path / "work", ["encoder_s0_b0"]), token_grid(BY_ID["encoder_s0_b0"], LAT, LON)
     labels, on_plane = planes.of(grid)
     variables = on_plane.variables
     assert labels["train"].times == tuple(f"{day}T12:00:00Z" for day in DAYS[:2]) and labels["held_out"].times[0][:10] == DAYS[2]
@@ -116,7 +116,7 @@ def _mean(field_yx, plane, row, column):
 
 def test_lines_are_on_wherever_they_are(results, config, tmp_path):
     """Jet cores and fronts alone, whose tokens need not be half full."""
-    planes = Planes(config, results, tmp_path / "work")
+    planes = Planes(config, results, tmp_path / "work", ["encoder_s0_b0"])
     labels = planes.of(token_grid(BY_ID["encoder_s0_b0"], LAT, LON))[0]["train"]
     for name in ("front", "jet_core", "land"):
         place = list(planes.kinds).index(name)
@@ -129,14 +129,14 @@ def test_labels_of_another_grid_or_other_ids_are_one_line(results, config, tmp_p
     content = json.loads(path.read_text())
     path.write_text(json.dumps(content | {"longitude": LON[:-1].tolist()}))
     with pytest.raises(UserError, match="labels on the states' 35 of longitude") as refused:
-        Planes(config, results, tmp_path / "work")
+        Planes(config, results, tmp_path / "work", ["encoder_s0_b0"])
     assert "\n" not in refused.value.one_line() and "rm -f" in refused.value.fix
     path.write_text(json.dumps(content))
     day = read_day(results / "scratch" / "labels", DAYS[1])
     source = MadeFrom({}, "c" * 64, "d" * 64)
     write_day(results / "scratch" / "labels", DAYS[1], [day.dataset(day.times[0]).isel(label=slice(1, None))], DEMO, source)
     with pytest.raises(UserError, match=f"others: {day.labels[0]}"):
-        Planes(config, results, tmp_path / "work").of(token_grid(BY_ID["encoder_s0_b0"], LAT, LON))
+        Planes(config, results, tmp_path / "work", ["encoder_s0_b0"]).of(token_grid(BY_ID["encoder_s0_b0"], LAT, LON))
 
 
 def test_damaged_labels_are_found_and_change_the_digest(results, config, tmp_path):
@@ -151,5 +151,5 @@ def test_damaged_labels_are_found_and_change_the_digest(results, config, tmp_pat
     day.path.write_text(record)
     assert labels_digest(config, results) == before
     with pytest.raises(UserError, match="sha256") as refused:
-        Planes(config, results, tmp_path / "work").of(token_grid(BY_ID["encoder_s0_b0"], LAT, LON))
+        Planes(config, results, tmp_path / "work", ["encoder_s0_b0"]).of(token_grid(BY_ID["encoder_s0_b0"], LAT, LON))
     assert DAYS[0] in refused.value.where

@@ -36,7 +36,7 @@ def test_parts_are_what_the_cells_say(block, size, seed, is_line):
     number = connected(mask)
     if seed % 3 == 0:
         number[:] = 0
-    (parts,) = parts_of(mask, number, plane, plane.col_of_cells(), is_line)
+    parts, _ = parts_of(mask, number, plane, plane.col_of_cells(), is_line)
     found = {}
     for token, each, area, kind in zip(parts.token, parts.object, parts.area, parts.kind, strict=True):
         found.setdefault(int(token), []).append((int(each), int(area), int(kind)))
@@ -84,7 +84,9 @@ def test_objects_and_areas_of_many_snapshots(tmp_path):
     masks[2, 0] = False
     numbers = np.stack([[connected(mask) for mask in each] for each in masks])
     read = {time: GridLabels(masks[at].astype(np.uint8), numbers[at], masks[at].astype(np.float32)) for at, time in enumerate(times)}
-    labels = TokenLabels(["few", "many"], plane, times, read.__getitem__, tmp_path)
+    labels = TokenLabels(["few", "many"], plane, times, tmp_path)
+    for time in times:
+        labels.add(read[time])
     assert labels.n_objects(0, np.array([4, 2, 4])).tolist() == [numbers[4, 0, :45].max(), 0, numbers[4, 0, :45].max()]
     for label in (0, 1):
         found = labels.of(label)

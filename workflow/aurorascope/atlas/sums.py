@@ -34,122 +34,18 @@ def add_total(feature, code, row_end, first, n_bins, area_p, total_lk):  # noqa:
 
 
 @numba.njit(nogil=True)
-def add_areas(feature, code, row_end, first, n_bins, fold, parts, token_of, area_p, area_l2k):  # noqa: ANN001, ANN201
-    """Add the area of tokens that a label is on for, and of those that do not count, for one snapshot.
-
-    Args:
-        feature: as in `add_total`.
-        code: as in `add_total`.
-        row_end: as in `add_total`.
-        first: as in `add_total`.
-        n_bins: bins of a feature after folding.
-        fold: how many places a code is shifted right by.
-        parts: token, object, area and kind of the label's parts in the snapshot.
-        token_of: (tokens of the plane,) where each token lies for the label.
-        area_p: (tokens of the plane,) int64.
-        area_l2k: (levels, on or not counted, features * bins) int64, added to.
-    """
-    token_i, _, _, kind_i = parts
-    n_plane = len(area_p)
-    for i in range(len(token_i)):
-        if kind_i[i] == _OFF:
-            continue
-        token = token_of[token_i[i]]
-        side = 1 if kind_i[i] == _NOT_COUNTED else 0
-        for level in range(len(area_l2k)):
-            row = first[1] + level * n_plane + token
-            for entry in range(first[0] + row_end[row], first[0] + row_end[row + 1]):
-                area_l2k[level, side, np.int64(feature[entry]) * n_bins + (code[entry] >> fold)] += area_p[token]
-
-
-@numba.njit(nogil=True)
-def add_reached(  # noqa: ANN201
-    feature, code, row_end, first, n_bins, fold, parts, token_of, n_plane, object_area, held_flb, sum_fl, top_fl, reached_pk,  # noqa: ANN001
-):
-    """Count a snapshot's objects by the highest bin at which a feature holds a tenth of them, at each level and at all together.
-
-    Args:
-        feature: as in `add_areas`.
-        code: as in `add_areas`.
-        row_end: as in `add_areas`.
-        first: as in `add_areas`.
-        n_bins: as in `add_areas`.
-        fold: as in `add_areas`.
-        parts: as in `add_areas`.
-        token_of: as in `add_areas`.
-        n_plane: tokens of the plane.
-        object_area: (objects of the snapshot,) int64, of one level.
-        held_flb: (features, levels, bins) int64, for scratch.
-        sum_fl: (features, levels) int64, for scratch.
-        top_fl: (features, levels) int64, for scratch, all -1 before and after.
-        reached_pk: (levels + 1, features * bins) int32, added to; level pool 0 is all levels together.
-    """
-    token_i, object_i, area_i, _ = parts
-    n_levels = len(reached_pk) - 1
-    # Parts by object: where each object's begin, and their order.
-    start = np.zeros(len(object_area) + 1, np.int64)
-    for i in range(len(object_i)):
-        start[object_i[i] + 1] += 1
-    for o in range(len(object_area)):
-        start[o + 1] += start[o]
-    order, next_ = np.empty(len(object_i), np.int64), start[:-1].copy()
-    for i in range(len(object_i)):
-        order[next_[object_i[i]]] = i
-        next_[object_i[i]] += 1
-    touched = np.empty(len(top_fl), np.int64)
-    for o in range(len(object_area)):
-        n_touched = 0
-        for i in order[start[o] : start[o + 1]]:
-            area = area_i[i]
-            for level in range(n_levels):
-                row = first[1] + level * n_plane + token_of[token_i[i]]
-                for entry in range(first[0] + row_end[row], first[0] + row_end[row + 1]):
-                    f, b = np.int64(feature[entry]), np.int64(code[entry] >> fold)
-                    if top_fl[f, level] < 0:
-                        if top_fl[f].max() < 0:
-                            touched[n_touched] = f
-                            n_touched += 1
-                        held_flb[f, level] = 0
-                        sum_fl[f, level] = 0
-                    held_flb[f, level, b] += area
-                    sum_fl[f, level] += area
-                    top_fl[f, level] = max(top_fl[f, level], b)
-        # 10 * held >= area, in whole numbers.
-        tenth, all_tenth = -(-object_area[o] // 10), -(-n_levels * object_area[o] // 10)
-        for f in touched[:n_touched]:
-            total, top = np.int64(0), np.int64(-1)
-            for level in range(n_levels):
-                if top_fl[f, level] < 0:
-                    continue
-                total += sum_fl[f, level]
-                top = max(top, top_fl[f, level])
-                if sum_fl[f, level] >= tenth:
-                    held, b = np.int64(0), top_fl[f, level] + 1
-                    while held < tenth:
-                        b -= 1
-                        held += held_flb[f, level, b]
-                    reached_pk[level + 1, f * n_bins + b] += 1
-            if total >= all_tenth:
-                held, b = np.int64(0), top + 1
-                while held < all_tenth:
-                    b -= 1
-                    for level in range(n_levels):
-                        if top_fl[f, level] >= b:
-                            held += held_flb[f, level, b]
-                reached_pk[0, f * n_bins + b] += 1
-            top_fl[f] = -1
-
-
-@numba.njit(nogil=True)
 def add_label(  # noqa: ANN201
     feature, code, row_end, first_s2, n_bins, fold, token_p, object_p, area_p, kind_p, part_s2, object_area, object_s2, token_of,  # noqa: ANN001
     token_area, held_flb, sum_fl, top_fl, area_l2k, reached_pk,  # noqa: ANN001
 ):
     """Count a label over some snapshots.
 
+    Areas are of the tokens that the label is on for, and of those that do not count. Objects are counted by the highest bin at
+    which a feature holds a tenth of them, at each level and at all together.
+
     Args:
         feature: of all entries.
-        code: of all entries.
+        code: uint8, bin of all entries.
         row_end: as in `add_total`.
         first_s2: (snapshots, 2) int64, first entry and first row of each.
         n_bins: bins of a feature after folding.
@@ -159,25 +55,86 @@ def add_label(  # noqa: ANN201
         area_p: of all parts.
         kind_p: of all parts.
         part_s2: (snapshots, 2) int64, from and up to which part each snapshot's lie.
-        object_area: of all objects of the label.
+        object_area: of all objects of the label, of one level.
         object_s2: (snapshots, 2) int64, from and up to which object.
         token_of: (tokens of the plane,) int64, where each token lies for the label.
         token_area: (tokens of the plane,) int64.
-        held_flb: as in `add_reached`.
-        sum_fl: as in `add_reached`.
-        top_fl: as in `add_reached`.
-        area_l2k: as in `add_areas`.
-        reached_pk: as in `add_reached`.
+        held_flb: (features, levels, bins) int64, for scratch.
+        sum_fl: (features, levels) int64, for scratch.
+        top_fl: (features, levels) int64, for scratch, all -1 before and after.
+        area_l2k: (levels, on or not counted, features * bins) int64, added to.
+        reached_pk: (levels + 1, features * bins) int32, added to; level pool 0 is all levels together.
     """
+    n_levels, n_plane = len(area_l2k), len(token_area)
+    touched = np.empty(len(top_fl), np.int64)
     for s in range(len(first_s2)):
-        i, j = part_s2[s]
-        if i == j:
-            continue
-        parts, first, areas = (token_p[i:j], object_p[i:j], area_p[i:j], kind_p[i:j]), first_s2[s], object_area[object_s2[s, 0] : object_s2[s, 1]]
-        add_areas(feature, code, row_end, first, n_bins, fold, parts, token_of, token_area, area_l2k)
-        add_reached(
-            feature, code, row_end, first, n_bins, fold, parts, token_of, len(token_area), areas, held_flb, sum_fl, top_fl, reached_pk
-        )
+        begin, end = part_s2[s]
+        first_entry, first_row = first_s2[s]
+        areas = object_area[object_s2[s, 0] : object_s2[s, 1]]
+        # Parts by object: where each object's begin, and their order.
+        start = np.zeros(len(areas) + 1, np.int64)
+        for i in range(begin, end):
+            start[object_p[i] + 1] += 1
+        for o in range(len(areas)):
+            start[o + 1] += start[o]
+        order, next_ = np.empty(end - begin, np.int64), start[:-1].copy()
+        for i in range(begin, end):
+            order[next_[object_p[i]]] = i
+            next_[object_p[i]] += 1
+        for o in range(len(areas)):
+            n_touched = 0
+            for i in order[start[o] : start[o + 1]]:
+                area, token, is_first = area_p[i], token_of[token_p[i]], kind_p[i] != _OFF
+                side = 1 if kind_p[i] == _NOT_COUNTED else 0
+                for level in range(n_levels):
+                    row = first_row + level * n_plane + token
+                    low, high = first_entry + row_end[row], first_entry + row_end[row + 1]
+                    if is_first:
+                        for entry in range(low, high):
+                            area_l2k[level, side, np.int64(feature[entry]) * n_bins + (code[entry] >> fold)] += token_area[token]
+                    for entry in range(low, high):
+                        f, b = np.int64(feature[entry]), np.int64(code[entry] >> fold)
+                        top = top_fl[f, level]
+                        if top >= 0:
+                            held_flb[f, level, b] += area
+                            sum_fl[f, level] += area
+                            top_fl[f, level] = max(top, b)
+                            continue
+                        is_new = True
+                        for other in range(n_levels):
+                            is_new &= top_fl[f, other] < 0
+                        if is_new:
+                            touched[n_touched] = f
+                            n_touched += 1
+                        for each in range(n_bins):
+                            held_flb[f, level, each] = 0
+                        held_flb[f, level, b] = sum_fl[f, level] = area
+                        top_fl[f, level] = b
+            # 10 * held >= area, in whole numbers.
+            tenth, all_tenth = -(-areas[o] // 10), -(-n_levels * areas[o] // 10)
+            for f in touched[:n_touched]:
+                total, top = np.int64(0), np.int64(-1)
+                for level in range(n_levels):
+                    if top_fl[f, level] < 0:
+                        continue
+                    total += sum_fl[f, level]
+                    top = max(top, top_fl[f, level])
+                    if sum_fl[f, level] >= tenth:
+                        held, b = np.int64(0), top_fl[f, level] + 1
+                        while held < tenth:
+                            b -= 1
+                            held += held_flb[f, level, b]
+                        reached_pk[level + 1, f * n_bins + b] += 1
+                if total >= all_tenth:
+                    held, b = np.int64(0), top + 1
+                    while held < all_tenth:
+                        b -= 1
+                        for level in range(n_levels):
+                            if top_fl[f, level] >= b:
+                                held += held_flb[f, level, b]
+                    reached_pk[0, f * n_bins + b] += 1
+                for level in range(n_levels):
+                    top_fl[f, level] = -1
 
 
 @numba.njit(nogil=True)

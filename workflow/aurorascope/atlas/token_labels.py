@@ -5,7 +5,7 @@ cell areas that are given (2^-32 of the sphere), so that shares are compared and
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,15 +108,15 @@ class Parts:
     area: np.ndarray
     kind: np.ndarray
 
-    def at(self, places: np.ndarray | slice) -> "Parts":
+    def at(self, places: np.ndarray) -> "Parts":
         """Some of them."""
         return Parts(self.token[places], self.object[places], self.area[places], self.kind[places])
 
 
 def parts_of(
     mask_yx: np.ndarray, object_yx: np.ndarray, plane: Plane, col_x: np.ndarray, is_line: bool, turns: Sequence[int] = (0,)
-) -> list[Parts]:
-    """One label's parts in one snapshot, once for each turn.
+) -> tuple[Parts, np.ndarray]:
+    """One label's parts in one snapshot, turn after turn, and where each turn's begin, with the end.
 
     A token is on where at least half of its area has the label, off below a tenth, else not counted; of a line or point
     label it is on wherever it has any of it.
@@ -145,9 +145,8 @@ def parts_of(
     kind = np.zeros(len(pairs), np.uint8)
     kind[at] = ON if is_line else np.where(2 * held >= whole, ON, np.where(10 * held >= whole, NOT_COUNTED, OFF))
     turn, token = np.divmod(token, plane.n)
-    every = Parts(token.astype(np.int32), object_.astype(np.int32), area, kind)
-    ends = np.searchsorted(turn, np.arange(len(turns) + 1))
-    return [every.at(slice(ends[place], ends[place + 1])) for place in range(len(turns))]
+    parts = Parts(token.astype(np.int32), object_.astype(np.int32), area, kind)
+    return parts, np.searchsorted(turn, np.arange(len(turns) + 1))
 
 
 def mean_field(field_yx: np.ndarray, plane: Plane) -> np.ndarray:
@@ -188,47 +187,57 @@ class TokenLabels:
         ids: of the labels, in order.
         plane: the tokens.
         times: of the snapshots, in order.
-        field_tlp: (times, labels, tokens of the plane) float32.
+        field_tlp: (times, labels, tokens of the plane) float32; there once all snapshots have been added.
     """
 
     def __init__(
-        self, ids: Sequence[str], plane: Plane, times: Sequence[str], read: Callable[[str], GridLabels], folder: Path,
-        lines: Iterable[str] = (), shifts: Sequence[int] = (),
+        self, ids: Sequence[str], plane: Plane, times: Sequence[str], folder: Path, lines: Iterable[str] = (), shifts: Sequence[int] = ()
     ) -> None:
-        """Read every snapshot once.
+        """Prepare files for what `add` is given.
 
         Args:
             ids: of the labels, in the order of the arrays.
             plane: tokens of the block.
             times: of the snapshots, ascending.
-            read: labels of a time.
             folder: for scratch files.
             lines: ids of labels that are lines or points.
             shifts: columns of cells that labels will be shifted eastwards by.
         """
         self.ids, self.plane, self.times = tuple(ids), plane, tuple(times)
         self._turns = (0, *(shift for shift in shifts if not _is_whole(shift, plane)))
-        lines, n, col_x = set(lines), len(self.ids), plane.col_of_cells()
-        spools, fields, areas = [Spool(folder, kind) for kind in (np.int32, np.int32, np.int64, np.uint8)], Spool(folder, np.float32), Spool(folder, np.int64)
-        self._part_utl2 = np.zeros((len(self._turns), len(self.times), n, 2), np.int64)
-        self._object_tl2 = np.zeros((len(self.times), n, 2), np.int64)
-        for at, time in enumerate(self.times):
-            labels = read(time)
-            if len(labels.mask) != n:
-                raise UserError(f"labels of {time}", f"{n} labels", str(len(labels.mask)), "make the labels again")
-            fields.append(mean_field(labels.field, plane).reshape(-1))
-            for place, name in enumerate(self.ids):
-                found = parts_of(labels.mask[place], labels.object[place], plane, col_x, name in lines, self._turns)
-                for turn, parts in enumerate(found):
-                    self._part_utl2[turn, at, place] = spools[0].size, spools[0].size + len(parts.token)
-                    for spool, values in zip(spools, (parts.token, parts.object, parts.area, parts.kind), strict=True):
-                        spool.append(values)
-                area = np.bincount(found[0].object, found[0].area).astype(np.int64)
-                self._object_tl2[at, place] = areas.size, areas.size + len(area)
-                areas.append(area)
-        self._parts = Parts(*(np.asarray(spool.array()) for spool in spools))
-        self._object_area = np.asarray(areas.array())
-        self.field_tlp = fields.array().reshape(len(self.times), n, plane.n)
+        self._is_line, self._col_x, self._n_added = [name in set(lines) for name in ids], plane.col_of_cells(), 0
+        self._spools = [Spool(folder, kind) for kind in (np.int32, np.int32, np.int64, np.uint8)]
+        self._fields, self._areas = Spool(folder, np.float32), Spool(folder, np.int64)
+        self._part_utl2 = np.zeros((len(self._turns), len(self.times), len(self.ids), 2), np.int64)
+        self._object_tl2 = np.zeros((len(self.times), len(self.ids), 2), np.int64)
+
+    def add(self, labels: GridLabels) -> None:
+        """Add the labels of the next snapshot.
+
+        Raises:
+            UserError: they are more or fewer than there are ids.
+        """
+        at, n = self._n_added, len(self.ids)
+        if len(labels.mask) != n:
+            raise UserError(f"labels of {self.times[at]}", f"{n} labels", str(len(labels.mask)), "make the labels again")
+        self._fields.append(mean_field(labels.field, self.plane).reshape(-1))
+        parts, areas, first, n_objects = [], [], self._spools[0].size, self._areas.size
+        for place, is_line in enumerate(self._is_line):
+            found, ends = parts_of(labels.mask[place], labels.object[place], self.plane, self._col_x, is_line, self._turns)
+            parts.append(found)
+            self._part_utl2[:, at, place] = np.stack([ends[:-1], ends[1:]], axis=1) + first
+            first += int(ends[-1])
+            areas.append(np.bincount(found.object[: ends[1]], found.area[: ends[1]]).astype(np.int64))
+            self._object_tl2[at, place] = n_objects, n_objects + len(areas[-1])
+            n_objects += len(areas[-1])
+        for spool, name in zip(self._spools, ("token", "object", "area", "kind"), strict=True):
+            spool.append(np.concatenate([getattr(each, name) for each in parts]))
+        self._areas.append(np.concatenate(areas))
+        self._n_added += 1
+        if self._n_added == len(self.times):
+            self._parts = Parts(*(np.asarray(spool.array()) for spool in self._spools))
+            self._object_area = np.asarray(self._areas.array())
+            self.field_tlp = self._fields.array().reshape(len(self.times), n, self.plane.n)
 
     def of(self, label: int, cells: int = 0) -> LabelParts:
         """One label, shifted eastwards by so many columns of cells; the shift is whole, or one of those asked for."""

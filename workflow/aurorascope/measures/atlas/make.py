@@ -17,7 +17,6 @@ from aurorascope.atlas.encoding import Source
 from aurorascope.atlas.maps import MapSettings
 from aurorascope.atlas.score import score_features
 from aurorascope.atlas.write import make_tables, write_atlas
-from aurorascope.blocks import BY_ID
 from aurorascope.config.model import Config
 from aurorascope.measures.atlas.claim import KIND, make_claim
 from aurorascope.measures.atlas.formulas import VERDICT_METRICS
@@ -26,7 +25,6 @@ from aurorascope.measures.atlas.settings import settings_of
 from aurorascope.measures.checks import check_belongs
 from aurorascope.records import KINDS
 from aurorascope.sae.opening import open_sae
-from aurorascope.tokens import token_grid
 
 _LOG = logging.getLogger(__name__)
 
@@ -75,8 +73,8 @@ def make_atlas(config: Config, block_id: str, results: Path, out: Path, device: 
     sae, record = open_sae(path)
     manifests = {split: StorePaths.of(scratch, block_id, split).manifest for split in ("train", "held_out")}
     flags = check_belongs(record, path, *(StoreReader(each) for each in manifests.values()), config.cams.gap_hours)
-    planes = Planes(config, results, scratch_of(results)) if planes is None else planes
-    grid = token_grid(BY_ID[block_id], planes.lat, planes.lon)
+    planes = Planes(config, results, scratch_of(results), [block_id]) if planes is None else planes
+    grid = planes.grid(block_id)
     labels, on_plane = planes.of(grid)
     feeds = _Feeds(config, device)
     train, held_out = (feeds.source(manifest) for manifest in manifests.values())

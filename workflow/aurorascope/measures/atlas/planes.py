@@ -1,5 +1,6 @@
 """Labels and input variables on the tokens of blocks, read once for all blocks that share a grid of tokens."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from aurorascope.atlas.baselines import Variables
 from aurorascope.atlas.evaluate import PlaneBaselines
 from aurorascope.atlas.nulls import rotations
 from aurorascope.atlas.token_labels import GridLabels, Plane, TokenLabels, mean_field
+from aurorascope.blocks import BY_ID
 from aurorascope.cams.states import load_state
 from aurorascope.cams.variables import ATMOS, SURFACE
 from aurorascope.config.calendar import snapshots
@@ -20,7 +22,7 @@ from aurorascope.labels.read import LabelDay, read_day
 from aurorascope.measures.atlas.settings import settings_of
 from aurorascope.records import KINDS
 from aurorascope.sphere import cell_areas
-from aurorascope.tokens import TokenGrid
+from aurorascope.tokens import TokenGrid, token_grid
 
 # Where there is no such level, the nearest that there is.
 _LEVELS = (850, 500, 250)
@@ -33,6 +35,7 @@ class Planes:
         config: the configuration.
         results: the results folder, with days of states and labels.
         folder: for scratch files, which end with the process.
+        block_ids: blocks whose grids will be asked for; every date is read once for all of them.
 
     Attributes:
         lat: degrees north, (rows,), of the states.
@@ -40,14 +43,19 @@ class Planes:
         kinds: kind of each label by its id, in the order of the labels.
     """
 
-    def __init__(self, config: Config, results: Path, folder: Path) -> None:
+    def __init__(self, config: Config, results: Path, folder: Path, block_ids: Sequence[str]) -> None:
         self._results, self._folder, self._settings = results, folder, settings_of(config)
         split = read_record(KINDS["states"].where(results, split="held_out"), "states")
         self.lat, self.lon = (np.asarray(split[axis], np.float64) for axis in ("latitude", "longitude"))
         self._times = {name: [s.time for s in snapshots(config.cams, name)] for name in ("train", "held_out")}
         first = self._day(self._times["train"][0][:10])
         self.kinds = {name: str(first.record["labels"][name]["kind"]) for name in first.labels}
+        self._grids = {grid.shape: grid for grid in map(self.grid, block_ids)}
         self._made: dict[tuple[int, ...], tuple[dict[str, TokenLabels], PlaneBaselines]] = {}
+
+    def grid(self, block_id: str) -> TokenGrid:
+        """Grid of a block's tokens over the states' cells."""
+        return token_grid(BY_ID[block_id], self.lat, self.lon)
 
     def of(self, grid: TokenGrid) -> tuple[dict[str, TokenLabels], PlaneBaselines]:
         """Labels of each split, and what competes with features on the training times, on the tokens of a grid.
@@ -55,25 +63,31 @@ class Planes:
         Raises:
             UserError: labels or states are missing or damaged, or labels of one date are others, or lie on another grid.
         """
-        if grid.shape not in self._made:
-            plane = Plane.of(grid, cell_areas(self.lat, len(self.lon)))
-            turns = rotations(plane, self._settings)
-            shifts = {"train": (*turns.shifts, *turns.held_out), "held_out": ()}
-            labels = {split: self._labels(plane, times, shifts[split]) for split, times in self._times.items()}
-            self._made[grid.shape] = labels, PlaneBaselines(self._variables(plane), self._folder)
+        if not self._made:
+            planes = {shape: Plane.of(each, cell_areas(self.lat, len(self.lon))) for shape, each in self._grids.items()}
+            labels = {split: self._labels(list(planes.values()), split) for split in self._times}
+            variables = self._variables(list(planes.values()))
+            for place, shape in enumerate(planes):
+                on_plane = PlaneBaselines(variables[place], self._folder)
+                self._made[shape] = {split: found[place] for split, found in labels.items()}, on_plane
         return self._made[grid.shape]
 
-    def _labels(self, plane: Plane, times: Sequence[str], shifts: Sequence[int]) -> TokenLabels:
-        opened: dict[str, LabelDay] = {}
-
-        def read(time: str) -> GridLabels:
-            if time[:10] not in opened:
-                opened.clear()
-                opened[time[:10]] = self._day(time[:10])
-            return GridLabels(*opened[time[:10]].read_all(time))
-
+    def _labels(self, planes: Sequence[Plane], split: str) -> list[TokenLabels]:
+        """Labels of a split, on each plane."""
         lines = [name for name, definition in LABELS.items() if "line_km" in definition.thresholds]
-        return TokenLabels(list(self.kinds), plane, times, read, self._folder, lines, shifts)
+        found = []
+        for plane in planes:
+            turns = rotations(plane, self._settings)
+            # Nulls are of the training dates.
+            shifts = (*turns.shifts, *turns.held_out) if split == "train" else ()
+            found.append(TokenLabels(list(self.kinds), plane, self._times[split], self._folder, lines, shifts))
+        for date, times in itertools.groupby(self._times[split], key=lambda time: time[:10]):
+            day = self._day(date)
+            for time in times:
+                labels = GridLabels(*day.read_all(time))
+                for each in found:
+                    each.add(labels)
+        return found
 
     def _day(self, date: str) -> LabelDay:
         """A day's labels, compared with the states and with the first day."""
@@ -86,19 +100,24 @@ class Planes:
             raise UserError.stale(day.path, f"the {len(self.kinds)} labels of the first date", f"others: {', '.join(strange)[:200]}")
         return day
 
-    def _variables(self, plane: Plane) -> Variables:
+    def _variables(self, planes: Sequence[Plane]) -> list[Variables]:
+        """Input variables of the training times, on each plane."""
         first = load_state(self._results / "scratch" / "cams", self._times["train"][0])
         there = [int(level) for level in first["level"].values]
         levels = sorted({min(there, key=lambda level, wanted=wanted: abs(level - wanted)) for wanted in _LEVELS}, reverse=True)
         names = [f"{v.netcdf} ({v.units})" for v in SURFACE]
         names += [f"{v.netcdf} at {level} hPa ({v.units})" for v in ATMOS for level in levels]
-        found = [np.stack(list(self._means(plane, time, levels))) for time in self._times["train"]]
-        return Variables(names, np.stack(found))
+        found = [np.empty((len(self._times["train"]), len(names), plane.n), np.float32) for plane in planes]
+        for at, time in enumerate(self._times["train"]):
+            for place, field_yx in enumerate(self._fields(time, levels)):
+                for values_tvp, plane in zip(found, planes, strict=True):
+                    values_tvp[at, place] = mean_field(field_yx, plane)
+        return [Variables(names, each) for each in found]
 
-    def _means(self, plane: Plane, time: str, levels: Sequence[int]) -> Iterator[np.ndarray]:
+    def _fields(self, time: str, levels: Sequence[int]) -> Iterator[np.ndarray]:
         state = load_state(self._results / "scratch" / "cams", time)
         for variable in SURFACE:
-            yield mean_field(state[variable.netcdf].values, plane)
+            yield state[variable.netcdf].values
         for variable in ATMOS:
             for level in levels:
-                yield mean_field(state[variable.netcdf].sel(level=level).values, plane)
+                yield state[variable.netcdf].sel(level=level).values

@@ -32,7 +32,7 @@ def score_together(config: Config, block_ids: Sequence[str], results: Path, devi
             if waiting.is_made(make_claim(config, block_id, results)):
                 _LOG.info("%s has its atlas already.", block_id)
             else:
-                planes = Planes(config, results, scratch_of(results)) if planes is None else planes
+                planes = Planes(config, results, scratch_of(results), block_ids) if planes is None else planes
                 with waiting.locked():
                     make_atlas(config, block_id, results, folder_of(waiting.results, block_id), device, planes)
                     waiting.leave()
