@@ -9,11 +9,11 @@ export HF_HUB_OFFLINE := 1
 
 demo: $(VENV)/.ready
 	$(SNAKEMAKE) days_together make_checkpoint --cores all --rerun-incomplete
-	$(SNAKEMAKE) fill_activations --cores all --rerun-incomplete
+	$(SNAKEMAKE) fill_activations labels_together --cores all --rerun-incomplete
 	$(SNAKEMAKE) train_together --cores all --rerun-incomplete
-	$(SNAKEMAKE) evaluate_together fidelity_together --cores all --rerun-incomplete
+	$(SNAKEMAKE) evaluate_together fidelity_together score_together --cores all --rerun-incomplete
 	$(SNAKEMAKE) --cores all --rerun-incomplete
-	@echo "48 SAEs of the demo: results/README.md describes them, results/figures/suite.png shows them; next: README.md, Use an SAE."
+	@echo "48 SAEs of the demo: results/README.md describes them, results/figures/suite.png shows them, results/atlas/index.html their features; next: README.md, Use an SAE."
 
 # Three processes on two cores: tests on a cluster, or of locks and lost jobs, spend much of their time waiting.
 test: $(VENV)/.ready

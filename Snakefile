@@ -78,6 +78,7 @@ rule all:
     input:
         RELEASE,
         dropped(),
+        ATLAS if CONFIG.atlas.enabled else [],
 
 
 rule labels:
@@ -89,6 +90,4 @@ rule labels:
 rule atlas:
     # No output on purpose: `snakemake --cores N atlas`
     input:
-        for_blocks("results/atlas/{block}/summary.json"),
-        "results/atlas/index.html",
-        "results/atlas/storyline.parquet",
+        ATLAS,

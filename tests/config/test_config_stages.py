@@ -49,7 +49,7 @@ TRAINING = {"train_sae", "measure_stability", "reproduce_sae"}
         ("evaluation.fidelity.enabled", False, {"build_index"}),
         ("evaluation.stability.seeds", 4, {"measure_stability"}),
         ("evaluation.stability.blocks", ["encoder_s0_b0"], {"build_index"}),
-        ("atlas.enabled", True, {"build_index"}),
+        ("atlas.enabled", False, {"build_index"}),
         ("atlas.least_f1", 0.5, {"score_features"}),
         ("activations.dtype", "float32", {"dump_activations", "build_index"}),
         ("aurora.autocast", True, {"dump_activations", "build_index", "measure_fidelity"}),

@@ -24,7 +24,6 @@ def config(demo_raw):
     """Three blocks, all of them measured."""
     demo_raw["blocks"] = list(BLOCKS)
     demo_raw["evaluation"] = {"fidelity": {"enabled": True}, "stability": {"blocks": list(BLOCKS)}}
-    demo_raw["atlas"]["enabled"] = True
     return from_mapping(resolve(demo_raw)[0])
 
 

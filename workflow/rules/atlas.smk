@@ -1,10 +1,15 @@
 # Atlases: each block's features against labels, alone or many blocks in one process, and pages of them. A plain run makes
-# the atlases with `atlas: {enabled: true}`; without, ask for `atlas`, which draws the pages too, or one block's summary.
+# and draws them with `atlas: {enabled: true}`; without, ask for `atlas`, or for one block's summary.
 ATLAS_LABELS = {
     "labels": expand("results/scratch/labels/{day}.json", day=LABEL_DAYS),
     "days": days_read(LABEL_DAYS),
     "states": "results/scratch/states/held_out.json",
 }
+ATLAS = [
+    *for_blocks("results/atlas/{block}/summary.json"),
+    "results/atlas/index.html",
+    "results/atlas/storyline.parquet",
+]
 # Names that a user gave to features: no rule writes them.
 OWN_NAMES = "results/atlas/labels.csv"
 DEPTH_FIGURES = expand(
