@@ -37,7 +37,7 @@ def _plane(rows: int, columns: int) -> Plane:
     """Tokens of one cell each, by area."""
     edges = np.sin(np.linspace(np.pi / 2, -np.pi / 2, rows + 1))
     area_y = np.rint(-np.diff(edges) / 2 / columns * 2**32).astype(np.int64)
-    return Plane(LEVELS, (rows, columns), np.arange(rows), np.arange(columns), rows, area_y, np.repeat(area_y, columns))
+    return Plane(LEVELS, (rows, columns), np.arange(rows), np.arange(columns), rows, columns, area_y, np.repeat(area_y, columns))
 
 
 def _smooth(seed: int, shape: tuple[int, int], size: float) -> np.ndarray:

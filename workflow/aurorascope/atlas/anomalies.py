@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from aurorascope.atlas.entries import Chunk, Entries
+from aurorascope.atlas.entries import Entries, Rows
 from aurorascope.atlas.scratch import Spool
 from aurorascope.atlas.settings import AtlasSettings
 from aurorascope.streams import Stream, generator
@@ -114,17 +114,17 @@ def _field_anomalies(field_slt: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.where(changes, field - field.mean(axis=0), 0.0), is_known.astype(np.float64)
 
 
-def _rows(entries: Entries, snapshots: np.ndarray, level: int, at: slice) -> list[Chunk]:
+def _rows(entries: Entries, snapshots: np.ndarray, level: int, at: slice) -> list[Rows]:
     """The entries of some tokens of one level, snapshot by snapshot."""
     return [entries.rows(int(snapshot), level * entries.n_plane + at.start, level * entries.n_plane + at.stop) for snapshot in snapshots]
 
 
-def _keys(rows: Chunk, n_features: int) -> np.ndarray:
+def _keys(rows: Rows, n_features: int) -> np.ndarray:
     """Place of each entry among tokens x features."""
     return np.repeat(np.arange(len(rows.ends) - 1) * n_features, np.diff(rows.ends)) + rows.feature
 
 
-def _product(rows: Chunk, values: np.ndarray, n_features: int, weight_tl: np.ndarray) -> np.ndarray:
+def _product(rows: Rows, values: np.ndarray, n_features: int, weight_tl: np.ndarray) -> np.ndarray:
     """Sum over tokens of a value of each entry times its token's weights, (features, labels)."""
     return csr_matrix((values, rows.feature.astype(np.int32), rows.ends), shape=(len(weight_tl), n_features)).T @ weight_tl
 

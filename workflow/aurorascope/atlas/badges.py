@@ -167,10 +167,10 @@ def scale_km(entries: Entries, snapshots: np.ndarray, grid: TokenGrid, features:
     power = np.zeros((len(features), rows, columns // 2 + 1))
     place = np.full(entries.n_features, -1)
     place[features] = np.arange(len(features))
-    for chunk in entries.chunks(snapshots, 1):
-        token = np.repeat(np.arange(entries.n_tokens), np.diff(chunk.ends))
-        order = np.argsort(place[chunk.feature], kind="stable")
-        of = place[chunk.feature][order]
+    for one in entries.snapshots(snapshots):
+        token = np.repeat(np.arange(entries.n_tokens), np.diff(one.ends))
+        order = np.argsort(place[one.feature], kind="stable")
+        of = place[one.feature][order]
         ends = np.searchsorted(of, np.arange(len(features) + 1))
         for feature in range(len(features)):
             here = order[ends[feature] : ends[feature + 1]]
@@ -179,7 +179,7 @@ def scale_km(entries: Entries, snapshots: np.ndarray, grid: TokenGrid, features:
                 row, column = np.divmod(token[here], columns)
                 on, at = np.unique(row, return_inverse=True)
                 lines = np.zeros((len(on), columns))
-                lines[at, column] = chunk.value[here]
+                lines[at, column] = one.value[here]
                 lines -= lines.mean(axis=1, keepdims=True)
                 np.add.at(power[feature], on % rows, np.abs(np.fft.rfft(lines, axis=1)) ** 2)
     found = np.full(len(features), np.nan)

@@ -82,7 +82,7 @@ def area_means(entries: Entries, snapshots: np.ndarray, area_p: np.ndarray) -> n
     """Area mean of each feature in each of some snapshots, (snapshots, features) float64, in units of the entries."""
     weight_n = np.tile(area_p / area_p.sum() / entries.n_levels, entries.n_levels)
     found = np.empty((len(snapshots), entries.n_features))
-    for place, chunk in enumerate(entries.chunks(snapshots, 1)):
-        weight = np.repeat(weight_n, np.diff(chunk.ends)) * chunk.value
-        found[place] = np.bincount(chunk.feature, weight, entries.n_features)
+    for place, rows in enumerate(entries.snapshots(snapshots)):
+        weight = np.repeat(weight_n, np.diff(rows.ends)) * rows.value
+        found[place] = np.bincount(rows.feature, weight, entries.n_features)
     return found

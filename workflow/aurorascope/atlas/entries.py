@@ -16,23 +16,21 @@ from aurorascope.atlas.scratch import Spool
 from aurorascope.features.forward import Features
 from aurorascope.sae.active import Active
 
-# Entries that are in memory at once, as far as a snapshot is not larger.
-CHUNK = 1 << 22
+# Entries whose bins are looked up at once.
+_AT_ONCE = 1 << 22
 _LARGEST, _SMALLEST = np.float16(65504), np.float16(2.0**-24)
 
 
 @dataclass(frozen=True)
-class Chunk:
-    """The entries of a few snapshots.
+class Rows:
+    """The entries of some tokens of a snapshot.
 
     Attributes:
-        snapshots: places of the snapshots, ascending.
-        ends: (snapshots * levels * tokens of the plane + 1,) int64, where each token's entries begin.
+        ends: (tokens + 1,) int64, where each token's entries begin, and the last ones end.
         feature: of each entry.
         value: of each entry, float16.
     """
 
-    snapshots: np.ndarray
     ends: np.ndarray
     feature: np.ndarray
     value: np.ndarray
@@ -120,26 +118,17 @@ class Entries:
             found.append((count.astype(np.int32), feature.astype(self._feature.dtype), self._half(value)))
         self.add(snapshot, *(np.concatenate(column) for column in zip(*found, strict=True)))
 
-    def chunks(self, snapshots: np.ndarray, most: int = CHUNK) -> Iterator[Chunk]:
-        """All entries of some snapshots, ascending, as many snapshots at a time as have `most` entries, at least one."""
-        feature, value, ends = (spool.array() for spool in (self._feature, self._value, self._ends))
-        first = 0
-        while first < len(snapshots):
-            sizes = np.cumsum(self._where[snapshots[first:], 2])
-            n = max(1, int(np.searchsorted(sizes, most, "right")))
-            here = snapshots[first : first + n]
-            where = self._where[here]
-            count_n = np.concatenate([np.diff(ends[row : row + self.n_tokens + 1]) for _, row, _ in where])
-            feature_e, value_e = (np.concatenate([values[at : at + k] for at, _, k in where]) for values in (feature, value))
-            yield Chunk(here, np.concatenate([[0], np.cumsum(count_n)]), feature_e, value_e)
-            first += n
+    def snapshots(self, places: np.ndarray) -> Iterator[Rows]:
+        """The entries of each of some snapshots."""
+        for place in places.tolist():
+            yield self.rows(place, 0, self.n_tokens)
 
-    def rows(self, snapshot: int, first: int, last: int) -> Chunk:
+    def rows(self, snapshot: int, first: int, last: int) -> Rows:
         """The entries of neighbouring tokens of one snapshot, from `first` up to `last`."""
         at, row, _ = self._where[snapshot]
         ends = self._ends.array()[row + first : row + last + 1]
         here = slice(at + ends[0], at + ends[-1])
-        return Chunk(np.array([snapshot]), ends - ends[0], self._feature.array()[here], self._value.array()[here])
+        return Rows(ends - ends[0], self._feature.array()[here], self._value.array()[here])
 
     def peaks(self, snapshots: np.ndarray) -> np.ndarray:
         """Largest value of each feature over some snapshots, (features,) float16; 0 where it is never on."""
@@ -154,8 +143,8 @@ class Entries:
         feature, value = np.asarray(self._feature.array()), self._value.array()
         if self._codes is None or self._codes[0] is not bins or self._codes[1].size != len(value):
             spool = Spool(self._folder, np.uint8 if bins.n <= 1 << 8 else np.uint16)
-            for first in range(0, len(value), CHUNK):
-                spool.append(bins.codes(value[first : first + CHUNK], feature[first : first + CHUNK]))
+            for first in range(0, len(value), _AT_ONCE):
+                spool.append(bins.codes(value[first : first + _AT_ONCE], feature[first : first + _AT_ONCE]))
             self._codes = bins, spool
         return Coded(feature, np.asarray(self._codes[1].array()), np.asarray(self._ends.array()), self._where[:, :2])
 

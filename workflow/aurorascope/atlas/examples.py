@@ -21,16 +21,15 @@ def strongest_tokens(entries: Entries, snapshots: np.ndarray, n: int) -> tuple[n
     rank, feature = np.nonzero(np.take_along_axis(peak_sf, order_sf, axis=0) > 0)
     place = order_sf[rank, feature]
     token = np.empty(len(place), np.int64)
-    for chunk in entries.chunks(snapshots, 1):
-        (snapshot,) = chunk.snapshots
+    for snapshot, rows in zip(snapshots.tolist(), entries.snapshots(snapshots), strict=True):
         here = np.flatnonzero(snapshots[place] == snapshot)
         is_wanted = np.zeros(entries.n_features, bool)
         is_wanted[feature[here]] = True
         peak_f = entries.peak_sf[snapshot]
-        at = np.flatnonzero(is_wanted[chunk.feature] & (chunk.value == peak_f[chunk.feature]))
-        row = np.searchsorted(chunk.ends, at, "right") - 1
+        at = np.flatnonzero(is_wanted[rows.feature] & (rows.value == peak_f[rows.feature]))
+        row = np.searchsorted(rows.ends, at, "right") - 1
         first = np.full(entries.n_features, -1)
-        first[chunk.feature[at][::-1]] = row[::-1]
+        first[rows.feature[at][::-1]] = row[::-1]
         token[here] = first[feature[here]]
     by_feature = np.lexsort((rank, feature))
     value = peak_sf[place, feature] * np.float32(entries.scale)

@@ -98,8 +98,8 @@ def _at_strongest(scored: Scored, mapped: np.ndarray, when: np.ndarray) -> np.nd
         column = np.full(entries.n_features, -1)
         here = np.flatnonzero(when[mapped] == snapshot)
         column[mapped[here]] = here
-        (chunk,) = entries.chunks(np.array([snapshot]))
-        wanted = np.flatnonzero(column[chunk.feature] >= 0)
-        token = np.searchsorted(chunk.ends, wanted, "right") - 1
-        found[token, column[chunk.feature[wanted]]] = chunk.value[wanted]
+        rows = entries.rows(int(snapshot), 0, entries.n_tokens)
+        wanted = np.flatnonzero(column[rows.feature] >= 0)
+        token = np.searchsorted(rows.ends, wanted, "right") - 1
+        found[token, column[rows.feature[wanted]]] = rows.value[wanted]
     return found
