@@ -18,7 +18,7 @@ from aurorascope.atlas.write import make_tables, write_atlas
 from aurorascope.blocks import BY_ID
 from aurorascope.pages.block_page import write_block_page
 from aurorascope.pages.commands import commands
-from aurorascope.pages.data import coarse, coarser_by, lat_edges, log_heights, lon_edges
+from aurorascope.pages.data import _told, coarse, coarser_by, lat_edges, log_heights, lon_edges
 from aurorascope.pages.neighbours import Decoder, nearest_features
 from aurorascope.pages.script import in_pieces, packed, write_script
 from aurorascope.sae.aurora_sae import AuroraSAE
@@ -76,6 +76,7 @@ def test_details_are_a_features_own(built, shown):
         assert [(each["time"], each["labels"], each["level"]) for each in detail["examples"]] == list(
             zip(examples["time"], examples["labels"], examples["level"], strict=True)
         )
+        assert _told("jet,control_lat,dust,control_red_noise") == "jet,dust" and _told("") == ""
         near = built.near[ONE][built.near[ONE]["feature"] == at]
         assert [(each["block"], each["feature"]) for each in detail["near"]] == list(zip(near["block"], near["near"], strict=True))
     # Both blocks have the same directions.

@@ -131,6 +131,7 @@ def test_a_gate_that_did_not_pass_shows_no_label(built, tmp_path, verdict):
     assert set(words_of(columns["label"])) == {""} and set(words_of(columns["verdict"])) <= {verdict, "never on"}
     assert "f1_test" not in columns and columns["name"] == {"3": "my own"}
     (entry,) = read_script(tmp_path / "pages" / "index.js")[1]
+    assert entry["n_event"] is None
     assert (entry["verdict"], entry["n_labelled"], entry["features"]) == (verdict, 0, [[3, 1, "", "my own", verdict, None]])
 
 
@@ -157,6 +158,7 @@ def test_the_index_leads_to_all_blocks_and_their_labels(built):
     for entry in entries:
         table = built.atlases[entry["block"]].tables["features"]
         labelled = table[table["label"] != ""]
+        assert entry["n_event"] == (table["verdict"] == "event").sum() >= 1
         assert entry["n_labelled"] == len(labelled) == 2 and entry["n_alive"] == (table["density"] > 0).sum()
         assert {(feature, label) for feature, _, label, *_ in entry["features"] if label} == set(zip(labelled["feature"], labelled["label"], strict=True))
     assert [feature for feature, *_, in entries[0]["features"]] == [0, 5, 12]

@@ -115,7 +115,7 @@ def _details(
         details[place[row.feature, row.sign]]["examples"].append({
             "time": row.time, "level": row.level, "lat": round(row.lat, 2), "lon": round(row.lon, 2),
             "row": row.row // factor, "column": row.column // factor, "value": rounded([row.value])[0],
-            "labels": row.labels if atlas.shows_labels else "",
+            "labels": _told(row.labels) if atlas.shows_labels else "",
         })
     for row in maps.itertuples():
         details[place[row.feature, row.sign]]["histogram"] = {
@@ -131,6 +131,11 @@ def _details(
                     "label": labels.get(row.block, {}).get((row.near, other), ""),
                 })
     return details
+
+
+def _told(labels: str) -> str:
+    """The labels of a place that say something of it: controls do not."""
+    return ",".join(label for label in labels.split(",") if not label.startswith("control_"))
 
 
 def _add_pairs(labels: pd.DataFrame, place: dict[tuple[int, int], int], details: list[dict[str, Any]]) -> None:

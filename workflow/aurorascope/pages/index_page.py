@@ -58,6 +58,8 @@ def index_entry(atlas: BlockAtlas, names: Names) -> dict[str, Any]:
     return {
         "block": block.id, "component": block.component, "stage": block.stage, "verdict": atlas.verdict, "signed": bool((table["sign"] < 0).any()),
         "n": len(table), "n_alive": int(atlas.summary["n_alive"]), "n_labelled": len(labels),
+        # Of features with and without a label: most that are beyond both nulls do no better than a variable.
+        "n_event": int((table["verdict"] == "event").sum()) if atlas.shows_labels else None,
         "most": [f"{label} ({counts[label]})" for label in most], "features": found,
     }
 

@@ -10,6 +10,7 @@
     text("verdict", "Gate"),
     text("n", "Features", { numeric: true, wide: true }),
     text("n_alive", "On", { numeric: true, wide: true }),
+    { key: "n_event", title: "Beyond both nulls", numeric: true, wide: true, value: of("n_event"), cell: (row) => number(blocks[row].n_event) },
     text("n_labelled", "Labelled", { numeric: true }),
     { key: "most", title: "Most often", wide: true, value: (row) => blocks[row].most.join(), cell: (row) => blocks[row].most.join(", ") || "–" },
   ] }).set(blocks.map((_, row) => row));
