@@ -150,6 +150,19 @@ def test_scale_is_where_a_known_correlation_falls_to_1_over_e(tmp_path):
     assert found[0] == pytest.approx(3.0 * step, rel=0.05) and found[1] == pytest.approx(5.0 * step, rel=0.08)
 
 
+def test_single_tokens_have_a_scale_of_half_a_token_and_more_though_neighbours_at_the_poles_lie_close(tmp_path):
+    """On at most one token of a row: 1 / e lies between the token and the next, wherever the rows are."""
+    grid = token_grid(BY_ID["encoder_s1_b0"], np.linspace(90, -90, 46), np.arange(90) * 4.0)
+    rng, (_, rows, columns) = np.random.default_rng(0), grid.shape
+    h = np.zeros((8, 4, rows, columns, 2), np.float32)
+    for place in np.ndindex(8, 4, rows):
+        h[(*place, rng.integers(columns), 0)] = rng.random() < 0.5
+    h[:, :, [0, -1], :, 1] = h[:, :, [0, -1], :, 0]
+    found = scale_km(entries_of(h.reshape(8, -1, 2), rows * columns, tmp_path), np.arange(8), grid, np.arange(2))
+    step = 2 * np.pi / columns * 6371
+    assert 0.5 * step < found[0] < step and 0.5 * step < found[1] <= 1.05 * step
+
+
 def test_examples_are_the_strongest_token_of_the_strongest_snapshots(dense, tmp_path):
     h, _, _ = dense
     entries, used = entries_of(h, N_PLANE, tmp_path), np.array([0, 2, 3, 6, 9])

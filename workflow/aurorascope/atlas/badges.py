@@ -155,13 +155,15 @@ def scale_km(entries: Entries, snapshots: np.ndarray, grid: TokenGrid, features:
     """Distance along circles of latitude at which a feature's autocorrelation falls to 1 / e, km, (features,).
 
     Of the feature minus its mean over a row, by great-circle distance in steps of a token at the equator, linear between
-    them; NaN where it never falls so far, or the feature is never on. Covariances come from Fourier transforms of rows.
+    them; NaN where it never falls so far, or the feature is never on. Covariances come from Fourier transforms of rows. Tokens near
+    the poles that lie closer to each other than half a step are left out: they would stand for distances that no other row has.
     """
     _, rows, columns = grid.shape
     lag = np.arange(columns // 2 + 1)
     chord = np.cos(np.deg2rad(grid.lat))[:, None] * np.sin(np.pi * lag / columns)
     step = 2 * np.pi / columns
     bin_yk = np.rint(2 * np.arcsin(np.clip(chord, 0, 1)) / step).astype(np.int64)
+    is_kept = (bin_yk > 0) | (lag == 0)
     weight_y = np.cos(np.deg2rad(grid.lat))
     n_bins = int(bin_yk.max()) + 1
     power = np.zeros((len(features), rows, columns // 2 + 1))
@@ -186,7 +188,7 @@ def scale_km(entries: Entries, snapshots: np.ndarray, grid: TokenGrid, features:
     for feature in range(len(features)):
         covariance = np.fft.irfft(power[feature], columns, axis=1)[:, : len(lag)] * weight_y[:, None]
         variance = np.repeat(covariance[:, :1], len(lag), axis=1)
-        by_bin, whole = (np.bincount(bin_yk.reshape(-1), each.reshape(-1), n_bins) for each in (covariance, variance))
+        by_bin, whole = (np.bincount(bin_yk[is_kept], each[is_kept], n_bins) for each in (covariance, variance))
         found[feature] = _falls(np.divide(by_bin, whole, out=np.zeros(n_bins), where=whole > 0)) if whole[0] > 0 else np.nan
     return found * step * RADIUS_KM
 
@@ -198,6 +200,4 @@ def _falls(correlation: np.ndarray) -> float:
     if not len(below):
         return np.nan
     at = int(below[0])
-    if at == 0:
-        return 0.0
     return at - 1 + (correlation[at - 1] - level) / (correlation[at - 1] - correlation[at])
