@@ -125,9 +125,9 @@ def test_red_noise_passes_the_gate(tmp_path, block, n_features):
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("block", [FINE, COARSE])
-def test_red_noise_passes_the_gate_whatever_the_seed(tmp_path, block):
-    check_noise(range(100, 120), tmp_path, block)
+@pytest.mark.parametrize("block, n_features", [(FINE, 40), (COARSE, 160)])
+def test_red_noise_passes_the_gate_whatever_the_seed(tmp_path, block, n_features):
+    check_noise(range(100, 120), tmp_path, block, n_features)
 
 
 def test_turns_by_cells_tell_the_same_where_tokens_are_few(tmp_path):

@@ -1,9 +1,9 @@
 """Whether the nulls can be trusted: further shifts of the labels, which are false by construction, must hardly be labelled.
 
-A held-out shift moves all labels alike and takes their place; it is compared with as many of the other shifts, by the same p and q.
-Those that lie near it are left out, as shifts near the label itself are no nulls of it: a score that is high over a stretch of
-shifts, as on smooth fields, must not be its own null here alone. It lies twice as far from the label as a shift must, since what a
-label that is itself wide has in common with it nearer by is no false find. A feature
+A held-out shift moves all labels alike and takes their place; it is compared with as many other shifts, by the same p and q. Of
+turns in longitude those that lie near it are left out, as turns near the label itself are no nulls of it: a score that is high over
+a stretch of turns, as on smooth fields, must not be its own null here alone. It lies twice as far from the label as a turn must,
+since what a label that is itself wide has in common with it nearer by is no false find. A feature
 counts as labelled where any of the labels is, so that a rate also shows what many labels do to many features. Nominal are
 `alpha` of the features; `gate` times as many are tolerated. Beyond that the record says `uncalibrated`, and no label is shown.
 """

@@ -4,9 +4,8 @@ A rotation shifts all dates alike: it keeps latitude, season and the label's sha
 label of another date at the same hour: it keeps the place. Every shift is chosen and scored as the label itself is.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +17,8 @@ from aurorascope.streams import Stream, generator
 ROTATION, DATE_SHIFT = "rotation", "date_shift"
 # Share of dates that must find another at a shift's own distance.
 _EXACT = 0.9
-# Held-out shifts are so many times as far from the label as shifts must be.
+# Held-out turns are so many times as far from the label as turns must be: a label is wide, and what a turn of little more than the
+# least finds of it is not false.
 _FAR = 2
 # By whether the rotations and the date shifts are beaten.
 VERDICTS = {(True, True): "event", (True, False): "place", (False, True): "zonal/season", (False, False): "unlabelled"}
@@ -32,9 +32,9 @@ class Nulls:
         kind: `ROTATION` or `DATE_SHIFT`.
         n_distinct: how many the grid or the dates have.
         shifts: those that scores are compared with: columns of cells eastwards, or (times,) sources.
-        held_out: further ones, which the gate tries, twice as far from the label as shifts must be.
-        against: of each held-out shift, which of all, held-out ones last, it is compared with: as many as the label is, all as far
-            from it as shifts must be from the label.
+        held_out: further ones, which the gate tries; rotations are twice as far from the label as they must be.
+        against: of each held-out shift, which of all, held-out ones last, it is compared with: as many as the label is; of turns those
+            that are as far from it as turns must be from the label.
         rule: what rotations are whole numbers of, "tokens" or "cells"; how a date shift takes its dates, "days" or "runs".
         reason: "too_coarse" where there are too few, else empty.
     """
@@ -49,7 +49,7 @@ class Nulls:
 
 
 def rotations(plane: Plane, settings: AtlasSettings) -> Nulls:
-    """Shifts in longitude of at least `least_degrees` either way, in columns of cells, spread evenly.
+    """Shifts in longitude of at least `least_degrees` either way, in columns of cells.
 
     By whole tokens, as far as all tokens are as wide and enough such shifts are distinct; else by cells of the input grid, on
     which a label is turned before it is brought to the tokens. Turns by all of a circle's cells are a group, so that an empirical
@@ -63,7 +63,18 @@ def rotations(plane: Plane, settings: AtlasSettings) -> Nulls:
         between = abs(one - other)
         return min(between, plane.n_lon - between) * 360.0 / plane.n_lon / settings.least_degrees
 
-    return _drawn(ROTATION, found, 0, settings.rotations, 0, rule, apart, settings)
+    n_shifts, n_held_out = _how_many(len(found), settings.rotations, settings)
+    # Spread evenly, so that they are as little alike as can be.
+    spread = np.linspace(0, len(found) - 1, n_shifts + n_held_out).round().astype(np.int64)
+    picked = generator(Stream.ATLAS_NULLS, settings.seed, 0).permutation(spread).tolist()
+    held_out = [at for at in picked if apart(found[at], 0) >= _FAR - 1e-9][:n_held_out]
+    shifts = [at for at in picked if at not in held_out][:n_shifts]
+    every = [found[at] for at in (*shifts, *held_out)]
+    against = tuple(
+        np.array([at for at, other in enumerate(every) if apart(one, other) >= 1 - 1e-9][:n_shifts], np.int64)
+        for one in every[len(shifts) :]
+    )
+    return _nulls(ROTATION, len(found), every, against, rule, settings)
 
 
 def _turns(n_cells: int, step: int, settings: AtlasSettings) -> list[int]:
@@ -87,45 +98,25 @@ def date_shifts(times: Sequence[str], settings: AtlasSettings) -> Nulls:
         by_runs = _by_runs(days, hours, settings)
         if len(by_runs) > len(found):
             found, rule = by_runs, "runs"
+    n_shifts, n_held_out = _how_many(len(found), settings.date_shifts, settings)
+    picked = generator(Stream.ATLAS_NULLS, settings.seed, 1).permutation(len(found))[: n_shifts + n_held_out].tolist()
+    # Shifts in time are no circle. Without its neighbours the largest would lie beyond all others where there is a trend; spread evenly,
+    # each would lie between two that share nearly all of its dates.
+    against = (np.arange(n_shifts),) * n_held_out
+    return _nulls(DATE_SHIFT, len(found), [found[at] for at in picked], against, rule, settings)
 
-    def apart(one: np.ndarray, other: np.ndarray) -> float:
-        return float(np.median(np.abs(days[one] - days[other]))) / settings.least_days
 
-    return _drawn(DATE_SHIFT, found, np.arange(len(days)), settings.date_shifts, 1, rule, apart, settings)
-
-
-def _drawn(
-    kind: str, available: list, itself: Any, wanted: int, stream: int, rule: str, apart: Callable[[Any, Any], float],
-    settings: AtlasSettings,
-) -> Nulls:
-    """As many as are wanted and there are, with those kept for the gate: a fifth of what there is, where all are wanted.
-
-    Args:
-        kind: of the shifts.
-        available: all that there are.
-        itself: the shift that leaves the label where it is.
-        wanted: how many scores are to be compared with.
-        stream: of the random numbers.
-        rule: as in `Nulls`.
-        apart: distance between two shifts, in units of the least that a shift has from the label.
-        settings: how many are held out.
-    """
-    n = len(available)
+def _how_many(n: int, wanted: int, settings: AtlasSettings) -> tuple[int, int]:
+    """How many of n shifts are nulls, and how many are held out for the gate; of few, a fifth is held out."""
     n_held_out = min(settings.held_out_nulls, max(n - wanted, n // 5))
-    n_shifts = min(wanted, n - n_held_out)
-    reason = "too_coarse" if n < settings.least_distinct else ""
-    # Spread evenly, so that they are as little alike as can be; chance says which are held out.
-    spread = np.linspace(0, n - 1, n_shifts + n_held_out).round().astype(np.int64)
-    order = generator(Stream.ATLAS_NULLS, settings.seed, stream).permutation(spread).tolist()
-    # A label is wide: what a shift of little more than the least finds of it is not false.
-    held_out = [at for at in order if apart(available[at], itself) >= _FAR][:n_held_out]
-    shifts = [at for at in order if at not in held_out][:n_shifts]
-    every = [available[at] for at in (*shifts, *held_out)]
-    against = tuple(
-        np.array([at for at, other in enumerate(every) if apart(one, other) >= 1 - 1e-9][:n_shifts], np.int64)
-        for one in every[len(shifts) :]
-    )
-    return Nulls(kind, n, tuple(every[: len(shifts)]), tuple(every[len(shifts) :]), against, rule, reason)
+    return min(wanted, n - n_held_out), n_held_out
+
+
+def _nulls(kind: str, n_distinct: int, every: list, against: tuple[np.ndarray, ...], rule: str, settings: AtlasSettings) -> Nulls:
+    """From all shifts, held-out ones last."""
+    n_shifts = len(every) - len(against)
+    reason = "too_coarse" if n_distinct < settings.least_distinct else ""
+    return Nulls(kind, n_distinct, tuple(every[:n_shifts]), tuple(every[n_shifts:]), against, rule, reason)
 
 
 def _places(days: np.ndarray, hours: np.ndarray) -> dict[tuple[int, str], int]:
