@@ -3,7 +3,7 @@
 import datetime
 import difflib
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,3 +113,11 @@ def level_rows(levels: Sequence[int] | None, inputs: Inputs) -> list[int]:
         found = f"{', '.join(map(str, missing))}, which they do not have" if missing else "none"
         raise UserError("levels", f"levels of the states: {', '.join(map(str, inputs.levels))} hPa", found, "correct levels")
     return sorted(inputs.levels.index(level) for level in set(levels))
+
+
+def scales(name: str, levels: Iterable[int]) -> np.ndarray:
+    """Aurora's scale of a variable, its unit, that broadcasts against its values: () or (levels, 1, 1), float64."""
+    variable = find_variable(name)
+    if variable.kind == "surface":
+        return np.array(variable.stats()[1])
+    return np.array([variable.stats(level)[1] for level in levels])[:, None, None]
