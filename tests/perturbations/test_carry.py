@@ -8,11 +8,11 @@ import pytest
 import torch
 from aurora import AuroraAirPollution
 from aurorascope.cams.variables import ATMOS, SURFACE
+from aurorascope.perturbations.apply_changes import perturb
 from aurorascope.perturbations.carry import forecast_fields, split_change
 from aurorascope.perturbations.consistency import COLUMNS, PARTICLES
 from aurorascope.perturbations.inputs import scales
 from aurorascope.perturbations.operations import AddPlume, ScaleEmission, ScaleVariables
-from aurorascope.perturbations.perturb import perturb
 from aurorascope.perturbations.regions import Disk
 
 DISK = Disk(30, 100, km=4000, taper_km=2000)

@@ -10,14 +10,14 @@ from aurorascope.cams.demo import demo_state
 from aurorascope.cams.variables import ATMOS, LEVELS, SURFACE
 from aurorascope.config.calendar import parse
 from aurorascope.errors import UserError
+from aurorascope.perturbations.apply_changes import perturb
 from aurorascope.perturbations.checks import CLAMP, FLOOR, encoder_input, normalised_size, unseen
 from aurorascope.perturbations.consistency import COLUMNS, PARTICLES, level_masses
 from aurorascope.perturbations.inputs import find_variable
 from aurorascope.perturbations.means import ReplaceByMean, position_mean
 from aurorascope.perturbations.noise import AddRedNoise
 from aurorascope.perturbations.operations import AddPlume, ScaleEmission, ScaleVariables
-from aurorascope.perturbations.perturb import perturb
-from aurorascope.perturbations.regions import Box, Disk, Globe
+from aurorascope.perturbations.regions import Box, Disk, Everywhere
 
 DISK = Disk(40, 280, km=3000, taper_km=1500)
 ALL = {v.netcdf for v in SURFACE + ATMOS}
@@ -218,7 +218,7 @@ def test_what_stays_below_the_floor_is_refused_and_what_does_in_part_is_said(inp
     assert [line for line in lines if "below" in line] == [
         "so2: of the area that changes, 100% (500 hPa, t) lies below 0.0001 times Aurora's scale, where the encoder hardly sees a change."
     ]
-    _, lines = perturb(low, [dataclasses.replace(small, factor=5.0, region=Globe())])
+    _, lines = perturb(low, [dataclasses.replace(small, factor=5.0, region=Everywhere())])
     assert not [line for line in lines if "below" in line]
 
 
@@ -231,7 +231,7 @@ def test_a_change_of_nothing_is_refused(inputs, operation):
 
 
 def test_the_size_of_a_change_is_its_root_mean_square(inputs):
-    found, _ = perturb(inputs, [ScaleVariables(("2t",), 1.1, Globe())])
+    found, _ = perturb(inputs, [ScaleVariables(("2t",), 1.1, Everywhere())])
     weights = inputs.area_y[:, None] / (inputs.area_y.sum() * 36)
     expected = sum((np.square(0.1 * state["t2m"].values / find_variable("2t").stats()[1]) * weights).sum() for state in inputs.states)
     assert normalised_size(inputs, found) == pytest.approx(np.sqrt(expected), rel=1e-5)

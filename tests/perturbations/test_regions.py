@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from aurorascope.cams.grid import regular_grid
 from aurorascope.errors import UserError
-from aurorascope.perturbations.regions import Box, Disk, Globe, taper
+from aurorascope.perturbations.regions import Band, Box, Disk, Everywhere, taper
 from aurorascope.sphere import RADIUS_M, disk, great_circle_km
 
 KM_OF_DEGREE = np.deg2rad(1) * RADIUS_M / 1000
@@ -51,6 +51,7 @@ def test_a_cap_has_no_edge_at_the_pole_and_a_band_none_in_longitude():
     weights = region.weight(LAT, LON)
     assert (weights[LAT > 65] == 1).all()
     assert (np.ptp(weights, axis=1) == 0).all()
+    np.testing.assert_array_equal(weights, Band(60, 90, taper_km=500).weight(LAT, LON))
 
 
 @pytest.mark.parametrize("box", [Box(-20, 35, 300, 20), Box(50, 80, 10, 40), Box(-85, -10, 100, 280), Box(10, 20, 0, 360)])
@@ -67,7 +68,7 @@ def test_distances_to_a_box_are_those_to_the_nearest_of_its_points(box):
     assert (box.distance_km(lat, lon) <= nearest + 1e-6).all()
 
 
-@pytest.mark.parametrize("region", [Disk(40, 300, 2000, 500), Box(-20, 35, 300, 20, 800), Globe()])
+@pytest.mark.parametrize("region", [Disk(40, 300, 2000, 500), Box(-20, 35, 300, 20, 800), Band(-20, 35, 800), Everywhere()])
 def test_a_region_moved_by_columns_is_the_same_field_moved(region):
     moved = region.moved_east(90).weight(LAT, LON)
     np.testing.assert_allclose(moved, np.roll(region.weight(LAT, LON), 18, axis=1), atol=1e-9)
@@ -76,7 +77,7 @@ def test_a_region_moved_by_columns_is_the_same_field_moved(region):
 
 @pytest.mark.parametrize("make", [
     lambda: Disk(91, 0, 100), lambda: Disk(0, 0, 0), lambda: Disk(0, 0, 100, 101), lambda: Box(10, 10, 0, 20),
-    lambda: Box(10, 95, 0, 20), lambda: Box(0, 10, 20, 20), lambda: Box(0, 10, 0, 20, -1), lambda: Disk(float("nan"), 0, 100),
+    lambda: Box(10, 95, 0, 20), lambda: Band(20, 10), lambda: Box(0, 10, 20, 20), lambda: Box(0, 10, 0, 20, -1), lambda: Disk(float("nan"), 0, 100),
 ])
 def test_regions_that_are_none_are_refused(make):
     with pytest.raises(UserError, match="region"):

@@ -8,6 +8,7 @@ and there it is at most 1e-4.
 from dataclasses import dataclass
 
 import numpy as np
+from aurora.normalisation import scales as AURORA_SCALES
 
 from aurorascope.cams.variables import ATMOS, STATIC, SURFACE, Variable
 from aurorascope.errors import UserError
@@ -92,12 +93,20 @@ def unseen(before: Inputs, after: Inputs) -> list[str]:
 
 
 def normalised_size(before: Inputs, after: Inputs) -> float:
-    """Root mean square over the sphere of a change of both states, in Aurora's scales, summed over variables, levels and times."""
+    """Root mean square over the sphere of a change in Aurora's scales, summed over both times and all variables, levels and static fields."""
     weight_y = before.area_y / (before.area_y.sum() * len(before.lon))
     total = 0.0
-    for variable in SURFACE + ATMOS:
-        scale = scales(variable.netcdf, before.levels)
-        for old, new in zip(before.states, after.states, strict=True):
-            change = (np.asarray(new[variable.netcdf].values, np.float64) - old[variable.netcdf].values) / scale
-            total += float((np.square(change).sum(axis=-1).reshape(-1, len(weight_y)).sum(axis=0) * weight_y).sum())
+    for old, new in zip(before.states, after.states, strict=True):
+        for variable in SURFACE + ATMOS:
+            values, scale = (state[variable.netcdf].values for state in (old, new)), scales(variable.netcdf, before.levels)
+            total += _mean_square(*values, scale, weight_y)
+        for name in STATIC:
+            total += _mean_square(before.static[name], after.static[name], np.array(AURORA_SCALES[name]), weight_y)
     return float(np.sqrt(total))
+
+
+def _mean_square(old: np.ndarray, new: np.ndarray, scale: np.ndarray, weight_y: np.ndarray) -> float:
+    if np.array_equal(old, new):
+        return 0.0
+    change = (np.asarray(new, np.float64) - old) / scale
+    return float((np.square(change).sum(axis=-1).reshape(-1, len(weight_y)).sum(axis=0) * weight_y).sum())

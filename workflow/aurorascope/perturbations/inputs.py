@@ -95,6 +95,14 @@ class Inputs:
         """Area of each row's cells, m2, (rows,) float64."""
         return cell_areas(self.lat, len(self.lon)) / AREA_UNITS * 4 * np.pi * RADIUS_M**2
 
+    def changed_names(self, other: "Inputs") -> list[str]:
+        """Both names, Aurora's and NetCDF's, of variables that differ from those of other inputs at some time."""
+        differ = [v for v in SURFACE + ATMOS if any(
+            not np.array_equal(mine[v.netcdf].values, theirs[v.netcdf].values)
+            for mine, theirs in zip(self.states, other.states, strict=True)
+        )]
+        return sorted({name for v in differ for name in (v.netcdf, v.aurora)})
+
     def batch(self) -> Batch:
         """Aurora's batch, float32 on the CPU, batch size 1."""
         return make_batch(self.previous, self.current, time=self.time, static={name: self.static[name] for name in STATIC})

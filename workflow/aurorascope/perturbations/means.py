@@ -9,7 +9,7 @@ import xarray as xr
 from aurorascope.errors import UserError
 from aurorascope.perturbations.inputs import Inputs, level_rows
 from aurorascope.perturbations.operations import Fields, check_times, checked_names, on_levels, values_of
-from aurorascope.perturbations.regions import Globe, Region
+from aurorascope.perturbations.regions import Everywhere, Region
 
 
 def position_mean(states: Mapping[str, xr.Dataset]) -> xr.Dataset:
@@ -52,7 +52,7 @@ class ReplaceByMean:
 
     variables: tuple[str, ...]
     mean: xr.Dataset
-    region: Region = field(default_factory=Globe)
+    region: Region = field(default_factory=Everywhere)
     levels: tuple[int, ...] | None = None
     times: str = "both"
     consistent: bool = True

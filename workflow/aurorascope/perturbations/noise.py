@@ -8,7 +8,7 @@ from aurorascope.errors import UserError
 from aurorascope.labels.controls import red_noise
 from aurorascope.perturbations.inputs import Inputs, find_variable, level_rows, scales
 from aurorascope.perturbations.operations import Fields, check_times, checked_names, on_levels, values_of
-from aurorascope.perturbations.regions import Globe, Region
+from aurorascope.perturbations.regions import Everywhere, Region
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class AddRedNoise:
 
     variables: tuple[str, ...]
     amplitude: float
-    region: Region = field(default_factory=Globe)
+    region: Region = field(default_factory=Everywhere)
     levels: tuple[int, ...] | None = None
     times: str = "both"
     consistent: bool = True

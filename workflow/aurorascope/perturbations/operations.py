@@ -13,7 +13,7 @@ import numpy as np
 from aurorascope.errors import UserError
 from aurorascope.perturbations.consistency import COLUMNS, EMISSIONS, PARTICLES, level_masses
 from aurorascope.perturbations.inputs import TIMES, Inputs, find_variable, level_rows
-from aurorascope.perturbations.regions import Globe, Region
+from aurorascope.perturbations.regions import Everywhere, Region
 
 Fields = dict[str, np.ndarray]
 
@@ -86,7 +86,7 @@ class ScaleVariables:
 
     variables: tuple[str, ...]
     factor: float
-    region: Region = field(default_factory=Globe)
+    region: Region = field(default_factory=Everywhere)
     levels: tuple[int, ...] | None = None
     times: str = "both"
     consistent: bool = True
@@ -177,7 +177,7 @@ class ScaleEmission:
 
     emission: str
     factor: float
-    region: Region = field(default_factory=Globe)
+    region: Region = field(default_factory=Everywhere)
 
     def __post_init__(self) -> None:
         if self.emission not in EMISSIONS:

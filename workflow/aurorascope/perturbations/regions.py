@@ -43,7 +43,7 @@ def _check(region: object, name: str, is_right: bool, expected: str) -> None:
 
 
 @dataclass(frozen=True)
-class Globe:
+class Everywhere:
     """Everywhere, with weight 1."""
 
     def weight(self, lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
@@ -54,7 +54,7 @@ class Globe:
         """See `Region`."""
         return np.zeros((len(lat), len(lon)))
 
-    def moved_east(self, degrees: float) -> "Globe":
+    def moved_east(self, degrees: float) -> "Everywhere":
         """See `Region`."""
         return self
 
@@ -172,3 +172,40 @@ class Box:
         """See `Region`."""
         west = (self.west + degrees) % 360
         return dataclasses.replace(self, west=west, east=west + self._width)
+
+
+@dataclass(frozen=True)
+class Band:
+    """Places between two parallels.
+
+    Attributes:
+        south: degrees north.
+        north: degrees north.
+        taper_km: the width of the rim within the parallels over which the weight falls to 0.
+
+    Raises:
+        UserError: as for `Box`.
+    """
+
+    south: float
+    north: float
+    taper_km: float = 0.0
+
+    def __post_init__(self) -> None:
+        _ = self._box
+
+    @property
+    def _box(self) -> Box:
+        return Box(self.south, self.north, 0, 360, self.taper_km)
+
+    def weight(self, lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
+        """See `Region`."""
+        return self._box.weight(lat, lon)
+
+    def distance_km(self, lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
+        """See `Region`."""
+        return self._box.distance_km(lat, lon)
+
+    def moved_east(self, degrees: float) -> "Band":
+        """See `Region`."""
+        return self

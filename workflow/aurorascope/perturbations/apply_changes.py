@@ -34,13 +34,18 @@ def perturb(inputs: Inputs, operations: Sequence[Operation]) -> tuple[Inputs, li
     Raises:
         UserError: nothing changes, the encoder would see nothing of it, or more is taken away than there is.
     """
-    changed = inputs
+    changed = apply(inputs, operations)
+    return changed, unseen(inputs, changed)
+
+
+def apply(inputs: Inputs, operations: Sequence[Operation]) -> Inputs:
+    """The changed inputs alone, whatever the encoder sees of them; see `perturb`."""
     for operation in operations:
         if isinstance(operation, ScaleEmission):
-            changed = _scaled_emission(changed, operation)
+            inputs = _scaled_emission(inputs, operation)
         else:
-            changed = _changed_states(changed, operation)
-    return changed, unseen(inputs, changed)
+            inputs = _changed_states(inputs, operation)
+    return inputs
 
 
 def _scaled_emission(inputs: Inputs, operation: ScaleEmission) -> Inputs:
