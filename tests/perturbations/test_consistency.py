@@ -1,9 +1,9 @@
-"""What moves with a change: columns, particles, logarithms, against closed forms."""
+"""What moves with a change: columns and particles, against closed forms."""
 
 import numpy as np
 import pytest
 from aurorascope.errors import UserError
-from aurorascope.perturbations.consistency import fit_logarithm, level_masses, moved_column, moved_particles
+from aurorascope.perturbations.consistency import level_masses, moved_column, moved_particles
 
 G = 9.80665
 
@@ -46,22 +46,3 @@ def test_particles_keep_their_ratios_and_order(moved):
     there = (sizes > 0).all(axis=0)
     for a in found:
         np.testing.assert_allclose(found[a][there] / new[there], old[a][there] / old[moved][there])
-
-
-@pytest.mark.parametrize(("base", "floor"), [(10, 0.0), (np.e, 0.0), (10, 1e-13)])
-def test_the_logarithm_is_found_whatever_its_base_and_floor(base, floor):
-    emission = np.exp(np.random.default_rng(1).normal(-27, 3, (20, 30)))
-    if floor:
-        emission[0] = 0
-    log = np.log(np.maximum(emission, floor)) / np.log(base)
-    found = fit_logarithm("static_nox", emission, log.astype(np.float32))
-    np.testing.assert_allclose(found(emission), log, atol=2e-5)
-    assert found.slope == pytest.approx(1 / np.log(base), rel=1e-5)
-    assert found(emission * 2)[emission > floor].min() > log.min()
-
-
-def test_what_is_no_logarithm_is_refused():
-    emission = np.random.default_rng(2).uniform(1e-12, 1e-9, (9, 9))
-    for log in (np.sqrt(emission), np.zeros((9, 9)), -np.log(emission), np.log(emission + 1e-10)):
-        with pytest.raises(UserError, match="static_co_log"):
-            fit_logarithm("static_co", emission, log)

@@ -17,7 +17,7 @@ from aurorascope.perturbations.inputs import find_variable
 from aurorascope.perturbations.means import ReplaceByMean, position_mean
 from aurorascope.perturbations.noise import AddRedNoise
 from aurorascope.perturbations.operations import AddPlume, ScaleEmission, ScaleVariables
-from aurorascope.perturbations.regions import Box, Disk, Everywhere
+from aurorascope.perturbations.regions import Band, Box, Disk, Everywhere
 
 DISK = Disk(40, 280, km=3000, taper_km=1500)
 ALL = {v.netcdf for v in SURFACE + ATMOS}
@@ -220,6 +220,32 @@ def test_what_stays_below_the_floor_is_refused_and_what_does_in_part_is_said(inp
     ]
     _, lines = perturb(low, [dataclasses.replace(small, factor=5.0, region=Everywhere())])
     assert not [line for line in lines if "below" in line]
+
+
+def test_an_emission_whose_logarithm_stays_is_not_seen(inputs):
+    """Aurora's scale of emissions is 1, and theirs are 1e-9."""
+    static = {**inputs.static, "static_co": inputs.static["static_co"].copy()}
+    nothing = static["static_co"] < 1e-12
+    static["static_co"][nothing] = 0
+    static["static_co_log"] = np.log10(np.maximum(static["static_co"], 1e-12)).astype(np.float32)
+    static["static_co"][nothing] = 1e-14
+    empty = dataclasses.replace(inputs, static=static)
+    row, column = (int(axis[0]) for axis in np.nonzero(nothing & np.roll(nothing, 1, 1) & np.roll(nothing, -1, 1)))
+    region = Disk(inputs.lat[row], inputs.lon[column], 10)
+    with pytest.raises(UserError, match="floor"):
+        perturb(empty, [ScaleEmission("static_co", 2.0, region)])
+    found, _ = perturb(empty, [ScaleEmission("static_co", 1000.0, region)])
+    assert found.static["static_co_log"][row, column] == pytest.approx(-11, abs=0.01)
+
+
+def test_a_column_that_its_levels_empty_is_said(inputs):
+    found, lines = perturb(inputs, [ScaleVariables(("no",), 0.0, Band(0, 90))])
+    n = sum(int(((old["tc_no"].values > 0) & (new["tc_no"].values <= 0)).sum()) for old, new in zip(inputs.states, found.states, strict=True))
+    assert n > 0
+    assert [line for line in lines if "tc_no: at" in line] == [
+        f"tc_no: at {n} places the levels lose all that the column holds, or more; it is 0 there."
+    ]
+    assert all((state["tc_no"].values >= 0).all() for state in found.states)
 
 
 @pytest.mark.parametrize("operation", [

@@ -8,7 +8,7 @@ from aurorascope.errors import UserError
 from aurorascope.perturbations import significance
 from aurorascope.perturbations.responses import Response
 from aurorascope.perturbations.scores import linearity, score
-from aurorascope.perturbations.significance import benjamini_hochberg, fewest_rejected, flip_p
+from aurorascope.perturbations.significance import benjamini_hochberg, date_groups, fewest_rejected, flip_p
 
 
 def brute_force_p(values):
@@ -20,25 +20,34 @@ def brute_force_p(values):
 def test_p_is_the_share_of_all_flips_with_as_large_a_mean():
     change = np.random.default_rng(0).standard_normal((7, 30))
     change[:, 0], change[:, 1] = np.arange(1, 8), 0
-    np.testing.assert_allclose(flip_p(change), [brute_force_p(values) for values in change.T])
-    assert flip_p(change)[0] == 2 / 2**7 and flip_p(change)[1] == 1
+    np.testing.assert_allclose(flip_p(change, np.arange(len(change))), [brute_force_p(values) for values in change.T])
+    assert flip_p(change, np.arange(len(change)))[0] == 2 / 2**7 and flip_p(change, np.arange(len(change)))[1] == 1
 
 
 def test_p_of_many_dates_has_drawn_flips_and_is_right_about_noise():
     change = np.random.default_rng(1).standard_normal((20, 4000))
     change[:, 0] = np.abs(change[:, 0]) + 0.1
-    found = flip_p(change, seed=3)
+    found = flip_p(change, np.arange(20), seed=3)
     assert found[0] == 1 / 4096
     for level in (0.05, 0.2):
         assert (found <= level).mean() == pytest.approx(level, abs=4 * np.sqrt(level / 4000))
-    np.testing.assert_array_equal(found, flip_p(change, seed=3))
+    np.testing.assert_array_equal(found, flip_p(change, np.arange(20), seed=3))
+
+
+def test_dates_of_one_weather_are_flipped_together():
+    times = ["2022-06-01T00:00:00Z", "2022-06-01T12:00:00Z", "2022-06-03T12:00:00Z", "2022-06-04T12:00:00Z", "2022-06-20T12:00:00Z"]
+    assert date_groups(times, 1).tolist() == [0, 0, 1, 2, 3]
+    assert date_groups(times, 6).tolist() == [0, 0, 0, 0, 1]
+    change = np.random.default_rng(5).standard_normal((5, 20))
+    grouped = np.stack([change[:2].sum(axis=0), *change[2:]])
+    np.testing.assert_array_equal(flip_p(change, date_groups(times, 1)), flip_p(grouped, np.arange(4)))
 
 
 def test_features_are_compared_alone(monkeypatch):
     change = np.random.default_rng(2).standard_normal((6, 11))
-    whole = flip_p(change)
+    whole = flip_p(change, np.arange(len(change)))
     monkeypatch.setattr(significance, "_FEATURES", 4)
-    np.testing.assert_array_equal(flip_p(change), whole)
+    np.testing.assert_array_equal(flip_p(change, np.arange(len(change))), whole)
 
 
 def test_q_is_benjamini_and_hochberg_s():
@@ -136,6 +145,12 @@ def test_one_date_has_no_spread_and_no_p(planted):
     _, _, by_dose, _ = planted
     found = score({e: one[:1] for e, one in by_dose.items()}, {}, region="here", dose=0.1, signed=False)
     assert found["spread"].isna().all() and found["z"].isna().all() and (found["p"] == 1).all()
+
+
+def test_days_that_are_near_count_as_one(planted):
+    _, _, by_dose, _ = planted
+    found = score(by_dose, {}, region="here", dose=0.1, signed=False, apart_days=2)
+    assert (found["p"] == 1).all() and (found["agree"][::3] == 1).all()
 
 
 def test_what_cannot_be_compared_is_refused(planted):

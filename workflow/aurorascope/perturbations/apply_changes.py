@@ -7,16 +7,16 @@ import numpy as np
 import xarray as xr
 
 from aurorascope.errors import UserError
-from aurorascope.perturbations.checks import unseen
+from aurorascope.perturbations.checks import emptied, unseen
 from aurorascope.perturbations.consistency import (
     COLUMNS,
     PARTICLES,
-    fit_logarithm,
     level_masses,
     moved_column,
     moved_particles,
 )
 from aurorascope.perturbations.inputs import Inputs, find_variable
+from aurorascope.perturbations.logarithms import fit_logarithm
 from aurorascope.perturbations.operations import Fields, Operation, ScaleEmission, StateOperation
 
 
@@ -29,13 +29,13 @@ def perturb(inputs: Inputs, operations: Sequence[Operation]) -> tuple[Inputs, li
 
     Returns:
         The inputs after the changes, states float32; values that no operation changed are the same bits. One line for each
-        variable of whose change the encoder will see a part only.
+        variable of whose change the encoder will see a part only, and for each column that its levels empty.
 
     Raises:
         UserError: nothing changes, the encoder would see nothing of it, or more is taken away than there is.
     """
     changed = apply(inputs, operations)
-    return changed, unseen(inputs, changed)
+    return changed, unseen(inputs, changed) + emptied(inputs, changed)
 
 
 def apply(inputs: Inputs, operations: Sequence[Operation]) -> Inputs:

@@ -12,6 +12,7 @@ from aurora.normalisation import scales as AURORA_SCALES
 
 from aurorascope.cams.variables import ATMOS, STATIC, SURFACE, Variable
 from aurorascope.errors import UserError
+from aurorascope.perturbations.consistency import COLUMNS
 from aurorascope.perturbations.inputs import Inputs, scales
 
 CLAMP, FLOOR = 2.5, 1e-4
@@ -62,7 +63,8 @@ def unseen(before: Inputs, after: Inputs) -> list[str]:
     """Lines on what the encoder will not see of a change, one a variable and reason.
 
     Raises:
-        UserError: nothing changes, or all that changes stays below the encoder's floor.
+        UserError: nothing changes, or all that changes stays below the encoder's floor, as emissions do of which only those change
+            that the logarithm does not tell apart.
     """
     lines, is_seen, is_changed = [], False, False
     for variable in SURFACE + ATMOS:
@@ -78,17 +80,31 @@ def unseen(before: Inputs, after: Inputs) -> list[str]:
             worst = max(shares, key=lambda share: getattr(share, part), default=None)
             if worst is not None and getattr(worst, part) >= _MENTIONED:
                 lines.append(f"{variable.netcdf}: of the area that changes, {getattr(worst, part):.0%} ({worst.where}) lies {words}.")
-    is_static = any(not np.array_equal(before.static[name], after.static[name]) for name in STATIC)
-    if not is_changed and not is_static:
+    # A static field enters as it is, over Aurora's scale, which is 1 for emissions: of these the logarithm alone is seen.
+    static = {name: np.abs(np.asarray(after.static[name], np.float64) - before.static[name]).max() for name in STATIC}
+    is_changed |= any(static.values())
+    is_seen |= any(size / AURORA_SCALES[name] > FLOOR for name, size in static.items())
+    if not is_changed:
         raise UserError(
             "the change of Aurora's inputs", "a value that differs", "none",
             "give a region that holds centres of grid cells, and a change other than none",
         )
-    if not is_seen and not is_static:
+    if not is_seen:
         raise UserError(
-            "the change of Aurora's inputs", f"values above the encoder's floor of {FLOOR:g} times Aurora's scale",
+            "the change of Aurora's inputs", f"one above the encoder's floor of {FLOOR:g} times Aurora's scale",
             "all that changes stays below it", "change more, or where there is more",
         )
+    return lines
+
+
+def emptied(before: Inputs, after: Inputs) -> list[str]:
+    """Lines on columns that are nothing at some place where there was something: levels have lost as much as the column held, or more."""
+    lines = []
+    for column in COLUMNS.values():
+        pairs = [(old[column].values, new[column].values) for old, new in zip(before.states, after.states, strict=True)]
+        n_empty = sum(int(((old > 0) & (new <= 0)).sum()) for old, new in pairs)
+        if n_empty:
+            lines.append(f"{column}: at {n_empty} places the levels lose all that the column holds, or more; it is 0 there.")
     return lines
 
 

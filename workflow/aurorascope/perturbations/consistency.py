@@ -1,8 +1,7 @@
-"""What moves with a change: columns with their levels, particles of one size with those of the others, logarithms with emissions."""
+"""What moves with a change of states: columns with their levels, particles of one size with those of the others."""
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,9 +12,6 @@ COLUMNS = {"co": "tcco", "no": "tc_no", "no2": "tcno2", "go3": "gtco3", "so2": "
 """The total column of each gas, under their NetCDF names, which are Aurora's too."""
 PARTICLES = ("pm1", "pm2p5", "pm10")
 """Particles by size: each concentration is part of the next one."""
-EMISSIONS = ("static_ammonia", "static_co", "static_nox", "static_so2")
-"""Static fields of emissions, kg m-2 s-1; each has its logarithm beside it, `<name>_log`."""
-_FIT_ERROR = 1e-3
 
 
 def level_masses(levels: Sequence[int], z_lyx: np.ndarray, ground_yx: np.ndarray) -> np.ndarray:
@@ -79,57 +75,3 @@ def moved_particles(moved: str, old: Mapping[str, np.ndarray], new_yx: np.ndarra
             was_part_yx = bound(old[leads], old[follows]) == old[follows]
             found[follows] = np.where(was_part_yx, bound(found[leads], found[follows]), found[follows])
     return found
-
-
-@dataclass(frozen=True)
-class Logarithm:
-    """How a static file takes the logarithm of an emission x: intercept + slope ln(max(x, floor)).
-
-    Attributes:
-        slope: 1 for the natural logarithm, 1 / ln 10 for that of base 10.
-        intercept: 0 unless the logarithm is of x in another unit.
-        floor: the smallest x that it tells apart, kg m-2 s-1.
-    """
-
-    slope: float
-    intercept: float
-    floor: float
-
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        """The logarithm of emissions, float64."""
-        return self.intercept + self.slope * np.log(np.maximum(np.asarray(x, np.float64), self.floor))
-
-
-def fit_logarithm(name: str, emission_yx: np.ndarray, log_yx: np.ndarray) -> Logarithm:
-    """The logarithm by which a static file's two fields of an emission belong together.
-
-    Neither its base nor what it does with places without emissions is documented, so both are found from the fields: a line
-    through the upper half of what is emitted, least squares, and as its floor the emission with the smallest logarithm.
-
-    Raises:
-        UserError: the second field is no such logarithm of the first.
-    """
-    emission = np.asarray(emission_yx, np.float64).reshape(-1)
-    log = np.asarray(log_yx, np.float64).reshape(-1)
-    positive = emission > 0
-    if positive.sum() >= 2 and np.ptp(emission[positive]) > 0:
-        line = positive & (emission >= np.median(emission[positive]))
-        x = np.log(emission[line])
-        x_mean, log_mean = x.mean(), log[line].mean()
-        spread = ((x - x_mean) ** 2).sum()
-        slope = float(((x - x_mean) * (log[line] - log_mean)).sum() / spread) if spread > 0 else 0.0
-        if slope > 0:
-            intercept = float(log_mean - slope * x_mean)
-            found = Logarithm(slope, intercept, float(np.exp((log.min() - intercept) / slope)))
-            error = float(np.abs(found(emission) - log).max())
-            if error <= _FIT_ERROR * np.ptp(log):
-                return found
-            raise _no_logarithm(name, f"one that differs from it by up to {error:.2g}")
-    raise _no_logarithm(name, "no line between the two")
-
-
-def _no_logarithm(name: str, found: str) -> UserError:
-    return UserError(
-        f"static field {name}_log", f"a logarithm of {name}, of any base", found,
-        "give static fields whose logarithms are those of their emissions, so that both can be changed together",
-    )

@@ -11,8 +11,9 @@ from typing import Protocol
 import numpy as np
 
 from aurorascope.errors import UserError
-from aurorascope.perturbations.consistency import COLUMNS, EMISSIONS, PARTICLES, level_masses
+from aurorascope.perturbations.consistency import COLUMNS, PARTICLES, level_masses
 from aurorascope.perturbations.inputs import TIMES, Inputs, find_variable, level_rows
+from aurorascope.perturbations.logarithms import EMISSIONS
 from aurorascope.perturbations.regions import Everywhere, Region
 
 Fields = dict[str, np.ndarray]

@@ -8,7 +8,7 @@ import pandas as pd
 from aurorascope.atlas.ids import feature_ids
 from aurorascope.errors import UserError
 from aurorascope.perturbations.responses import Response, of_region
-from aurorascope.perturbations.significance import benjamini_hochberg, flip_p
+from aurorascope.perturbations.significance import benjamini_hochberg, date_groups, flip_p
 
 DOSES = (-0.5, -0.1, 0.1, 0.5)
 """Doses e that linearity is judged on."""
@@ -43,7 +43,7 @@ def linearity(doses: Sequence[float], change_ef: np.ndarray) -> tuple[np.ndarray
 
 def score(
     responses: Mapping[float, Sequence[Response]], controls: Mapping[str, Sequence[Response]], *,
-    region: str, dose: float, signed: bool, control_regions: Mapping[str, str] | None = None, seed: int = 0,
+    region: str, dose: float, signed: bool, control_regions: Mapping[str, str] | None = None, apart_days: float = 1.0, seed: int = 0,
 ) -> pd.DataFrame:
     """One row a latent level and feature of a block, level outermost.
 
@@ -54,7 +54,8 @@ def score(
         dose: the dose that means, signs and p are of.
         signed: whether the SAE tells signs apart, so that a latent is two features.
         control_regions: the region that a control is scored in where it is another, such as the same one 90 degrees east.
-        seed: of the random sign flips, with more than 12 dates.
+        apart_days: dates nearer than this have their signs flipped together (`significance.date_groups`).
+        seed: of the random sign flips, with more than 12 groups of dates.
 
     Returns:
         level, feature, sign; `mean`, over dates, of the clean feature in the region; `spread`, its standard deviation over dates;
@@ -81,7 +82,7 @@ def score(
     change_df = change[f"dose {dose:g}"]
     mean_f, effect_f = _mean(clean_df), _mean(change_df)
     spread_f = np.sqrt(_mean((clean_df - mean_f) ** 2) * len(times) / (len(times) - 1)) if len(times) > 1 else np.full(len(mean_f), np.nan)
-    p_f, responds_f = flip_p(change_df, seed), (change_df != 0).any(axis=0)
+    p_f, responds_f = flip_p(change_df, date_groups(times, apart_days), seed), (change_df != 0).any(axis=0)
     q_f = np.ones(len(p_f))
     q_f[responds_f] = benjamini_hochberg(p_f[responds_f])
     doses = sorted(responses)
