@@ -206,6 +206,13 @@ def test_what_lies_above_the_clamp_is_said(inputs):
     ]
 
 
+def test_a_change_across_the_clamp_is_seen(inputs):
+    scale = find_variable("pm2p5").stats()[1]
+    current = inputs.current.assign(pm2p5=inputs.current["pm2p5"] * 0 + np.float32(2.4 * scale))
+    below = dataclasses.replace(inputs, current=current)
+    assert perturb(below, [ScaleVariables(("pm2p5",), 1.1, DISK, times="latest", consistent=False)])[1] == []
+
+
 def test_what_stays_below_the_floor_is_refused_and_what_does_in_part_is_said(inputs):
     scale = find_variable("so2").stats(500)[1]
     values = inputs.current["so2"].values.copy()

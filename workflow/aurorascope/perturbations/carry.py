@@ -26,7 +26,7 @@ Fields = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class ForecastChange:
-    """A forecast's change by Aurora's name of each variable, in its units, float64, ([level,] rows, columns).
+    """A forecast's change by Aurora's name of each variable, in its units, float64, ([level,] rows, columns), rows as Aurora predicts them.
 
     Attributes:
         clean: the clean forecast itself, float32.
