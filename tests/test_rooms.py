@@ -19,6 +19,7 @@ ROWS = (
     ("activations", "labels"),
     ("features", "training"),
     ("atlas",),
+    ("perturbations",),
     ("measures", "reproduction"),
     ("figures", "pages", "release"),
     ("cli",),

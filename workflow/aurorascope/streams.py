@@ -29,6 +29,8 @@ class Stream(enum.IntEnum):
     """Blocks of dates drawn again and again for an interval; further seed: the atlas's."""
     ATLAS_PAIRS = 24
     """Dates whose tokens are compared, two by two; further seed: the atlas's."""
+    PERTURBATION_FLIPS = 41
+    """Signs of dates that responses to a change are compared under; further seed: the caller's."""
 
 
 def generator(stream: Stream, *seeds: int) -> np.random.Generator:

@@ -6,7 +6,7 @@ bit for bit that of a whole forward, since what still runs reads the same bits.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -25,7 +25,7 @@ def _known_by(model: AuroraAirPollution, block: Block) -> tuple[list[torch.nn.Mo
 
 
 @contextlib.contextmanager
-def _returning(outputs: dict[torch.nn.Module, Any]) -> Iterator[None]:
+def returning(outputs: Mapping[torch.nn.Module, Any]) -> Iterator[None]:
     """Let modules return what is given instead of computing it; hooks on them still fire."""
     for module, output in outputs.items():
         module.forward = _constant(output)
@@ -63,7 +63,7 @@ class Replay:
 
         handles = [module.register_forward_hook(keep) for module in (*outside, *inside)]
         try:
-            with _returning(self._outputs), torch.inference_mode(), stopped_after(self._model, block):
+            with returning(self._outputs), torch.inference_mode(), stopped_after(self._model, block):
                 self._model(self.batch)
         finally:
             for handle in handles:
@@ -73,5 +73,5 @@ class Replay:
 
     def forecast(self) -> Batch:
         """The forecast 12 hours ahead, under whatever hooks are on blocks from the one advanced to on."""
-        with _returning(self._outputs), torch.inference_mode():
+        with returning(self._outputs), torch.inference_mode():
             return self._model(self.batch)
