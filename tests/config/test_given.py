@@ -31,5 +31,5 @@ def test_config_is_read_again_as_it_was(typed, words):
 
 
 def test_files_are_named_from_the_folder_where_they_lie_in_it():
-    files = [Path("/work/run/workflow/config/year.yaml"), Path("/else/my file.yaml")]
-    assert given_words(files, {}, Path("/work/run")) == "--configfile workflow/config/year.yaml '/else/my file.yaml'"
+    files = [Path("/srv/run/workflow/config/year.yaml"), Path("/else/my file.yaml")]
+    assert given_words(files, {}, Path("/srv/run")) == "--configfile workflow/config/year.yaml '/else/my file.yaml'"
