@@ -19,6 +19,7 @@ ROWS = (
     ("activations", "labels"),
     ("features", "training"),
     ("atlas",),
+    ("interventions",),
     ("measures", "reproduction"),
     ("figures", "pages", "release"),
     ("cli",),
