@@ -58,7 +58,7 @@ class Values:
             return x_td.new_zeros((len(x_td), 0), dtype=torch.float64)
         with torch.no_grad():
             if self._by_column:
-                z_tf = (x_td.double() - self._sae.b_dec.double()) @ self._columns_df + self._b_enc_f
+                z_tf = (x_td.float().double() - self._sae.b_dec.double()) @ self._columns_df + self._b_enc_f
                 # As a float32 of the SAE's own has it. Not z > threshold, which would turn NaN into zeros.
                 z_tf = z_tf.float().double()
                 return torch.where(z_tf <= self._threshold_f, 0.0, z_tf)
