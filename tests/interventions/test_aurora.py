@@ -1,10 +1,15 @@
 """In a small Aurora: forecasts and rollouts, edits at some steps, replays, and the skip connection."""
 
+import aurorascope
 import pytest
 import torch
 from aurora import rollout
+from aurorascope.backbone.checkpoint import save_weights
+from aurorascope.backbone.model import checkpoint_path, head_arguments
 from aurorascope.backbone.replay import Replay
 from aurorascope.blocks import BY_ID
+from aurorascope.errors import UserError
+from aurorascope.files import sha256_file, write_json
 from aurorascope.interventions import Band, Clamp, Levels, Normal, Scale, intervene, reference
 from aurorascope.interventions.places import Place
 
@@ -137,6 +142,22 @@ def test_under_autocast_edits_are_computed_in_full(batch):
         found = output_of(model, batch, name)
     held = torch.from_numpy(REGION.holds(Place.of_batch(BY_ID[name], batch)))
     h = features_of(sae, x)[:, features] * held[:, None]
-    assert found.dtype == x.dtype and torch.allclose(found.double(), x - 0.2 * h @ rows_of(sae, features), atol=1e-5)
+    assert x.dtype == torch.bfloat16 and torch.equal(found, (x.double() - 0.2 * h @ rows_of(sae, features)).to(x.dtype))
     assert log.rows[0].touched == int((h > 0).any(1).sum()) > 0
-    assert not torch.equal(x, output_of(small.small_model(), batch, name))
+    assert not torch.equal(found, x)
+
+
+def test_the_model_of_a_results_folder_is_opened(model, tmp_path):
+    """With the weights of its file, but for those that Aurora sets to zero whenever it loads a checkpoint."""
+    record = tmp_path / "scratch" / "checkpoint" / "checkpoint.json"
+    save_weights(model, checkpoint_path(record))
+    content = {"kind": "checkpoint", "embed_dim": 16, "arguments": head_arguments(16), "sha256": sha256_file(checkpoint_path(record))}
+    write_json(record, content)
+    opened = aurorascope.load_model(tmp_path)
+    other = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, opened.state_dict()[name])}
+    assert len(other) < 20 and all(name.endswith(".weights.z") for name in other) and not opened.training
+    checkpoint_path(record).write_bytes(b"another")
+    with pytest.raises(UserError, match="sha256"):
+        aurorascope.load_model(str(tmp_path))
+    with pytest.raises(UserError, match="checkpoint.json"):
+        aurorascope.load_model(tmp_path / "elsewhere")

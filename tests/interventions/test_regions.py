@@ -7,9 +7,13 @@ import numpy as np
 import pytest
 from aurorascope.blocks import BY_ID
 from aurorascope.cams.grid import regular_grid
+from aurorascope.config.thresholds import DEMO
 from aurorascope.errors import UserError
 from aurorascope.interventions import Active, Band, Box, Disk, Everywhere, Labelled, Levels
 from aurorascope.interventions.places import Place
+from aurorascope.labels.all import label_dataset
+from aurorascope.labels.claim import MadeFrom
+from aurorascope.labels.write import write_day
 
 SITES = ("encoder_s0_b5", "encoder_s1_b0", "encoder_s2_b7", "decoder_s0_b0", "decoder_s1_b9")
 # 33 rows of cells are 11 of tokens, padded to 12 and to 6; 21 columns, to 22 and 12.
@@ -90,6 +94,23 @@ def test_a_label_may_have_the_row_that_aurora_drops():
     for wrong in (mask_yx[:35], mask_yx[:, :71], np.vstack([mask_yx, mask_yx])):
         with pytest.raises(UserError, match="a mask on the input's grid, 36 x 72 cells"):
             Labelled(wrong).holds(place)
+
+
+def test_labels_come_from_a_day_of_the_atlas(tmp_path):
+    """A front is a line, which a token has as soon as one of its cells does; dust is not."""
+    (lat, lon), time, draw = regular_grid(36, 72), "2022-06-03T12:00:00Z", np.random.default_rng(0)
+    mask = (draw.random((2, 36, 72)) < [[[0.05]], [[0.5]]]).astype(np.uint8)
+    data = label_dataset(["front", "dust"], np.datetime64(time[:-1]), lat, lon, mask, mask.astype(np.uint16), mask.astype(np.float32))
+    write_day(tmp_path, time[:10], [data], DEMO, MadeFrom({time: "a" * 64}, "b" * 64, "c" * 64))
+    place = Place.of(BY_ID["encoder_s1_b0"], lat, lon)
+    for name, mask_yx, is_line in (("front", mask[0], True), ("dust", mask[1], False)):
+        found = Labelled.read(tmp_path, name, time)
+        assert found.is_line == is_line
+        assert np.array_equal(found.holds(place), Labelled(mask_yx, is_line).holds(place))
+        assert not np.array_equal(found.holds(place), Labelled(mask_yx, not is_line).holds(place))
+    for asked, words in ((("smoke", time), "front, dust"), (("dust", "2022-06-03T00:00:00Z"), "T12"), (("dust", "2022-06-04T12:00:00Z"), "2022-06-04")):
+        with pytest.raises(UserError, match=words):
+            Labelled.read(tmp_path, *asked)
 
 
 def test_where_active_is_everywhere_until_features_are_known(place):
