@@ -108,9 +108,9 @@ def test_labels_come_from_a_day_of_the_atlas(tmp_path):
         assert found.is_line == is_line
         assert np.array_equal(found.holds(place), Labelled(mask_yx, is_line).holds(place))
         assert not np.array_equal(found.holds(place), Labelled(mask_yx, not is_line).holds(place))
-    for asked, words in ((("smoke", time), "front, dust"), (("dust", "2022-06-03T00:00:00Z"), "T12"), (("dust", "2022-06-04T12:00:00Z"), "2022-06-04")):
+    for name, asked, words in (("smoke", time, "front, dust"), ("dust", "2022-06-03T00:00:00Z", "T12"), ("dust", "2022-06-04T12:00:00Z", "06-04")):
         with pytest.raises(UserError, match=words):
-            Labelled.read(tmp_path, *asked)
+            Labelled.read(tmp_path, name, asked)
 
 
 def test_where_active_is_everywhere_until_features_are_known(place):

@@ -168,7 +168,7 @@ class BlockEdits:
         if isinstance(edit, Donor):
             plane_nf = self._donated(one, place)
         if isinstance(edit, Add) and np.ndim(edit.amount):
-            plane_nf = np.asarray(edit.amount, np.float64)[:, None]
+            plane_nf = torch.as_tensor(edit.amount)[:, None]
             if len(plane_nf) != n:
                 expected = f"one number, or one for each of {n} tokens"
                 raise UserError(f"{self._name(edit)}, amount", expected, str(len(plane_nf)), "correct it")

@@ -215,7 +215,7 @@ class Add(Edit):
         """See `Edit`."""
         super().__post_init__()
         for name, array, dims in (("direction", self.direction, (1,)), ("amount", self.amount, (0, 1))):
-            if np.ndim(array) not in dims or not np.isfinite(np.asarray(array, np.float64)).all():
+            if np.ndim(array) not in dims or not torch.as_tensor(array).isfinite().all():
                 expected = f"finite numbers of {' or '.join(map(str, dims))} dimensions"
                 raise UserError(f"Add, {name}", expected, f"shape {np.shape(array)}", "correct it")
 
