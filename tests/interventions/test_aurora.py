@@ -133,10 +133,11 @@ def test_a_feature_that_an_earlier_edit_raised_is_restored(model, batch):
     assert torch.allclose(restored.double(), raised - excess @ rows_of(saes[name], [3, 5, 9]), atol=1e-5)
 
 
-def test_under_autocast_edits_are_computed_in_full(batch):
+@pytest.mark.parametrize("form", ["relu", "topk"])
+def test_under_autocast_edits_are_computed_in_full(batch, form):
     """bfloat16 products of the SAE would give other features."""
-    model, name, features = small.small_model(), SITES[1], list(range(8))
-    model.autocast_backbone, sae = True, sae_at(name, "relu")
+    model, name, features = small.small_model(), SITES[1], list(range(24))
+    model.autocast_backbone, sae = True, sae_at(name, form)
     x = output_of(model, batch, name)
     with intervene(model, {name: sae}, Scale(features, 0.8), where=REGION) as log:
         found = output_of(model, batch, name)

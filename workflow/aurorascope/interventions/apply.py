@@ -100,7 +100,7 @@ def _edit(
         # A direction counts as one feature that is off everywhere.
         before_tf = now_tf[:, one.columns] if has_features else now_tf.new_zeros((len(x_td), 1))
         held_t = prepared.held_n[places_t]
-        mask_tf = one.region.narrow(_mask_of(site, one, prepared, v_tf, places_t)) & held_t[:, None]
+        mask_tf = one.region.narrow(_mask_of(site, one, prepared, v_tf, places_t))
         after_tf = one.edit.edited(before_tf, At(tokens_t, prepared.level_f, prepared.plane_nf))
         delta_tf = torch.where(torch.from_numpy(mask_tf).to(x_td.device), one.edit.dose * (after_tf - before_tf), 0.0)
         if has_features:
