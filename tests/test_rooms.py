@@ -19,7 +19,7 @@ ROWS = (
     ("activations", "labels"),
     ("features", "training"),
     ("atlas",),
-    ("perturbations",),
+    ("interventions", "perturbations"),
     ("measures", "reproduction"),
     ("figures", "pages", "release"),
     ("cli",),

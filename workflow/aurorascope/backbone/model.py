@@ -75,3 +75,17 @@ def load_model(record: Path, *, autocast: bool, device: torch.device) -> AuroraA
     model = build_model(content["arguments"], autocast)
     load_weights(model, path, content["embed_dim"])
     return model.eval().requires_grad_(False).to(device)
+
+
+def open_model(results: Path | str = "results", *, autocast: bool = False, device: torch.device | str = "cpu") -> AuroraAirPollution:
+    """The Aurora of a results folder, in eval mode; users call it `aurorascope.load_model`.
+
+    Args:
+        results: the results folder.
+        autocast: bfloat16 in the backbone, `aurora.autocast` of the run.
+        device: where it runs.
+
+    Raises:
+        UserError: the checkpoint's record or file is missing or altered.
+    """
+    return load_model(Path(results) / "scratch" / "checkpoint" / "checkpoint.json", autocast=autocast, device=torch.device(device))

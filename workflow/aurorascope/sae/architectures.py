@@ -24,20 +24,22 @@ class ReleasedForm:
         name: what `AuroraSAE.architecture` says of it.
         saelens: what SAELens calls it.
         signed: whether features have either sign, so that a direction and its opposite are one feature.
+        by_column: whether a feature's value follows from its own column of the encoder alone, whatever the other features are.
     """
 
     name: str
     saelens: str
     signed: bool
+    by_column: bool
 
 
 RELEASED: dict[str, ReleasedForm] = {
     form.name: form
     for form in (
-        ReleasedForm(name="relu", saelens="standard", signed=False),
-        ReleasedForm(name="topk", saelens="topk", signed=False),
-        ReleasedForm(name="abstopk", saelens="abstopk", signed=True),
-        ReleasedForm(name="jumprelu", saelens="jumprelu", signed=False),
+        ReleasedForm(name="relu", saelens="standard", signed=False, by_column=True),
+        ReleasedForm(name="topk", saelens="topk", signed=False, by_column=False),
+        ReleasedForm(name="abstopk", saelens="abstopk", signed=True, by_column=False),
+        ReleasedForm(name="jumprelu", saelens="jumprelu", signed=False, by_column=True),
     )
 }
 

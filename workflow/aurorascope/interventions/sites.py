@@ -1,0 +1,45 @@
+"""Which blocks are edited, with whose autoencoders."""
+
+import difflib
+from collections.abc import Mapping
+
+from aurora import AuroraAirPollution
+
+from aurorascope.blocks import BLOCK_IDS, BY_ID, Block
+from aurorascope.errors import UserError
+from aurorascope.interventions.values import on_device
+from aurorascope.sae.aurora_sae import AuroraSAE
+
+
+def find_block(where: str, block_id: object) -> Block:
+    """The block of an id.
+
+    Raises:
+        UserError: there is none.
+    """
+    if block_id not in BY_ID:
+        near = difflib.get_close_matches(str(block_id), BLOCK_IDS, 1, 0)
+        raise UserError(where, "a block of Aurora", repr(block_id), f"take {near[0]}")
+    return BY_ID[block_id]
+
+
+def check_saes(model: AuroraAirPollution, saes: Mapping[str, AuroraSAE]) -> dict[Block, AuroraSAE]:
+    """SAEs by block, in forward order, on the model's device.
+
+    Raises:
+        UserError: there is none, no such block, or an SAE is for another width.
+    """
+    if not isinstance(saes, Mapping) or not saes:
+        raise UserError("the SAEs", 'a dictionary such as {"encoder_s1_b5": sae}', repr(saes)[:80], "name the block of each SAE")
+    found = {find_block("the SAEs", name): sae for name, sae in saes.items()}
+    for block, sae in found.items():
+        width = block.width(model.backbone.embed_dim)
+        if not isinstance(sae, AuroraSAE):
+            raise UserError(f"the SAE of {block.id}", "an AuroraSAE", type(sae).__name__, "open it with aurorascope.Suite")
+        if sae.d_model != width:
+            raise UserError(
+                f"the SAE of {block.id}", f"one of {width} channels, as this block has in this model", f"one of {sae.d_model}",
+                "take the SAE of this block, and the model that it was trained on",
+            )
+    device = next(model.parameters()).device
+    return {block: on_device(found[block], device) for block in sorted(found, key=lambda block: block.depth_index)}
