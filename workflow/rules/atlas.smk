@@ -126,19 +126,6 @@ rule draw_storyline:
         "python -m aurorascope draw_storyline --results results --log {log}"
 
 
-def compared_with_seeds(wildcards):
-    """Digests of the comparisons of seeds that are there, so that pages are drawn again when one came or changed. They are no
-    inputs: whoever wants pages has not asked for trainings.
-    """
-    records = {
-        block: ALL_KINDS["stability"].where(RESULTS, block=block)
-        for block in CONFIG.block_ids
-    }
-    return {
-        block: sha256_file(path) for block, path in records.items() if path.is_file()
-    }
-
-
 rule draw_atlas:
     # One job for all, since pages name each other. The other scripts lie beside those declared, in results/atlas/pages.
     input:

@@ -190,6 +190,19 @@ def for_blocks(pattern):
     return expand(pattern, block=CONFIG.block_ids)
 
 
+def compared_with_seeds(wildcards):
+    """Digests of the comparisons of seeds that are there, so that pages are drawn again when one came or changed. They are no
+    inputs: whoever wants pages has not asked for trainings.
+    """
+    records = {
+        block: ALL_KINDS["stability"].where(RESULTS, block=block)
+        for block in CONFIG.block_ids
+    }
+    return {
+        block: sha256_file(path) for block, path in records.items() if path.is_file()
+    }
+
+
 def for_share(pattern, wildcards, **more):
     """The pattern's files for the blocks of a share."""
     return expand(pattern, block=share_of(CONFIG.block_ids, wildcards.share), **more)
