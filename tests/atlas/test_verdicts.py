@@ -142,7 +142,7 @@ def test_turns_by_cells_tell_the_same_where_tokens_are_few(tmp_path):
 
 def test_a_null_that_is_too_coarse_gives_no_verdict(tmp_path):
     """Five turns by cells are 170 degrees and more: no word but that."""
-    settings = AtlasSettings(rotations=8, date_shifts=8, held_out_nulls=2, least_degrees=170.0)
+    settings = AtlasSettings(rotations=19, date_shifts=24, held_out_nulls=2, least_degrees=170.0)
     world = planted_world(2, 64)
     run = Run(world, planted_features(world, 2, 2), tmp_path, settings)
     assert list(run.compared) == [DATE_SHIFT] and (run.verdict_lf == "too_coarse").all()

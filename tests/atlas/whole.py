@@ -19,7 +19,7 @@ CHANGES = {
     "cams.held_out": {"start": None, "end": None, "dates": ["2022-11-20"]},
     "cams.init_hours": [12], "cams.demo_grid": [19, 36], "aurora.embed_dim": 16, "aurora.device": "cpu",
     "sae.shuffle": "snapshots", "sae.epochs": 2, "atlas.least_objects": 1, "atlas.least_label_blocks": 1,
-    "atlas.rotations": 5, "atlas.date_shifts": 3, "atlas.held_out_nulls": 1,
+    "atlas.rotations": 5, "atlas.date_shifts": 3, "atlas.held_out_nulls": 1, "atlas.alpha": 0.25,
 }
 
 

@@ -55,7 +55,7 @@ def test_unknown_keys_are_named_with_the_nearest_known_one(demo_raw, key, messag
         ("cams.train.dates", ["2022-6-1"]), ("cams.missing_dates", ["2022-02-30"]), ("cams.gap_hours", -1),
         ("cams.demo_grid", [46]), ("cams.demo_grid", [46, 90, 1]), ("cams.demo_grid", [7, 9]),
         ("activations.mode", "live "), ("activations.dtype", "bfloat16"), ("compute.threads", 0),
-        ("evaluation.lat_bands", [0]), ("evaluation.lat_bands", [0, 91]), ("evaluation.lat_bands", [30, -30]),
+        ("atlas.rotations", 15), ("atlas.date_shifts", 3), ("evaluation.lat_bands", [0]), ("evaluation.lat_bands", [0, 91]), ("evaluation.lat_bands", [30, -30]),
         ("evaluation.lat_bands", [0, 0, 30]), ("blocks", []), ("blocks", ["encoder_s0_b0"] * 2), ("blocks", 5),
         ("replace_results", "perhaps"), ("static.sha256", "abc"), ("storage.scratch", 5),
         ("labels.thresholds.jet_speed", "fast"), ("labels.thresholds.jet_speed", -1), ("labels.thresholds.jet_speed", float("nan")),

@@ -10,8 +10,6 @@ ATLAS = [
     "results/atlas/index.html",
     "results/atlas/storyline.parquet",
 ]
-# Names that a user gave to features: no rule writes them.
-OWN_NAMES = "results/atlas/labels.csv"
 DEPTH_FIGURES = expand(
     "results/figures/{name}.{kind}",
     name=["storyline", "scale_over_depth"],
@@ -135,7 +133,7 @@ rule draw_atlas:
         states="results/scratch/states/held_out.json",
         static="results/scratch/static/static.json",
         figures=DEPTH_FIGURES,
-        names=[path for path in (OWN_NAMES,) if Path(path).is_file()],
+        names=own_names,
     output:
         "results/atlas/index.html",
         "results/atlas/pages/index.js",

@@ -1,11 +1,26 @@
-# What labels are made from: states of a date and of the day before, the reference, and the user's own files.
+# What labels are made from: states of a date and of the day before, the reference, and the user's own files; and names that a user
+# gave to features.
 import functools
 
+from aurorascope.atlas.own_names import read_own_names
 from aurorascope.labels.own_check import OwnCheck, grid_of_states
 from aurorascope.labels.own_files import files_of
 
+# Names that a user gave to features: no rule writes them.
+OWN_NAMES = "results/atlas/labels.csv"
 # Dates that have labels.
 LABEL_DAYS = list(day_snapshots(CONFIG.cams))
+
+
+def own_names(wildcards):
+    """The file of names, if there is one. A wrong one ends the planning: a job that fails on it would take all pages away."""
+    if not Path(OWN_NAMES).is_file():
+        return []
+    try:
+        read_own_names(Path(OWN_NAMES))
+    except UserError as error:
+        _stop(error.one_line())
+    return [OWN_NAMES]
 
 
 def days_read(days):

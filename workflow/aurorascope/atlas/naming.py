@@ -9,6 +9,8 @@ from aurorascope.atlas.nulls import VERDICTS
 from aurorascope.atlas.score import Labelled
 from aurorascope.atlas.settings import AtlasSettings
 
+# How the ids of labels begin that mean nothing and show what chance and place alone can do.
+CONTROL = "control_"
 _BEYOND = tuple(word for word in VERDICTS.values() if word != "unlabelled")
 
 
@@ -17,13 +19,14 @@ class Name:
     """What is said of one feature.
 
     Attributes:
-        top: place of the label with the highest F1 on `select`; -1 where no label could be scored.
-        runner_up: the one with the highest F1 on `test` besides; -1 where there is none.
+        top: place of the label with the highest F1 on `select`, of those beyond a null that have `least_f1` there and are no
+            controls; where there is none, of all; -1 where no label could be scored.
+        runner_up: the one with the highest F1 on `test` besides, of those beyond a null if the first is; -1 where there is none.
         margin: F1 on `test` above the runner-up's; NaN without one.
         verdict: the word of the best pair.
         label: id of the label it is shown with, else empty.
         reason: "labelled", or the first thing that did not hold: "never on", "no label", "too_coarse", "uncalibrated",
-            "unlabelled" (within a null), "weak" (F1), "tracks ..." (a baseline is as good), "ambiguous".
+            "unlabelled" (within a null), "control", "weak" (F1), "tracks ..." (a baseline is as good), "ambiguous".
     """
 
     top: int
@@ -41,10 +44,15 @@ def name_features(labelled: Labelled, ids: tuple[str, ...], density_f: np.ndarra
         return [Name(-1, -1, float("nan"), "no label", "", "no label") for _ in density_f]
     select_lf, test_lf = (np.stack([labelled.scores[split][label].f1_f for label in which]) for split in ("select", "test"))
     uncalibrated = any(each.gate["verdict"] != "calibrated" for each in labelled.compared.values())
+    beyond_lf = np.isin(labelled.verdict_lf[which], _BEYOND)
+    is_control_l = np.array([ids[label].startswith(CONTROL) for label in which])
+    candidate_lf = beyond_lf & (select_lf >= settings.least_f1) & ~is_control_l[:, None]
     names = []
     for feature, density in enumerate(density_f):
-        best = int(select_lf[:, feature].argmax())
-        others = np.delete(np.arange(len(which)), best)
+        # Labels that are on nearly everywhere have the highest F1 and are within their nulls: they name nothing.
+        is_candidate = bool(candidate_lf[:, feature].any())
+        best = int(np.where(candidate_lf[:, feature] | (not is_candidate), select_lf[:, feature], -1.0).argmax())
+        others = np.flatnonzero((beyond_lf[:, feature] | (not is_candidate)) & (np.arange(len(which)) != best))
         second = int(others[test_lf[others, feature].argmax()]) if len(others) else -1
         margin = float(test_lf[best, feature] - test_lf[second, feature]) if len(others) else float("nan")
         top, f1 = int(which[best]), float(test_lf[best, feature])
@@ -57,6 +65,8 @@ def name_features(labelled: Labelled, ids: tuple[str, ...], density_f: np.ndarra
             reason = "uncalibrated"
         elif verdict not in _BEYOND:
             reason = verdict
+        elif is_control_l[best]:
+            reason = "control"
         elif f1 < settings.least_f1:
             reason = "weak"
         elif not labelled.gain_lf[top, feature] > 0:

@@ -36,7 +36,7 @@ class Nulls:
         against: of each held-out shift, which of all, held-out ones last, it is compared with: as many as the label is; of turns those
             that are as far from it as turns must be from the label.
         rule: what rotations are whole numbers of, "tokens" or "cells"; how a date shift takes its dates, "days" or "runs".
-        reason: "too_coarse" where there are too few, else empty.
+        reason: "too_coarse" where there are too few distinct ones, or too few for p to reach `alpha`; else empty.
     """
 
     kind: str
@@ -115,7 +115,9 @@ def _how_many(n: int, wanted: int, settings: AtlasSettings) -> tuple[int, int]:
 def _nulls(kind: str, n_distinct: int, every: list, against: tuple[np.ndarray, ...], rule: str, settings: AtlasSettings) -> Nulls:
     """From all shifts, held-out ones last."""
     n_shifts = len(every) - len(against)
-    reason = "too_coarse" if n_distinct < settings.least_distinct else ""
+    # With few of them the lowest p that there is does not reach alpha, and nothing could be beyond them.
+    is_few = n_distinct < settings.least_distinct or 1 / (1 + n_shifts) > settings.alpha
+    reason = "too_coarse" if is_few else ""
     return Nulls(kind, n_distinct, tuple(every[:n_shifts]), tuple(every[n_shifts:]), against, rule, reason)
 
 
@@ -184,9 +186,9 @@ def p_values(real_f: np.ndarray, null_rf: np.ndarray) -> np.ndarray:
 
 
 def z_values(real_f: np.ndarray, null_rf: np.ndarray) -> np.ndarray:
-    """Standard deviations above the mean of the nulls; NaN where they are all equal."""
+    """Standard deviations above the mean of the nulls; NaN where they are all equal, but for rounding."""
     spread = null_rf.std(axis=0)
-    return np.divide(real_f - null_rf.mean(axis=0), spread, out=np.full(len(real_f), np.nan), where=spread > 0)
+    return np.divide(real_f - null_rf.mean(axis=0), spread, out=np.full(len(real_f), np.nan), where=spread > 1e-9)
 
 
 def verdict_of(beats_rotation: np.ndarray, beats_date_shift: np.ndarray) -> np.ndarray:

@@ -44,6 +44,8 @@ def read_own_names(path: Path) -> dict[str, OwnNames]:
     seen, of_a_sign = set(), []
     for where, row in _rows(path):
         block, feature, sign = (row.get(name, "").strip() for name in ("block", "feature", "sign"))
+        # As pandas writes a column of numbers with gaps.
+        feature, sign = (word.removesuffix(".0") for word in (feature, sign))
         if block not in BY_ID:
             raise UserError(where, "a block of Aurora, such as encoder_s1_b5", block, "correct the block")
         if not (feature.isascii() and feature.isdecimal()) or sign not in ("", *map(str, SIGNS)):
@@ -51,7 +53,7 @@ def read_own_names(path: Path) -> dict[str, OwnNames]:
         if (block, int(feature), sign) in seen:
             raise UserError(where, "a feature once", f"{block} {feature} {sign} again", "keep one of the lines")
         seen.add((block, int(feature), sign))
-        own = OwnName(row["name"], row.get("note", ""))
+        own = OwnName(row["name"].strip(), row.get("note", ""))
         if sign:
             of_a_sign.append((block, (int(feature), int(sign)), own))
         else:
@@ -70,6 +72,8 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
             rows, columns = list(reader), reader.fieldnames or ()
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(path, "CSV in UTF-8", str(error), "save it as CSV in UTF-8") from None
+    if len(columns) == 1 and any(mark in columns[0] for mark in ";\t"):
+        raise UserError(path, "columns parted by commas", repr(columns[0]), "save it as CSV with commas")
     if missing := sorted(set(_COLUMNS) - set(columns)):
         raise UserError(path, f"the columns {', '.join(_COLUMNS)}", f"none called {', '.join(missing)}", "correct its first line")
     for number, row in enumerate(rows, 2):

@@ -120,7 +120,8 @@ def _pairs(scored: Scored, pairs: list[tuple[int, int]]) -> pd.DataFrame:
             "lift": test.average_f[feature] / test.base if test.base else np.nan,
         }
         if "held_out" in labelled.scores:
-            row["f1_held_out"] = labelled.scores["held_out"][label].f1_f[feature]
+            held_out = labelled.scores["held_out"][label]
+            row["f1_held_out"] = held_out.f1_f[feature] if held_out.n_objects else np.nan
         for kind in (ROTATION, DATE_SHIFT):
             for name in ("p", "q", "z"):
                 known = labelled.compared.get(kind)

@@ -134,6 +134,13 @@ def _check_combinations(config: dict[str, Any]) -> None:
             f"set aurora.embed_dim: {spec.EMBED_DIM}",
         )
     _check_sae(config["sae"], config["activations"]["mode"])
+    atlas = config["atlas"]
+    for name in ("rotations", "date_shifts"):
+        if 1 / (1 + atlas[name]) > atlas["alpha"]:
+            raise UserError(
+                f"config key atlas.{name}", f"so many that 1 / (1 + {name}) is at most atlas.alpha, {atlas['alpha']:g}", str(atlas[name]),
+                f"set atlas.{name}: {math.ceil(1 / atlas['alpha'] - 1 - 1e-9)} or more, or a larger atlas.alpha",
+            )
     bands = config["evaluation"]["lat_bands"]
     if bands != sorted(set(bands)):
         raise UserError("config key evaluation.lat_bands", "ascending edges", str(bands), "sort them")

@@ -20,7 +20,8 @@ _MARKS = {"event": "o", "place": "s", "zonal/season": "^"}
 def draw_storyline(table: pd.DataFrame, png: Path) -> None:
     """Draw the score of each label in each block, `storyline_rows` of all blocks; a hatched cell has no atlas, or one without scores.
 
-    Marks say what the pair is beyond: a dot both nulls, a square the rotations, a triangle the date shifts.
+    Marks say what the pair is beyond: a dot both nulls, a square the rotations, a triangle the date shifts. Filled ones also score higher
+    than every baseline; a cell with a score of 0 has none.
     """
     labels, n = list(dict.fromkeys(table["label"])), len(BLOCKS)
     figure, axis = plt.subplots(figsize=(11, 1.8 + 0.2 * max(3, len(labels))))
@@ -36,9 +37,12 @@ def draw_storyline(table: pd.DataFrame, png: Path) -> None:
     for row in table[~is_scored].itertuples():
         axis.add_patch(Rectangle((row.depth - 0.5, labels.index(row.label) - 0.5), 1, 1, facecolor=_NOT_DEFINED, edgecolor="none"))
     for verdict, mark in _MARKS.items():
-        shown = table[is_scored & (table["verdict"] == verdict) & (table["gate"] == "calibrated")]
-        at = [labels.index(label) for label in shown["label"]]
-        axis.scatter(shown["depth"], at, marker=mark, s=14, facecolor="white", edgecolor="black", linewidth=0.6, label=verdict)
+        shown = table[is_scored & (table["verdict"] == verdict) & (table["gate"] == "calibrated") & (table["f1_test"] > 0)]
+        for is_gain, size, colour in ((False, 5, "none"), (True, 22, "white")):
+            here = shown[(shown["gain"] > 0) == is_gain]
+            at = [labels.index(label) for label in here["label"]]
+            name = {"label": verdict} if is_gain else {}
+            axis.scatter(here["depth"], at, marker=mark, s=size, facecolor=colour, edgecolor="black" if is_gain else "white", linewidth=0.6, **name)
     for edge in _stage_edges():
         axis.axvline(edge, color="white", lw=1.5)
     axis.set_yticks(range(len(labels)), labels)
@@ -47,7 +51,10 @@ def draw_storyline(table: pd.DataFrame, png: Path) -> None:
     axis.tick_params(length=0)
     figure.colorbar(image, ax=axis, label="F1 on the test dates", fraction=0.02, pad=0.01)
     figure.legend(loc="outside lower right", ncols=len(_MARKS), frameon=False, fontsize=8)
-    title = "The best feature for each label, chosen on other dates; grey: no score" if labels else "No block has scores for labels"
+    title = "No block has scores for labels"
+    if labels:
+        title = "The best feature for each label, chosen on other dates; grey: no score. Tokens of other stages are larger or smaller, and so are base rates.\n"
+        title += "Marks: beyond nulls; small ones score no higher than a variable, a climatology or a direction"
     figure.suptitle(title, fontsize=10)
     style.save(figure, table, png)
 
@@ -67,7 +74,7 @@ def draw_scale(table: pd.DataFrame, png: Path) -> None:
     axis.set(yscale="log", ylabel="scale of features (km)\nmedian, half and four fifths of them", xlim=(-1, len(BLOCKS)))
     axis.grid(axis="y", alpha=0.25)
     _name_stages(axis)
-    figure.suptitle("Distance at which a feature's autocorrelation falls to 1 / e; grey: the width of a token at the equator", fontsize=10)
+    figure.suptitle("Distance at which a feature's autocorrelation falls to 1 / e; grey: the width of a token at the equator, below which it is interpolated", fontsize=10)
     style.save(figure, table, png)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from aurorascope.atlas.naming import CONTROL
 from aurorascope.atlas.nulls import DATE_SHIFT, ROTATION
 from aurorascope.atlas.read import BlockAtlas
 from aurorascope.blocks import BY_ID
@@ -87,6 +88,8 @@ def _columns(atlas: BlockAtlas, strength: np.ndarray, level: np.ndarray, names: 
     columns: dict[str, Any] = {"feature": [feature for feature, _ in keys], "sign": [sign for _, sign in keys]}
     for name, values in words.items():
         columns[name] = dict(zip(("words", "codes"), coded(values), strict=True))
+    if "top_label" in features and atlas.shows_labels:
+        columns["top_label"] = dict(zip(("words", "codes"), coded(features["top_label"].tolist()), strict=True))
     columns["name"] = {str(at): names[key] for at, key in enumerate(keys) if names.get(key)}
     columns["density"] = rounded(features["density"])
     columns["strength"] = rounded(strength)
@@ -135,7 +138,7 @@ def _details(
 
 def _told(labels: str) -> str:
     """The labels of a place that say something of it: controls do not."""
-    return ",".join(label for label in labels.split(",") if not label.startswith("control_"))
+    return ",".join(label for label in labels.split(",") if not label.startswith(CONTROL))
 
 
 def _add_pairs(labels: pd.DataFrame, place: dict[tuple[int, int], int], details: list[dict[str, Any]]) -> None:

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from aurorascope.atlas.own_names import OwnName, OwnNames, read_own_names
 from aurorascope.errors import UserError, as_then, snakemake
 from aurorascope.files import sha256_file
 from aurorascope.measures.stability.found import table_of, with_seeds
+from aurorascope.notices import shortened
 from aurorascope.release import asked
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 _SEEDS = "stability/{}/summary.json"
 LABELS_CSV = "atlas/labels.csv"
+_LOG = logging.getLogger("aurorascope")
 
 
 @dataclass(frozen=True)
@@ -30,9 +33,11 @@ class Feature:
         sign: 1, or -1 for the negative values of a feature that has both.
         label: the label; empty where a feature that was asked for by its number is shown with none.
         f1_test: F1 on the dates that test; NaN where it was not scored.
+        f1_select: F1 on the dates that chose threshold, level and label; NaN where it was not scored.
+        f1_held_out: F1 on held-out dates; NaN where the label is nowhere on them, or it was not scored.
         verdict: "event", "place", "zonal/season", "unlabelled", or why there is none.
         is_shown: whether the feature is shown with this label: it is the feature's best, and nothing speaks against it.
-        reason: "labelled", or why the feature is shown with no label.
+        reason: "labelled", or why the feature is shown without this label: what speaks against it, or that another is its best.
         badges: what else is known of it, such as "geo" or "dense".
         name: what you called it in `atlas/labels.csv`, else empty.
         note: what you noted there, else empty.
@@ -43,6 +48,8 @@ class Feature:
     sign: int
     label: str
     f1_test: float
+    f1_select: float
+    f1_held_out: float
     verdict: str
     is_shown: bool
     reason: str
@@ -112,10 +119,11 @@ class Atlases:
     def find(self, label: str, min_f1: float, blocks: Iterable[str] | None) -> list[Feature]:
         """See `Suite.find`."""
         label, min_f1, blocks = asked.label(label), asked.least(min_f1), asked.block_list(blocks)
-        found, known, notes = [], set(), self._notes()
+        found, known, notes, settings = [], set(), self._notes(), set()
         for block in self.ids if blocks is None else [self._checked(block) for block in blocks]:
             summary = self._summary(block)
             known |= {entry["id"] for entry in summary.get("labels", ())}
+            settings.add((summary.get("atlas_config_sha256"), summary.get("label_days_sha256")))
             pairs = self._table(block, "labels", summary)
             pairs = pairs[(pairs["label"] == label) & (pairs["f1_test"] >= min_f1)]
             features = self._features(block, summary).set_index(["feature", "sign"])
@@ -126,8 +134,13 @@ class Atlases:
             near = difflib.get_close_matches(label, sorted(known), n=3, cutoff=0.4)
             held = ", ".join(near or sorted(known)) or "none: there are too few dates"
             raise UserError("Suite.find", "a label of the atlas", repr(label), f"take one of: {held}")
-        # Python's sort keeps the order of blocks and features among equals.
-        return sorted(found, key=lambda each: -each.f1_test)
+        if blocks is None and (missing := [block for block in self._suite.ids if block not in self.ids]):
+            _LOG.warning("Suite.find: %d of %d blocks have no atlas: %s.", len(missing), len(self._suite.ids), ", ".join(shortened(missing, "blocks")))
+        if len(settings) > 1:
+            _LOG.warning("Suite.find: atlases of %d different settings or labels are compared.", len(settings))
+        # By the dates that chose: the best of many on the dates that test would owe some of that to chance. Python's sort keeps the order
+        # of blocks and features among equals.
+        return sorted(found, key=lambda each: -each.f1_select)
 
     def page(self, block: str, feature: int, sign: int) -> FeaturePage:
         """See `Suite.feature`."""
@@ -195,10 +208,12 @@ class Atlases:
 
 def _feature(block: str, pair: Any, of: Mapping[str, Any], label: str, own: OwnName) -> Feature:
     """From a row that has F1 and verdict, and the feature's row."""
-    f1 = float(getattr(pair, "f1_test", float("nan")))
+    f1 = [float(getattr(pair, f"f1_{name}", float("nan"))) for name in ("test", "select", "held_out")]
     badges = tuple(filter(None, str(of["badges"]).split(",")))
     is_shown = bool(label) and of["label"] == label
-    return Feature(block, int(pair.feature), int(pair.sign), label, f1, str(pair.verdict), is_shown, str(of["reason"]), badges, own.name, own.note)
+    top = str(of.get("top_label", "") or "")
+    reason = str(of["reason"]) if not label or label == top else f"its best label is {top}"
+    return Feature(block, int(pair.feature), int(pair.sign), label, *f1, str(pair.verdict), is_shown, reason, badges, own.name, own.note)
 
 
 def _own(names: Mapping[str, OwnNames], block: str, row: Any) -> OwnName:

@@ -223,13 +223,14 @@ class Suite:
         return pd.concat([pd.DataFrame(rows), metrics], axis=1).set_index("id")
 
     def find(self, label: str, min_f1: float = 0.0, blocks: Iterable[str] | None = None) -> list[Feature]:
-        """Features that follow a label of the atlas, by F1 on the dates that test, highest first.
+        """Features that follow a label of the atlas, by F1 on the dates that choose, highest first.
 
-        Of each block the 20 best on the dates that choose, and whichever feature has it among its best three.
+        Of each block the 20 best on the dates that choose, and whichever feature has it among its best three. The log says which blocks have
+        no atlas, and whether atlases were made with different settings.
 
         Args:
             label: such as "dust"; one of your own, too.
-            min_f1: lowest F1.
+            min_f1: lowest F1 on the dates that test.
             blocks: a list of ids; None for all that have an atlas.
 
         Raises:

@@ -6,7 +6,7 @@
   const by = (id) => document.getElementById(id);
   const word = (name) => (row) => columns[name].words[columns[name].codes[row]];
   const [label, verdict, reason, badges] = ["label", "verdict", "reason", "badges"].map(word);
-  const name = (row) => columns.name[row] || "";
+  const name = (row) => columns.name[row] || "", top = (row) => (columns.top_label ? word("top_label")(row) : "");
   const level = (row) => data.levels[columns.level[row]] || "";
   const column = (key) => (row) => columns[key][row];
   const id = (row) => called(columns.feature[row], columns.sign[row], data.signed);
@@ -17,6 +17,7 @@
   const shown = [
     { key: "feature", title: "Feature", value: (row) => row, cell: (row) => el("a", { href: link("", columns.feature[row], columns.sign[row], data.signed), "data-row": row }, id(row)) },
     { key: "label", title: scored ? "Label" : "Name", value: titles, cell: (row) => titles(row) || "–" },
+    ...(scored ? [{ key: "top", title: "Best label", value: top, cell: (row) => top(row) || "–" }] : []),
     ...(scored ? [{ key: "f1_test", title: "F1", numeric: true, value: column("f1_test"), cell: (row) => number(columns.f1_test[row]) }] : []),
     { key: "verdict", title: "Verdict", value: verdict, cell: (row) => [verdict(row), reason(row)].filter((each, at, all) => each !== "labelled" && all.indexOf(each) === at).join(", ") },
     ...(scored ? [
@@ -47,7 +48,7 @@
       return (!alive || on === (alive === "alive")) && (!wanted || (wanted === "*" ? label(row) !== "" : label(row) === wanted)) && (!said || verdict(row) === said)
         && (!badge || (badge === "-" ? badges(row) === "" : badges(row).split(",").includes(badge))) && (!where || level(row) === where)
         && (from === null || density >= from) && (to === null || density <= to)
-        && (!text || String(columns.feature[row]) === text || `${titles(row)} ${reason(row)}`.toLowerCase().includes(text));
+        && (!text || String(columns.feature[row]) === text || `${titles(row)} ${top(row)} ${reason(row)}`.toLowerCase().includes(text));
     };
     return Array.from({ length: n }, (_, row) => row).filter(is);
   }
