@@ -23,9 +23,9 @@ def least(value: Any) -> float:
     """A lowest F1.
 
     Raises:
-        UserError: it is no number.
+        UserError: it is no number from 0 to 1.
     """
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or math.isnan(value):
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value <= 1:
         raise UserError("Suite.find, min_f1", "a number from 0 to 1", repr(value), _as_number(value, "min_f1=", "0.3"))
     return float(value)
 
@@ -44,6 +44,8 @@ def block_list(value: Any) -> list[str] | None:
     if not isinstance(value, Iterable):
         raise UserError("Suite.find, blocks", "a list of ids of blocks", repr(value), fix)
     found = list(value)
+    if not found:
+        raise UserError("Suite.find, blocks", "at least one block", "an empty list", fix)
     if strange := [each for each in found if not isinstance(each, str)]:
         raise UserError("Suite.find, blocks", "a list of ids of blocks, each a text", f"{strange[0]!r} among them", fix)
     return found
