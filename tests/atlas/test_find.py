@@ -120,6 +120,8 @@ def test_what_is_not_there_is_said(suite, tmp_path):
     [
         (lambda suite: suite.find("storm", blocks=BLOCKS[0]),
          "blocks: expected a list of ids of blocks, found 'encoder_s0_b0'. Next: write blocks=['encoder_s0_b0']"),
+        (lambda suite: suite.find("storm", blocks=[]), "blocks: expected at least one block, found an empty list"),
+        (lambda suite: suite.find("storm", 1.1), "min_f1: expected a number from 0 to 1, found 1.1"),
         (lambda suite: suite.find("storm", blocks=3), "blocks: expected a list of ids of blocks, found 3. Next: write blocks=suite.select(stage=1) or"),
         (lambda suite: suite.find("storm", blocks=[[BLOCKS[0]]]), "expected a list of ids of blocks, each a text, found ['encoder_s0_b0'] among them"),
         (lambda suite: suite.find("storm", min_f1="a"), "min_f1: expected a number from 0 to 1, found 'a'. Next: write min_f1=0.3, for example"),
