@@ -21,7 +21,7 @@ def by_hand(line, sae, feature, date):
     x_nd = output_of(line, batch, BLOCK)
     held_n = Disk(*planted.REGION["disk"]).holds(Place.of(BY_ID[BLOCK], lat, lon))
     h_n = np.where(held_n, features_of(sae, x_nd)[:, feature].numpy(), 0)
-    added = -(h_n * float(sae.W_dec[feature, 0])).reshape(4, 6, 12).sum(0).repeat(3, 0).repeat(3, 1)
+    added = -(h_n * float(sae.W_dec.detach()[feature, 0])).reshape(4, 6, 12).sum(0).repeat(3, 0).repeat(3, 1)
     cells = cells_of(lat, lon)
     weight = (Disk(0, 120, 6000).holds(cells) * cells.area_n).reshape(18, 36).astype(float)
     moved = line(batch).surf_vars["2t"][0, 0].numpy() - batch.surf_vars["2t"][0, -1].numpy()

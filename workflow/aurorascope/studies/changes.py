@@ -128,7 +128,7 @@ class Changes:
 
     def _moved(self) -> Added:
         """The feature's change, moved east by whole columns."""
-        levels, rows, columns = self._place.grid.shape
+        columns = self._place.grid.shape[2]
         steps = placebo_columns(columns, self._degrees)
         tokens_t, change_td = self.feature.tokens_t, self.feature.change_td
         moved_t = tokens_t // columns * columns + (tokens_t % columns + steps) % columns

@@ -9,6 +9,7 @@ import numpy as np
 from aurora import AuroraAirPollution, Batch
 
 from aurorascope.blocks import BY_ID
+from aurorascope.errors import UserError
 from aurorascope.interventions import Edit, Region
 from aurorascope.interventions.ids import FeatureId
 from aurorascope.interventions.places import Place
@@ -69,6 +70,10 @@ class DateRun:
         listened = tuple(each.block for each in feature_outcomes(study))
         self._day = Day(model, study.block, batch, study.steps, listened)
         self._clean = self._day.run(None, 0.0)
+        broken = [step for step, forecast in enumerate(self._clean.forecasts, 1) if not is_finite(forecast)]
+        if broken:
+            found_words = f"others at step {broken[0]} of {date}"
+            raise UserError("the clean forecast", "finite numbers", found_words, "take fewer steps, or another date")
         lat, lon = axes_of(batch)
         device = next(model.parameters()).device
         self._changes = Changes(
@@ -105,7 +110,7 @@ class DateRun:
                     **common, "outcome": outcome.name, "value": values[outcome.name],
                     "effect": values[outcome.name] - self._clean_values[step][outcome.name],
                     "rounding": self._rounding(outcome, step), **self._sizes(arm, added),
-                    **self._spread(ran, outcome, step, is_whole), "diverged_at_step": diverged,
+                    **self._on_target(arm, ran, outcome, step, is_whole), "diverged_at_step": diverged,
                 })
             if is_whole:
                 shares = self._readers[step].divergence(ran.forecasts[step])
@@ -138,8 +143,8 @@ class DateRun:
             "size": dose * added.size, "norms_mean": dose * added.norms_mean, "norms_max": dose * added.norms_max,
         }
 
-    def _spread(self, ran: Ran, outcome: Outcome, step: int, is_whole: bool) -> dict[str, float]:
-        if isinstance(outcome, FeatureMean) or not is_whole:
+    def _on_target(self, arm: Arm, ran: Ran, outcome: Outcome, step: int, is_whole: bool) -> dict[str, float]:
+        if arm.kind not in ("feature", "minus_feature") or isinstance(outcome, FeatureMean) or not is_whole:
             return {"d2_target": _NAN, "d2": _NAN}
         return dict(zip(("d2_target", "d2"), self._readers[step].on_target(ran.forecasts[step], outcome), strict=True))
 

@@ -38,7 +38,7 @@ class StudyResult:
         fields: D2 of each field, one row a date, arm, step and field.
         maps: forecast minus clean forecast of the feature arm at dose 1 at the last step, by date, then by variable and level (None
             at the surface), (rows, columns) float32, for the fields that outcomes read.
-        summary: verdict, controls, doses; plain numbers, strings, lists and dictionaries.
+        summary: verdict, controls, doses, arms that could not be (the region leaves no place outside it, or none to move to); plain numbers, strings, lists and dictionaries.
     """
 
     effects: pd.DataFrame
@@ -107,7 +107,9 @@ def run_study(
             measured[date, arm.name] = run.measure(arm)
             if keep is not None:
                 keep((date, arm.name), measured[date, arm.name])
-    return _result(study, [measured[date, arm.name] for date in study.dates for arm in arms], found, controls, features)
+    absent = [kind for kind, has in (("difference_of_means", found.difference_d is not None), ("placebo", all_placebo)) if not has]
+    in_order = [measured[date, arm.name] for date in study.dates for arm in arms]
+    return _result(study, in_order, found, controls, features, absent)
 
 
 def _reference(
@@ -119,7 +121,8 @@ def _reference(
 
 
 def _result(
-    study: Study, measured: list[Measured], found: Survey, controls: list[tuple[FeatureId, ...]], features: tuple[FeatureId, ...]
+    study: Study, measured: list[Measured], found: Survey, controls: list[tuple[FeatureId, ...]], features: tuple[FeatureId, ...],
+    absent: list[str],
 ) -> StudyResult:
     effects = pd.DataFrame([row for each in measured for row in each.effects])
     fields = pd.DataFrame([row for each in measured for row in each.fields]).astype({"level": "Int64"})
@@ -136,6 +139,6 @@ def _result(
         "features": [list(each) for each in features], "word": verdicts[study.outcomes[0].name]["word"], "outcomes": verdicts,
         "exposure": [exposure[each] for each in features], "p99": found.p99_f.tolist(),
         "controls": [{"features": [list(each) for each in ids], "exposure": [exposure[each] for each in ids]} for ids in controls],
-        "diverged_at_step": {name: int(step) for name, step in diverged.items()}, "n_forwards": len(measured) * study.steps,
+        "absent_arms": absent, "diverged_at_step": {name: int(step) for name, step in diverged.items()}, "n_forwards": len(measured) * study.steps,
     }
     return StudyResult(effects, fields, maps, summary)

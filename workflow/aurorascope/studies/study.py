@@ -129,8 +129,8 @@ def _change(given: Any) -> Change:
         expected = f"{{{kind}: {_VALUED[kind]}}}" if kind in _VALUED else f"{kind} alone"
         raise UserError("the study, edit", expected, repr(given), "correct it")
     found = Change(kind, value)
-    if not found.needs_reference:
-        found.edit(((0, 1),), None)
+    # Edits refuse what no value of theirs is; what is usual is known later.
+    found.edit(((0, 1),), Reference({}))
     return found
 
 

@@ -13,8 +13,9 @@ from aurorascope.errors import UserError
 from aurorascope.interventions.places import Place
 from aurorascope.interventions.regions import Band, Box, Disk, Everywhere, Labelled, Levels, Region
 from aurorascope.labels.all import LABELS
-from aurorascope.sphere import cell_areas, row_edges
+from aurorascope.labels.read import read_day
 from aurorascope.spec import PATCH
+from aurorascope.sphere import cell_areas, row_edges
 from aurorascope.studies.reading import check_keys, check_list, nearest
 from aurorascope.tokens import TokenGrid
 
@@ -86,8 +87,10 @@ class Where:
 
 
 def _labelled(where: str, labels: Path, label: str, time: str) -> Labelled:
-    if label not in LABELS and not label.startswith("own"):
-        raise UserError(f"{where}, label", f"one of {', '.join(LABELS)}", repr(label), nearest(label, LABELS))
+    if label not in LABELS:
+        known = read_day(labels, time[:10]).labels
+        if label not in known:
+            raise UserError(f"{where}, label", f"one of {', '.join(known)}", repr(label), nearest(label, known))
     return Labelled.read(labels, label, time)
 
 
@@ -103,5 +106,5 @@ def cells_of(lat: np.ndarray, lon: np.ndarray) -> Place:
     edges = row_edges(lat)
     grid = TokenGrid(1, lat[:n], lon, np.ones(n, int), np.ones(len(lon), int), np.stack([edges[1 : n + 1], edges[:n]], axis=1))
     plane = Plane.of(grid, cell_areas(lat, len(lon)))
-    # What a cell's tokens belong to no block asks for.
+    # Regions of cells ask for no block; one has to be named.
     return Place(BLOCKS[0], lat[:n], lon, grid, plane, plane.area_p)
