@@ -16,7 +16,7 @@ from tests.interventions.linear import features_of, output_of, sae_of
 SITE, LATER = "encoder_s1_b4", "decoder_s1_b9"
 DATE = "2022-06-01"
 OUTCOMES = [
-    {"kind": "linear", "name": "dust", "variable": "t", "level": 850, "region": {"band": [-60, 60]}},
+    {"kind": "linear", "name": "temperature", "variable": "t", "level": 850, "region": {"band": [-60, 60]}},
     {"kind": "msl_min", "name": "low", "region": {"disk": [30.0, 200.0, 4000.0]}},
     {"kind": "wind_max", "name": "wind", "region": {"disk": [30.0, 200.0, 4000.0]}},
     {"kind": "feature", "name": "later", "block": LATER, "feature": 9, "region": {"levels": ["surface"]}},
@@ -68,7 +68,11 @@ def test_the_feature_arm_is_what_intervene_does_in_a_rollout(aurora):
         assert rows["wind", step] == wind[inside].max()
     d2 = found.fields[(found.fields.arm == "feature_1") & (found.fields.step == 1)]
     assert len(d2) == len(fields_of(clean[0])) and (d2.d2 > 0).all()
-    assert found.summary["word"] == "too few controls" and found.summary["n_forwards"] == 2 * len(found.effects.arm.unique())
+    # The mean temperature of a third of the globe moves by less than a rounding of it, though no two runs are alike.
+    words = {name: each["word"] for name, each in found.summary["outcomes"].items()}
+    assert found.summary["word"] == words["temperature"] == "within floor" and (rows["temperature"] != 0).all()
+    assert words["wind"] == words["later"] == "too few controls"
+    assert found.summary["n_forwards"] == 2 * len(found.effects.arm.unique())
     assert (found.effects[found.effects.kind == "clean_again"].effect == 0).all()
     assert found.summary["absent_arms"] == ["placebo"]
 

@@ -49,8 +49,9 @@ def test_words_of_features_without_an_effect(ran, feature, word):
     assert ran(feature).summary["word"] == word
 
 
+@pytest.mark.filterwarnings("ignore::aurorascope.interventions.InterventionWarning")
 def test_too_few_controls_are_said(ran):
-    """Eight times as strong as most: five of its kind are left, those of the last numbers."""
+    """Eight times as strong as most: six of its kind are left, those of the last numbers."""
     found = ran(planted.OTHER_EXPOSURE).summary
     assert found["word"] == "too few controls" and len(found["controls"]) == 6
 

@@ -47,7 +47,7 @@ def judge(study: Study, effects: pd.DataFrame, outcome: str) -> dict[str, Any]:
         "n_directions": len(sizes["direction"]), "p": (1 + int((every >= abs(feature)).sum())) / (1 + len(every)),
         "n_exposed": int(is_exposed.sum()), "n_dates": len(at_one),
         "arms": {name: means[name] for name in means if name in ("reconstruction_1", "difference_of_means_1", "placebo_1")},
-        **_doses(rows, means), **_where(at_one), **_interval(study, at_one),
+        **_doses(rows, means, floor), **_where(at_one), **_interval(study, at_one),
     }
     return {"word": _word(found, at_one), "sign_as_expected": _sign(study, outcome, feature), **found}
 
@@ -80,8 +80,11 @@ def _sizes(rows: pd.DataFrame, means: dict[str, float], kind: str) -> np.ndarray
     return np.where(np.isnan(found), np.inf, found)
 
 
-def _doses(rows: pd.DataFrame, means: dict[str, float]) -> dict[str, Any]:
-    """Slope through the origin over all doses, antisymmetry at dose 1, each dose in token norms, and where linearity ends."""
+def _doses(rows: pd.DataFrame, means: dict[str, float], floor: float) -> dict[str, Any]:
+    """Slope through the origin over all doses, antisymmetry at dose 1, each dose in token norms, and where linearity ends.
+
+    That is the largest dose up to which, with either sign, effects are within a tenth, or the floor, of what the smallest dose says.
+    """
     ladder = rows[rows.kind.isin(("feature", "minus_feature"))]
     table = []
     for name, part in ladder.groupby("arm", sort=False):
@@ -95,7 +98,7 @@ def _doses(rows: pd.DataFrame, means: dict[str, float]) -> dict[str, Any]:
     total = abs(plus) + abs(minus)
     small = np.abs(dose) == np.abs(dose).min()
     first = float((dose[small] * effect[small]).sum() / (dose[small] ** 2).sum())
-    linear = [row for row in table if abs(row["effect"] - first * row["dose"]) <= _BENT * abs(first * row["dose"])]
+    linear = [row for row in table if abs(row["effect"] - first * row["dose"]) <= max(_BENT * abs(first * row["dose"]), floor)]
     bent = min((abs(row["dose"]) for row in table if row not in linear), default=math.inf)
     upto = [row for row in linear if abs(row["dose"]) < bent]
     return {
@@ -115,9 +118,16 @@ def _where(at_one: pd.DataFrame) -> dict[str, Any]:
 
 
 def _interval(study: Study, at_one: pd.DataFrame) -> dict[str, Any]:
-    """95 % interval of the mean effect from drawing clusters of dates, ten days from the first date on each; none of fewer than 2."""
-    days = [datetime.date.fromisoformat(date) for date in at_one.date]
-    cluster = np.array([(day - min(days)).days // _CLUSTER_DAYS for day in days])
+    """95 % interval of the mean effect from drawing clusters of dates; none of fewer than 2.
+
+    A cluster begins with the first date that is ten days or more after the first one of the cluster before.
+    """
+    starts: list[datetime.date] = []
+    for date in at_one.date:
+        day = datetime.date.fromisoformat(date)
+        is_new = not starts or (day - starts[-1]).days >= _CLUSTER_DAYS
+        starts.append(day if is_new else starts[-1])
+    cluster = np.array([day.toordinal() for day in starts])
     names = np.unique(cluster)
     found = {"n_clusters": len(names), "is_exploratory": len(names) < _FEW_CLUSTERS, "interval": None}
     if len(names) < 2:
