@@ -1,5 +1,7 @@
 """Studies of features whose effects are known."""
 
+import json
+
 import numpy as np
 import pytest
 from aurorascope.blocks import BY_ID
@@ -47,6 +49,7 @@ def test_a_planted_effect_is_found_with_its_slope(line, sae, ran):
 ])
 def test_words_of_features_without_an_effect(ran, feature, word):
     assert ran(feature).summary["word"] == word
+    assert json.loads(json.dumps(ran(feature).summary, allow_nan=False)) == ran(feature).summary
 
 
 @pytest.mark.filterwarnings("ignore::aurorascope.interventions.InterventionWarning")

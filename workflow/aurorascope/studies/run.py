@@ -1,6 +1,7 @@
 """Run a study: every date with every arm, and a word for what came of it."""
 
 import hashlib
+import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -38,7 +39,8 @@ class StudyResult:
         fields: D2 of each field, one row a date, arm, step and field.
         maps: forecast minus clean forecast of the feature arm at dose 1 at the last step, by date, then by variable and level (None
             at the surface), (rows, columns) float32, for the fields that outcomes read.
-        summary: verdict, controls, doses, arms that could not be (the region leaves no place outside it, or none to move to); plain numbers, strings, lists and dictionaries.
+        summary: verdict, controls, doses, arms that could not be (the region leaves no place outside it, or none to move to); what JSON
+            holds, None for numbers that are not finite.
     """
 
     effects: pd.DataFrame
@@ -141,4 +143,13 @@ def _result(
         "controls": [{"features": [list(each) for each in ids], "exposure": [exposure[each] for each in ids]} for ids in controls],
         "absent_arms": absent, "diverged_at_step": {name: int(step) for name, step in diverged.items()}, "n_forwards": len(measured) * study.steps,
     }
-    return StudyResult(effects, fields, maps, summary)
+    return StudyResult(effects, fields, maps, _plain(summary))
+
+
+def _plain(value: Any) -> Any:
+    """Numbers that are not finite as None, which JSON has a word for."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
