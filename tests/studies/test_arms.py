@@ -11,7 +11,7 @@ from aurorascope.studies.arms import draw_directions
 
 from tests.interventions.linear import N_TOKENS, features_of, output_of
 from tests.studies import planted
-from tests.studies.linear import BLOCK
+from tests.studies.linear import BLOCK, batch_of
 
 
 def test_directions_have_the_covariance_of_the_block():
@@ -42,6 +42,20 @@ def test_features_of_the_same_label_are_no_controls(line, sae, ran):
     found = run_study(planted.study(planted.STRONG), line, {BLOCK: sae}, planted.batches(), labelled_same=labelled).summary
     used = {each["features"][0][0] for each in found["controls"]}
     assert not used & {feature for feature, _ in labelled} and 10 <= len(used) < 20
+
+
+def test_controls_that_quiet_dates_never_saw_are_left_out_of_a_clamp_to_a_percentile(line, sae, ran):
+    """On a date where all tokens are 0 a feature is on by its bias alone; one control's is turned below 0."""
+    first = ran(planted.STRONG).summary["controls"][0]["features"][0][0]
+    tensors = {name: tensor.detach().clone() for name, tensor in sae.state_dict().items()}
+    tensors["b_enc"][first] = -0.001
+    saes = {BLOCK: AuroraSAE.from_tensors(tensors)}
+
+    def used(edit):
+        found = run_study(planted.study(planted.STRONG, edit=edit), line, saes, planted.batches(), quiet=[batch_of(0.0)]).summary
+        return {each["features"][0][0] for each in found["controls"]}
+
+    assert first in used("ablate") and used({"clamp": "2*p99"}) == used("ablate") - {first}
 
 
 def test_the_placebo_does_nothing_where_the_outcome_is(ran):

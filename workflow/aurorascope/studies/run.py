@@ -93,6 +93,9 @@ def run_study(
     found = survey(model, study.block, sae, features, batches, regions, study.seed)
     controls = choose_controls(study, saes, features, found, frozenset(labelled_same))
     known = _reference(study, model, sae, [features, *controls], quiet)
+    if isinstance(study.change.value, str):
+        # A multiple of a percentile says nothing of a feature that the quiet dates never saw on.
+        controls = [ids for ids in controls if np.isfinite(known[study.block].of("controls", ids).p99_f).all()]
     all_placebo = all(has_placebo(regions[date], study.block, axes_of(batches[date]), study.placebo_degrees) for date in study.dates)
     arms = arms_of(study, features, controls, found.difference_d is not None, all_placebo)
     directions_kd = draw_directions(study, found.sample_td)
