@@ -20,6 +20,7 @@ ROWS = (
     ("features", "training"),
     ("atlas",),
     ("interventions", "perturbations"),
+    ("studies",),
     ("measures", "reproduction"),
     ("figures", "pages", "release"),
     ("cli",),

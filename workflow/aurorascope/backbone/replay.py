@@ -73,5 +73,9 @@ class Replay:
 
     def forecast(self) -> Batch:
         """The forecast 12 hours ahead, under whatever hooks are on blocks from the one advanced to on."""
-        with returning(self._outputs), torch.inference_mode():
+        with self.known(), torch.inference_mode():
             return self._model(self.batch)
+
+    def known(self) -> contextlib.AbstractContextManager[None]:
+        """Inside it the model takes what is known instead of computing it: for the first step of a rollout of `batch`, and no other."""
+        return returning(self._outputs)

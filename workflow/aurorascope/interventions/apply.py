@@ -28,7 +28,7 @@ def apply_edits(site: BlockEdits, output: torch.Tensor, step: int, log: Log) -> 
     edited = output
     for member in range(len(output)):
         with torch.no_grad():
-            tokens_t, change_td = _changes(site, output[member].detach(), step, member, log)
+            tokens_t, change_td = changes_of(site, output[member].detach(), step, member, log)
         if len(tokens_t):
             if edited is output:
                 # Others may hold the output: a replay returns it again.
@@ -55,8 +55,19 @@ class _Sums:
         self.most = max(self.most, float(moved.max(initial=0)))
 
 
-def _changes(site: BlockEdits, x_nd: torch.Tensor, step: int, member: int, log: Log) -> tuple[torch.Tensor, torch.Tensor]:
-    """Tokens that change, ascending, and what is added to each, (tokens, d) float64; what was done is logged."""
+def changes_of(site: BlockEdits, x_nd: torch.Tensor, step: int, member: int, log: Log) -> tuple[torch.Tensor, torch.Tensor]:
+    """Tokens that change, ascending, and what is added to each, (tokens, d) float64; what was done is logged.
+
+    Args:
+        site: the edits, prepared for the input's grid.
+        x_nd: the block's output for one member, without gradients and outside of autocast.
+        step: step of the rollout, for the log.
+        member: place in the batch, for the log.
+        log: what gains a row an edit.
+
+    Raises:
+        UserError: a token would be moved by more than 10 times its norm.
+    """
     sums = [_Sums(len(one.ids)) for one in site.edits]
     tokens, changes, most = [], [], 0.0
     for tokens_t in site.tokens_t.split(ROWS):

@@ -1,0 +1,242 @@
+"""Outcomes: single numbers read off a forecast, or off a later block, and how far a forecast moved by field."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from aurora import Batch
+
+from aurorascope.blocks import BY_ID
+from aurorascope.errors import UserError
+from aurorascope.interventions.ids import Asked, read_features
+from aurorascope.studies.reading import check_keys, check_list, nearest
+from aurorascope.studies.where import Where
+
+Field = tuple[str, int | None]
+"""Aurora's name of a variable and its level in hPa, None at the surface."""
+# Half a unit in the last place of float32, which forecasts are made in.
+_ROUNDING = 2.0**-24
+
+
+@dataclass(frozen=True)
+class Linear:
+    """y = sum over terms of a * (area mean over the region of F) / T, with T the RMS there of the clean F - state: unit 1.
+
+    Attributes:
+        name: of the outcome.
+        terms: field and coefficient a.
+        where: cells.
+    """
+
+    name: str
+    terms: tuple[tuple[Field, float], ...]
+    where: Where
+
+    @classmethod
+    def read(cls, where: str, given: Mapping[str, Any]) -> "Linear":
+        """From keys name, region, and either variable and level or terms, a list of {variable, level, coefficient}."""
+        given = check_keys(where, given, ("name", "variable", "level", "terms", "region"), ("name",))
+        if ("terms" in given) == ("variable" in given):
+            raise UserError(where, "either variable or terms", "both" if "terms" in given else "neither", "give one of them")
+        terms = given.get("terms", [{"variable": given.get("variable"), "level": given.get("level")}])
+        found = []
+        for at, each in enumerate(check_list(f"{where}, terms", terms)):
+            each = check_keys(f"{where}, term {at}", each, ("variable", "level", "coefficient"), ("variable",))
+            coefficient = each.get("coefficient", 1.0)
+            if isinstance(coefficient, bool) or not isinstance(coefficient, int | float) or not np.isfinite(coefficient):
+                raise UserError(f"{where}, term {at}, coefficient", "a finite number", repr(coefficient), "correct it")
+            found.append(((each["variable"], each.get("level")), float(coefficient)))
+        return cls(str(given["name"]), tuple(found), _cells(where, given))
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """What it reads."""
+        return tuple(field for field, _ in self.terms)
+
+
+@dataclass(frozen=True)
+class _Extreme:
+    """An extreme over the cells of a region, in the variable's unit."""
+
+    name: str
+    where: Where
+
+    @classmethod
+    def read(cls, where: str, given: Mapping[str, Any]) -> "_Extreme":
+        """From keys name and region."""
+        given = check_keys(where, given, ("name", "region"), ("name", "region"))
+        return cls(str(given["name"]), _cells(where, given))
+
+
+class PressureMinimum(_Extreme):
+    """Least sea-level pressure, Pa."""
+
+    fields: tuple[Field, ...] = (("msl", None),)
+
+
+class WindMaximum(_Extreme):
+    """Greatest wind speed at 10 m, m/s."""
+
+    fields: tuple[Field, ...] = (("10u", None), ("10v", None))
+
+
+@dataclass(frozen=True)
+class FeatureMean:
+    """Area mean of a feature of the edited block or a later one over the tokens of a region.
+
+    Attributes:
+        name: of the outcome.
+        block: its block.
+        feature: number and sign.
+        where: tokens.
+    """
+
+    name: str
+    block: str
+    feature: Asked
+    where: Where
+    fields: tuple[Field, ...] = ()
+
+    @classmethod
+    def read(cls, where: str, given: Mapping[str, Any]) -> "FeatureMean":
+        """From keys name, block, feature (a number or [number, sign]) and region."""
+        given = check_keys(where, given, ("name", "block", "feature", "region"), ("name", "block", "feature"))
+        if given["block"] not in BY_ID:
+            raise UserError(f"{where}, block", "a block of Aurora", repr(given["block"]), nearest(given["block"], BY_ID))
+        feature = tuple(given["feature"]) if isinstance(given["feature"], list) else given["feature"]
+        found = read_features(f"{where}, feature", feature)[0]
+        return cls(str(given["name"]), given["block"], found, Where.read(f"{where}, region", given.get("region")))
+
+
+Outcome = Linear | PressureMinimum | WindMaximum | FeatureMean
+KINDS = {"linear": Linear, "msl_min": PressureMinimum, "wind_max": WindMaximum, "feature": FeatureMean}
+
+
+def _cells(where: str, given: Mapping[str, Any]) -> Where:
+    found = Where.read(f"{where}, region", given.get("region"))
+    if found.levels is not None:
+        raise UserError(f"{where}, region", "a region of cells", "latent levels", "leave levels out; level names the variable's own")
+    return found
+
+
+def fields_of(batch: Batch) -> tuple[Field, ...]:
+    """All fields of a batch or forecast, in its order."""
+    levels = batch.metadata.atmos_levels
+    surface = [(name, None) for name in batch.surf_vars]
+    return (*surface, *((name, int(level)) for name in batch.atmos_vars for level in levels))
+
+
+def values_of(batch: Batch, field: Field, n_rows: int) -> np.ndarray:
+    """A field's newest state, (n_rows, columns) float64.
+
+    Args:
+        batch: the batch or forecast, one member.
+        field: variable and level.
+        n_rows: rows that Aurora predicts.
+    """
+    name, level = field
+    if level is None:
+        tensor = batch.surf_vars[name][0, -1]
+    else:
+        tensor = batch.atmos_vars[name][0, -1, [int(each) for each in batch.metadata.atmos_levels].index(level)]
+    return tensor[:n_rows].double().cpu().numpy()
+
+
+def area_mean(values_yx: np.ndarray, area_yx: np.ndarray) -> float:
+    """Mean by area, rows first, then over rows: the same bits whatever the number of threads."""
+    return float((values_yx * area_yx).sum(axis=1).sum() / area_yx.sum())
+
+
+def check_fields(outcome: Outcome, batch: Batch) -> None:
+    """Refuse a variable or level that the input does not have.
+
+    Raises:
+        UserError: there is none of that name or level.
+    """
+    known = fields_of(batch)
+    for name, level in outcome.fields:
+        where = f"outcome {outcome.name}"
+        if name not in {variable for variable, _ in known}:
+            names = list(dict.fromkeys(variable for variable, _ in known))
+            raise UserError(f"{where}, variable", f"one of {', '.join(names)}", repr(name), nearest(name, names))
+        if (name, level) not in known:
+            levels = [each for variable, each in known if variable == name]
+            raise UserError(f"{where}, level of {name}", f"one of {levels}", repr(level), nearest(level, levels))
+
+
+class Reader:
+    """Reads outcomes and divergence off the forecasts of one date and step.
+
+    Args:
+        outcomes: those that read forecasts.
+        areas: by outcome, the area of each cell of its region, 0 outside, (rows, columns).
+        area_yx: area of each cell.
+        state: the input.
+        clean: the clean forecast.
+    """
+
+    def __init__(
+        self, outcomes: list[Outcome], areas: Mapping[str, np.ndarray], area_yx: np.ndarray, state: Batch, clean: Batch
+    ) -> None:
+        self._outcomes, self._areas, self._area_yx, self._n = outcomes, areas, area_yx, len(area_yx)
+        self._clean = {field: values_of(clean, field, self._n) for field in fields_of(clean)}
+        before = {field: values_of(state, field, self._n) for field in self._clean}
+        self._moved = {field: np.square(self._clean[field] - before[field]) for field in self._clean}
+
+    def _scale(self, outcome: Linear, field: Field) -> float:
+        scale = float(np.sqrt(area_mean(self._moved[field], self._areas[outcome.name])))
+        if not scale > 0:
+            raise UserError(f"outcome {outcome.name}", "a clean forecast that moves there", f"none of {field[0]}", "take another outcome")
+        return scale
+
+    def read(self, forecast: Batch) -> dict[str, float]:
+        """Each outcome's value.
+
+        Raises:
+            UserError: a linear one's clean forecast does not move in its region.
+        """
+        return {outcome.name: self._read(outcome, forecast) for outcome in self._outcomes}
+
+    def _read(self, outcome: Outcome, forecast: Batch) -> float:
+        area_yx, fields = self._areas[outcome.name], [values_of(forecast, field, self._n) for field in outcome.fields]
+        if isinstance(outcome, Linear):
+            terms = zip(outcome.terms, fields, strict=True)
+            return sum(a * area_mean(field_yx, area_yx) / self._scale(outcome, field) for (field, a), field_yx in terms)
+        if isinstance(outcome, PressureMinimum):
+            return float(fields[0][area_yx > 0].min())
+        return float(np.hypot(*fields)[area_yx > 0].max())
+
+    def rounding(self, outcome: Outcome) -> float:
+        """What one rounding of the clean forecast in float32 amounts to: no smaller effect can be told."""
+        area_yx, clean = self._areas[outcome.name], [np.abs(self._clean[field]) for field in outcome.fields]
+        if isinstance(outcome, Linear):
+            terms = zip(outcome.terms, clean, strict=True)
+            return _ROUNDING * sum(abs(a) * area_mean(each, area_yx) / self._scale(outcome, field) for (field, a), each in terms)
+        return _ROUNDING * float(np.sqrt(sum(np.square(each[area_yx > 0].max()) for each in clean)))
+
+    def divergence(self, forecast: Batch) -> dict[Field, float]:
+        """By field D2 = mean by area of (F - F_clean)^2 over that of (F_clean - state)^2; NaN where the clean forecast does not move."""
+        return {field: self._share(np.square(values_of(forecast, field, self._n) - clean), field, self._area_yx)
+                for field, clean in self._clean.items()}
+
+    def on_target(self, forecast: Batch, outcome: Outcome) -> tuple[float, float]:
+        """D2 summed over fields: the part in an outcome's fields and region, and all of it."""
+        target = everything = 0.0
+        for field, clean in self._clean.items():
+            square_yx = np.square(values_of(forecast, field, self._n) - clean)
+            whole = self._share(square_yx, field, self._area_yx)
+            if np.isnan(whole):
+                continue
+            everything += whole
+            if field in outcome.fields:
+                target += self._share(np.where(self._areas[outcome.name] > 0, square_yx, 0.0), field, self._area_yx)
+        return target, everything
+
+    def _share(self, square_yx: np.ndarray, field: Field, area_yx: np.ndarray) -> float:
+        moved = area_mean(self._moved[field], area_yx)
+        return area_mean(square_yx, area_yx) / moved if moved > 0 else float("nan")
+
+    def change(self, forecast: Batch, field: Field) -> np.ndarray:
+        """F - F_clean, (rows, columns) float32."""
+        return (values_of(forecast, field, self._n) - self._clean[field]).astype(np.float32)

@@ -1,0 +1,53 @@
+"""Read mappings, as YAML gives them, with messages that name the nearest of what is known."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from aurorascope.errors import UserError
+
+
+def nearest(found: object, known: Iterable[object]) -> str:
+    """What to do about an unknown name: take the nearest of the known ones."""
+    names = [str(each) for each in known]
+    return f"take {difflib.get_close_matches(str(found), names, 1, 0)[0]}" if names else "leave it out"
+
+
+def check_keys(where: str, given: Any, known: Iterable[str], needed: Iterable[str] = ()) -> Mapping[str, Any]:
+    """The mapping itself.
+
+    Raises:
+        UserError: it is no mapping, has an unknown key, or lacks a needed one.
+    """
+    known = tuple(known)
+    if not isinstance(given, Mapping):
+        raise UserError(where, f"a mapping with {', '.join(known)}", repr(given)[:80], "correct it")
+    for key in given:
+        if key not in known:
+            raise UserError(f"{where}, {key}", f"one of the keys {', '.join(known)}", repr(key), nearest(key, known))
+    for key in needed:
+        if given.get(key) is None:
+            raise UserError(f"{where}, {key}", "a value", "none", f"add the key {key}")
+    return given
+
+
+def check_list(where: str, given: Any) -> list[Any]:
+    """A list or tuple that is not empty, as a list.
+
+    Raises:
+        UserError: it is something else.
+    """
+    if not isinstance(given, list | tuple) or not given:
+        raise UserError(where, "a list of at least one", repr(given)[:80], "correct it")
+    return list(given)
+
+
+def check_integer(where: str, given: Any, least: int) -> int:
+    """An integer of at least so much.
+
+    Raises:
+        UserError: it is something else.
+    """
+    if isinstance(given, bool) or not isinstance(given, int) or given < least:
+        raise UserError(where, f"an integer of at least {least}", repr(given), "correct it")
+    return given

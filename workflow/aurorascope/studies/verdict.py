@@ -1,0 +1,139 @@
+"""One word for each outcome of a study, and the numbers behind it, from its table of effects."""
+
+import datetime
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from aurorascope.studies.study import Study
+
+WORDS = ("diverged_at_step", "no exposure", "within floor", "too few controls", "not beyond controls", "effect")
+"""In the order in which they are asked."""
+
+# Share of its 99th percentile that a feature's exposure reaches at least; floors that an effect exceeds; matched controls needed.
+LEAST_EXPOSURE, FLOORS, FEWEST_CONTROLS = 0.05, 3.0, 10
+_QUANTILE, _BENT, _CLUSTER_DAYS, _RESAMPLED, _INTERVAL = 0.95, 0.1, 10, 2000, (0.025, 0.975)
+_FEW_CLUSTERS = 20
+
+
+def judge(study: Study, effects: pd.DataFrame, outcome: str) -> dict[str, Any]:
+    """The verdict on one outcome at the last step.
+
+    An effect is the mean over dates of the outcome's change at dose 1. The floor is the mean over dates of the larger of what the
+    clean run differs from itself by and one rounding of the clean forecast. Controls are the matched features and the random
+    directions; p = (1 + number of them at least as large) / (1 + number of them), which describes and tests nothing.
+
+    Args:
+        study: the study.
+        effects: as in `StudyResult`.
+        outcome: the outcome's name.
+
+    Returns:
+        word, effect, floor, threshold and n of controls, p, slope, antisymmetry, doses, linear_to, on_target, collateral, interval.
+    """
+    rows = effects[(effects.outcome == outcome) & (effects.step == study.steps)]
+    means = {name: float(_column(part, "effect").sum() / len(part)) for name, part in rows.groupby("arm", sort=False)}
+    feature, at_one = means["feature_1"], rows[rows.arm == "feature_1"]
+    is_exposed = _column(at_one, "exposure_share") >= LEAST_EXPOSURE
+    again = rows[rows.kind == "clean_again"]
+    floor = float(np.maximum(np.abs(_column(again, "effect")), _column(again, "rounding")).sum() / len(again))
+    sizes = {kind: _sizes(rows, means, kind) for kind in ("control", "direction")}
+    every = np.concatenate(list(sizes.values()))
+    threshold = float(np.quantile(every, _QUANTILE, method="higher")) if len(every) else math.nan
+    found = {
+        "effect": feature, "floor": floor, "controls_95": threshold, "n_controls": len(sizes["control"]),
+        "n_directions": len(sizes["direction"]), "p": (1 + int((every >= abs(feature)).sum())) / (1 + len(every)),
+        "n_exposed": int(is_exposed.sum()), "n_dates": len(at_one),
+        "arms": {name: means[name] for name in means if name in ("reconstruction_1", "difference_of_means_1", "placebo_1")},
+        **_doses(rows, means, floor), **_where(at_one), **_interval(study, at_one),
+    }
+    return {"word": _word(found, at_one), "sign_as_expected": _sign(study, outcome, feature), **found}
+
+
+def _word(found: dict[str, Any], at_one: pd.DataFrame) -> str:
+    if not np.isfinite(_column(at_one, "effect")).all():
+        return "diverged_at_step"
+    if found["n_dates"] - found["n_exposed"] > found["n_dates"] / 2:
+        return "no exposure"
+    if abs(found["effect"]) <= FLOORS * found["floor"]:
+        return "within floor"
+    if found["n_controls"] < FEWEST_CONTROLS:
+        return "too few controls"
+    return "effect" if abs(found["effect"]) > found["controls_95"] else "not beyond controls"
+
+
+def _sign(study: Study, outcome: str, effect: float) -> bool | None:
+    if study.expected_sign is None or outcome != study.outcomes[0].name or not effect:
+        return None
+    return bool(np.sign(effect) == study.expected_sign)
+
+
+def _column(rows: pd.DataFrame, name: str) -> np.ndarray:
+    return rows[name].to_numpy(np.float64)
+
+
+def _sizes(rows: pd.DataFrame, means: dict[str, float], kind: str) -> np.ndarray:
+    """Size of each control's mean effect; infinite for one that diverged, so that it counts against the feature."""
+    found = np.abs([means[name] for name in rows[rows.kind == kind].arm.unique()])
+    return np.where(np.isnan(found), np.inf, found)
+
+
+def _doses(rows: pd.DataFrame, means: dict[str, float], floor: float) -> dict[str, Any]:
+    """Slope through the origin over all doses, antisymmetry at dose 1, each dose in token norms, and where linearity ends.
+
+    That is the largest dose up to which, with either sign, effects are within a tenth, or the floor, of what the smallest dose says.
+    """
+    ladder = rows[rows.kind.isin(("feature", "minus_feature"))]
+    table = []
+    for name, part in ladder.groupby("arm", sort=False):
+        norms = float(_column(part, "norms_mean").sum() / len(part))
+        row = {"dose": float(part.dose.iloc[0]), "effect": means[name], "norms_mean": norms, "norms_max": float(part.norms_max.max())}
+        table.append(row)
+    table.sort(key=lambda row: row["dose"])
+    dose, effect = (np.array([row[key] for row in table]) for key in ("dose", "effect"))
+    slope = float((dose * effect).sum() / (dose**2).sum())
+    plus, minus = means["feature_1"], means["minus_feature_1"]
+    total = abs(plus) + abs(minus)
+    small = np.abs(dose) == np.abs(dose).min()
+    first = float((dose[small] * effect[small]).sum() / (dose[small] ** 2).sum())
+    linear = [row for row in table if abs(row["effect"] - first * row["dose"]) <= max(_BENT * abs(first * row["dose"]), floor)]
+    bent = min((abs(row["dose"]) for row in table if row not in linear), default=math.inf)
+    upto = [row for row in linear if abs(row["dose"]) < bent]
+    return {
+        "slope": slope, "antisymmetry": abs(plus + minus) / total if total else math.nan, "doses": table,
+        "linear_to_dose": max((abs(row["dose"]) for row in upto), default=0.0),
+        "linear_to_norms": max((row["norms_mean"] for row in upto), default=0.0), "is_linear_throughout": math.isinf(bent),
+    }
+
+
+def _where(at_one: pd.DataFrame) -> dict[str, Any]:
+    """Share of D2 in the outcome's fields and region, and the root of the rest by unit of edit, means over dates."""
+    target, everything, size = (_column(at_one, name) for name in ("d2_target", "d2", "size"))
+    share = np.divide(target, everything, out=np.full(len(target), np.nan), where=everything > 0)
+    rest = np.sqrt((everything - target).clip(0))
+    collateral = np.divide(rest, size, out=np.full(len(rest), np.nan), where=size > 0)
+    return {"on_target": float(share.sum() / len(share)), "collateral": float(collateral.sum() / len(collateral))}
+
+
+def _interval(study: Study, at_one: pd.DataFrame) -> dict[str, Any]:
+    """95 % interval of the mean effect from drawing clusters of dates; none of fewer than 2.
+
+    A cluster begins with the first date that is ten days or more after the first one of the cluster before.
+    """
+    starts: list[datetime.date] = []
+    for date in at_one.date:
+        day = datetime.date.fromisoformat(date)
+        is_new = not starts or (day - starts[-1]).days >= _CLUSTER_DAYS
+        starts.append(day if is_new else starts[-1])
+    cluster = np.array([day.toordinal() for day in starts])
+    names = np.unique(cluster)
+    found = {"n_clusters": len(names), "is_exploratory": len(names) < _FEW_CLUSTERS, "interval": None}
+    if len(names) < 2:
+        return found
+    effect = _column(at_one, "effect")
+    total_c, n_c = (np.array([values[cluster == name].sum() for name in names]) for values in (effect, np.ones(len(effect))))
+    drawn_rc = np.random.default_rng([study.seed, 4]).integers(len(names), size=(_RESAMPLED, len(names)))
+    means = total_c[drawn_rc].sum(axis=1) / n_c[drawn_rc].sum(axis=1)
+    return {**found, "interval": [float(each) for each in np.quantile(means, _INTERVAL)]}
