@@ -31,6 +31,14 @@ class Stream(enum.IntEnum):
     """Dates whose tokens are compared, two by two; further seed: the atlas's."""
     PERTURBATION_FLIPS = 41
     """Signs of dates that responses to a change are compared under; further seed: the caller's."""
+    STUDY_TOKENS = 42
+    """Tokens whose covariance a study's random directions have; further seed: the study's."""
+    STUDY_FEATURES = 43
+    """Features that a study's edit is compared with; further seed: the study's."""
+    STUDY_DIRECTIONS = 44
+    """Directions that it is compared with; further seed: the study's."""
+    STUDY_BOOTSTRAP = 45
+    """Clusters of dates drawn again and again for its interval; further seed: the study's."""
 
 
 def generator(stream: Stream, *seeds: int) -> np.random.Generator:

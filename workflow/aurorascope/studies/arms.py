@@ -7,6 +7,7 @@ import numpy as np
 
 from aurorascope.interventions.ids import FeatureId
 from aurorascope.sae.aurora_sae import AuroraSAE
+from aurorascope.streams import Stream, generator
 from aurorascope.studies.checks import NEAR, cosine, resolved
 from aurorascope.studies.study import DOSES, Study, feature_outcomes
 from aurorascope.studies.survey import Survey
@@ -61,7 +62,7 @@ def choose_controls(
     exposure = found.mean_exposure()
     taken = {feature for feature, _ in features}
     free = [each for each in found.ids if each[0] not in taken and each not in labelled_same and not _is_read(study, saes, each)]
-    draw = np.random.default_rng([study.seed, 2])
+    draw = generator(Stream.STUDY_FEATURES, study.seed)
     pools = []
     for each in features:
         least, most = exposure[each] / _WITHIN, exposure[each] * _WITHIN
@@ -97,7 +98,7 @@ def draw_directions(study: Study, sample_td: np.ndarray) -> np.ndarray:
 
     A sum of centred tokens with normal weights has the covariance of the tokens.
     """
-    draw = np.random.default_rng([study.seed, 3])
+    draw = generator(Stream.STUDY_DIRECTIONS, study.seed)
     found = []
     for _ in range(study.n_controls):
         weight_t = draw.standard_normal(len(sample_td))

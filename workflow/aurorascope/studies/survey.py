@@ -15,6 +15,7 @@ from aurorascope.interventions.places import Place
 from aurorascope.interventions.values import ROWS, Values
 from aurorascope.sae.architectures import RELEASED
 from aurorascope.sae.aurora_sae import AuroraSAE
+from aurorascope.streams import Stream, generator
 
 # Tokens whose features are all computed at once, and tokens that stand for the block's covariance.
 _CHUNK, _SAMPLED = 512, 4096
@@ -67,7 +68,7 @@ def survey(
     ids = tuple((feature, sign) for sign in signs for feature in range(sae.d_hidden))
     values, exposures, samples, on = Values(sae, features), [], [], [[] for _ in features]
     inside, outside = _Mean(), _Mean()
-    draw = np.random.default_rng([seed, 1])
+    draw = generator(Stream.STUDY_TOKENS, seed)
     for date in dates:
         kept: list[torch.Tensor] = []
         run_to_blocks(model, batches[date], [block], lambda _block, x_nd, kept=kept: kept.append(x_nd))

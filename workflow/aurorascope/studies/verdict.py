@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from aurorascope.streams import Stream, generator
 from aurorascope.studies.study import Study
 
 WORDS = ("diverged_at_step", "no exposure", "within floor", "too few controls", "not beyond controls", "effect")
@@ -134,6 +135,6 @@ def _interval(study: Study, at_one: pd.DataFrame) -> dict[str, Any]:
         return found
     effect = _column(at_one, "effect")
     total_c, n_c = (np.array([values[cluster == name].sum() for name in names]) for values in (effect, np.ones(len(effect))))
-    drawn_rc = np.random.default_rng([study.seed, 4]).integers(len(names), size=(_RESAMPLED, len(names)))
+    drawn_rc = generator(Stream.STUDY_BOOTSTRAP, study.seed).integers(len(names), size=(_RESAMPLED, len(names)))
     means = total_c[drawn_rc].sum(axis=1) / n_c[drawn_rc].sum(axis=1)
     return {**found, "interval": [float(each) for each in np.quantile(means, _INTERVAL)]}
