@@ -84,6 +84,18 @@ def _set_back() -> None:
     Path("/proc/self/clear_refs").write_text("5")
 
 
+def _compile(times: list[str], settings: AtlasSettings) -> None:
+    """Score something small, so that loops are compiled: once a process, however many blocks it scores."""
+    with tempfile.TemporaryDirectory() as name:
+        shape = 12, 24
+        labels = TokenLabels(["label 0"], _plane(*shape), times, Path(name))
+        for each in times:
+            labels.add(_read(each, 1, shape))
+        sae = AuroraSAE.from_tensors({**initial_weights(16, 64, 0, 0), "k": torch.tensor(4)})
+        source = Source(times, lambda places: (_activations(place, shape, 16) for place in places.tolist()))
+        score_features(sae, source, labels, settings, Path(name))
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -109,6 +121,7 @@ def main() -> None:
           f"nulls on {options.null_snapshots}, torch {torch.__version__}, threads: {options.threads}\n")
     print("| width | encoding, s | without nulls, s | ratio | with nulls, s | ratio | rotations + date shifts | memory above, GB |")
     print("|---|---|---|---|---|---|---|---|")
+    _compile(times, settings)
     for d in options.widths:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
