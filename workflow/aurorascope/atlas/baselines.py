@@ -125,7 +125,7 @@ def plane_entries(
         spool.append(rank_scores(np.asarray(variables.value_tvp[times, place]), inside).reshape(-1))
     scores_ftp = spool.array().reshape(-1, len(times), labels.plane.n)
     for at, place in enumerate(times.tolist()):
-        entries.add_features(place, [torch.from_numpy(np.ascontiguousarray(scores_ftp[:, at].T))], signed=False)
+        entries.add_features(place, [torch.from_numpy(np.array(scores_ftp[:, at].T, order="C"))], signed=False)
     return rule
 
 
