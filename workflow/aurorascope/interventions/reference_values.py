@@ -167,7 +167,7 @@ def _summed(place: Place, ids: tuple[FeatureId, ...], by_time: dict[str, _Sparse
     summed_f, active_f, p99_f = _by_area(area_n, total_nf), _by_area(area_n, n_active_nf), np.empty(len(ids))
     for f in range(len(ids)):
         values = np.concatenate([by_time[time].values[f] for time in times])
-        p99_f[f] = _quantile(values, np.concatenate([area_n[by_time[time].tokens[f]] for time in times]))
+        p99_f[f] = active_p99(values, np.concatenate([area_n[by_time[time].tokens[f]] for time in times]))
     mean_f = summed_f / (int(area_n.sum()) * len(times))
     return Statistics(ids, times, place, mean_f, _quotient(summed_f, active_f), p99_f, total_nf, n_active_nf)
 
@@ -177,7 +177,7 @@ def _by_area(area_n: np.ndarray, values_nf: np.ndarray) -> np.ndarray:
     return (area_n.astype(np.float64)[:, None] * values_nf).sum(axis=0)
 
 
-def _quantile(values: np.ndarray, areas: np.ndarray) -> float:
+def active_p99(values: np.ndarray, areas: np.ndarray) -> float:
     """Least value that 99 % of the area does not exceed; NaN of none."""
     if not len(values):
         return float("nan")

@@ -12,6 +12,7 @@ from aurorascope.blocks import BY_ID
 from aurorascope.interventions import Region
 from aurorascope.interventions.ids import FeatureId
 from aurorascope.interventions.places import Place
+from aurorascope.interventions.reference_values import active_p99
 from aurorascope.interventions.values import ROWS, Values
 from aurorascope.sae.architectures import RELEASED
 from aurorascope.sae.aurora_sae import AuroraSAE
@@ -19,7 +20,6 @@ from aurorascope.streams import Stream, generator
 
 # Tokens whose features are all computed at once, and tokens that stand for the block's covariance.
 _CHUNK, _SAMPLED = 512, 4096
-_P99 = 0.99
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +87,7 @@ def survey(
         samples.append(x[real[np.sort(chosen)]])
     sample_td = np.concatenate(samples)
     difference_d = None if outside.area == 0 else inside.mean() - outside.mean()
-    p99_f = np.array([_quantile(*(np.concatenate(each) for each in zip(*found, strict=True))) for found in on])
+    p99_f = np.array([active_p99(*(np.concatenate(each) for each in zip(*found, strict=True))) for found in on])
     return Survey(dates, ids, np.stack(exposures), p99_f, sample_td - sample_td.sum(axis=0) / len(sample_td), difference_d)
 
 
@@ -116,11 +116,3 @@ def _exposure(sae: AuroraSAE, x_nd: torch.Tensor, held_n: np.ndarray, area_n: np
         v_tf = np.concatenate([h_tf.clip(0), (-h_tf).clip(0)], axis=1) if is_signed else h_tf
         total_f = total_f + (area_n[here, None] * v_tf).sum(axis=0)
     return total_f / area_n[tokens].sum()
-
-
-def _quantile(values: np.ndarray, areas: np.ndarray) -> float:
-    if not len(values):
-        return float("nan")
-    order = np.argsort(values, kind="stable")
-    held = np.cumsum(areas[order])
-    return float(values[order][np.searchsorted(held, _P99 * held[-1])])
