@@ -128,5 +128,10 @@ KINDS = {kind.name: kind for kind in (
         stage=("label_reference", "config_sha256"),
     ),
     Kind("labels", "scratch/labels/{day}.json", "days of labels", stage=("label_day", "config_sha256")),
+    Kind(
+        "study", "studies/{study}/record.json", "studies",
+        {f"studies/{{study}}/{name}": "files" for name in ("effects.parquet", "divergence.parquet", "fields.nc")},
+        stage=("run_study", "config_sha256"),
+    ),
     Kind("activations", "scratch/activations/{block}/{split}/manifest.json", "stores"),
 )}

@@ -1,8 +1,15 @@
 """Studies: what an edit of features does to the forecast, beside every control, with a word for it."""
 
-from aurorascope.studies.run import StudyResult, run_study
-from aurorascope.studies.study import Change, Study, read_study
-from aurorascope.studies.verdict import judge
-from aurorascope.studies.where import Where
+import importlib
 
-__all__ = ["Change", "Study", "StudyResult", "Where", "judge", "read_study", "run_study"]
+_MODULES = {
+    "Change": "study", "Study": "study", "StudyResult": "run", "Where": "where", "judge": "verdict", "read_study": "study", "run_study": "run",
+}
+__all__ = list(_MODULES)
+
+
+def __getattr__(name: str) -> object:
+    """Imported when first asked for: what planning reads of a study's file needs neither torch nor Aurora."""
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"aurorascope.studies.{_MODULES[name]}"), name)
+    raise AttributeError(f"module 'aurorascope.studies' has no attribute {name!r}")

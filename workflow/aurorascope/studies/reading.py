@@ -1,5 +1,6 @@
 """Read mappings, as YAML gives them, with messages that name the nearest of what is known."""
 
+import datetime
 import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -51,3 +52,20 @@ def check_integer(where: str, given: Any, least: int) -> int:
     if isinstance(given, bool) or not isinstance(given, int) or given < least:
         raise UserError(where, f"an integer of at least {least}", repr(given), "correct it")
     return given
+
+
+def check_dates(where: str, given: Any) -> tuple[str, ...]:
+    """Dates `YYYY-MM-DD`, each once, ascending.
+
+    Raises:
+        UserError: none, one twice, or something else.
+    """
+    dates = [str(each) for each in check_list(where, given)]
+    for date in dates:
+        try:
+            is_one = datetime.date.fromisoformat(date).isoformat() == date
+        except ValueError:
+            is_one = False
+        if not is_one or dates.count(date) > 1:
+            raise UserError(where, "dates YYYY-MM-DD, each once", date, "correct it")
+    return tuple(sorted(dates))

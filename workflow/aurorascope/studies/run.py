@@ -3,7 +3,7 @@
 import hashlib
 import math
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,8 +84,8 @@ def run_study(
         UserError: what `check_study` refuses, before any forward; an edit that needs quiet dates and has none.
     """
     features = check_study(study, model, saes, batches, labels)
-    quiet = list(quiet)
-    if study.change.needs_reference and not quiet:
+    quiet = quiet if isinstance(quiet, Sized) else list(quiet)
+    if study.change.needs_reference and not len(quiet):
         raise UserError(f"the study, edit {study.change.kind}", "quiet dates, which say what is usual", "none", "give quiet=, some batches")
     times = {date: time_of(batches[date]) for date in study.dates}
     regions = {date: study.where.region("the study, region", time, labels) for date, time in times.items()}
@@ -118,7 +118,7 @@ def run_study(
 
 
 def _reference(
-    study: Study, model: AuroraAirPollution, sae: AuroraSAE, sets: list[tuple[FeatureId, ...]], quiet: list[Batch]
+    study: Study, model: AuroraAirPollution, sae: AuroraSAE, sets: list[tuple[FeatureId, ...]], quiet: Iterable[Batch]
 ) -> Reference | None:
     if not study.change.needs_reference:
         return None

@@ -1,6 +1,5 @@
 """What a study asks, as a typed description that a mapping is read into; everything that needs no model is checked here."""
 
-import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from aurorascope.errors import UserError
 from aurorascope.interventions import Ablate, Clamp, Edit, Gain, Mean, Normal, PositionMean, Reference, Scale
 from aurorascope.interventions.ids import Asked, FeatureId, read_features
 from aurorascope.studies.outcomes import KINDS, FeatureMean, Outcome
-from aurorascope.studies.reading import check_integer, check_keys, check_list, nearest
+from aurorascope.studies.reading import check_dates, check_integer, check_keys, check_list, nearest
 from aurorascope.studies.where import Where
 
 DOSES = (0.25, 0.5, 1.0, 2.0)
@@ -112,7 +111,7 @@ def read_study(given: Mapping[str, Any]) -> Study:
         raise UserError("the study, outcomes", "each name once", ", ".join(names), "rename one")
     return Study(
         name=str(given["name"]), block=block, features=read_features("the study, features", asked), change=_change(given["edit"]),
-        where=Where.read("the study, region", given.get("region")), dates=_dates(given["dates"]), outcomes=outcomes,
+        where=Where.read("the study, region", given.get("region")), dates=check_dates("the study, dates", given["dates"]), outcomes=outcomes,
         steps=check_integer("the study, steps", given.get("steps", 1), 1), expected_sign=sign,
         seed=check_integer("the study, seed", given.get("seed", 0), 0),
         n_controls=check_integer("the study, n_controls", given.get("n_controls", 20), 1), placebo_degrees=float(degrees),
@@ -132,18 +131,6 @@ def _change(given: Any) -> Change:
     # Edits refuse what no value of theirs is; what is usual is known later.
     found.edit(((0, 1),), Reference({}))
     return found
-
-
-def _dates(given: Any) -> tuple[str, ...]:
-    dates = [str(each) for each in check_list("the study, dates", given)]
-    for date in dates:
-        try:
-            is_one = datetime.date.fromisoformat(date).isoformat() == date
-        except ValueError:
-            is_one = False
-        if not is_one or dates.count(date) > 1:
-            raise UserError("the study, dates", "dates YYYY-MM-DD, each once", date, "correct it")
-    return tuple(sorted(dates))
 
 
 def _outcome(at: int, given: Any) -> Outcome:

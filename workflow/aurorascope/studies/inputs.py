@@ -1,0 +1,116 @@
+"""What a study is run on: model, SAEs, states by date, and features of the same label, opened from a results folder."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from aurora import AuroraAirPollution, Batch
+
+from aurorascope.backbone.batch import snapshot_batch
+from aurorascope.backbone.model import load_model
+from aurorascope.backbone.static import load_static
+from aurorascope.config.model import Config
+from aurorascope.files import check_file, find_record
+from aurorascope.interventions.ids import FeatureId
+from aurorascope.records import KINDS
+from aurorascope.sae.aurora_sae import AuroraSAE
+from aurorascope.sae.opening import open_sae
+from aurorascope.studies.claim import previous
+from aurorascope.studies.needs import Needs
+
+
+class Batches(Mapping[str, Batch]):
+    """Inputs by date, read when they are asked for: one is in memory at a time.
+
+    Args:
+        scratch: `results/scratch`.
+        times: time of each date's snapshot.
+        static: static variables.
+        device: of the model.
+    """
+
+    def __init__(self, scratch: Path, times: Mapping[str, str], static: dict[str, np.ndarray], device: torch.device) -> None:
+        self._scratch, self._times, self._static, self._device = scratch, dict(times), static, device
+        self._last: tuple[str, Batch] | None = None
+
+    def __getitem__(self, date: str) -> Batch:
+        """The batch of a date; whoever changes its tensors changes what the next caller gets."""
+        if self._last is None or self._last[0] != date:
+            time, self._last = self._times[date], None
+            self._last = (date, snapshot_batch(self._scratch, time, previous(time), self._static).to(self._device))
+        return self._last[1]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._times)
+
+    def __len__(self) -> int:
+        return len(self._times)
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """Everything that is read.
+
+    Attributes:
+        model: Aurora, in eval mode.
+        saes: by block id.
+        batches: by date of the study.
+        quiet: by quiet date.
+        labels: folder of days of labels; None where none is read.
+    """
+
+    model: AuroraAirPollution
+    saes: Mapping[str, AuroraSAE]
+    batches: Batches
+    quiet: Batches
+    labels: Path | None
+
+
+def open_inputs(config: Config, needs: Needs, results: Path, device: torch.device) -> Inputs:
+    """Open what a study needs.
+
+    Raises:
+        UserError: a file is missing, damaged or not what its record says.
+    """
+    scratch = results / "scratch"
+    model = load_model(KINDS["checkpoint"].where(results), autocast=config.aurora.autocast, device=device)
+    static = load_static(KINDS["static"].where(results))
+    saes = {block: open_sae(KINDS["sae"].where(results, block=block))[0] for block in needs.blocks}
+    batches, quiet = (
+        Batches(scratch, {date: needs.time(date) for date in dates}, static, device) for dates in (needs.dates, needs.quiet_dates)
+    )
+    return Inputs(model, saes, batches, quiet, scratch / "labels" if needs.has_labels else None)
+
+
+def labelled_same(
+    results: Path, block_id: str, sae_sha256: str, features: tuple[FeatureId, ...]
+) -> tuple[frozenset[FeatureId], dict[str, Any]]:
+    """Features that the block's atlas gives a label of one of the edited features, and what the study's record says of the atlas.
+
+    Args:
+        results: the results folder.
+        block_id: the edited block.
+        sae_sha256: of its SAE.
+        features: number and sign of the edited features.
+
+    Raises:
+        UserError: the atlas's table is not the one that its summary names.
+    """
+    path = results / "atlas" / block_id / "summary.json"
+    summary = find_record(path, "atlas")
+    if summary is None:
+        return frozenset(), {"is_used": False, "why": f"there was none of {block_id}"}
+    if summary["sae_sha256"] != sae_sha256:
+        return frozenset(), {"is_used": False, "why": f"that of {block_id} was of another SAE"}
+    table = path.with_name("features.parquet")
+    check_file(table, summary["features_sha256"], path)
+    rows = pd.read_parquet(table, columns=["feature", "sign", "label"])
+    ids = list(zip(rows.feature.tolist(), rows.sign.tolist(), strict=True))
+    labels = {label for each, label in zip(ids, rows.label, strict=True) if each in features and label}
+    same = frozenset(each for each, label in zip(ids, rows.label, strict=True) if label in labels and each not in features)
+    note = {"is_used": True, "features_sha256": summary["features_sha256"], "labels": sorted(labels), "n_labelled_same": len(same)}
+    return same, note

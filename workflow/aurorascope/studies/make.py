@@ -1,0 +1,85 @@
+"""Run the study of a file and write its results; one that was killed goes on with the arm that it was at."""
+
+import importlib.metadata
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from aurorascope.config.model import Config
+from aurorascope.files import sha256_json, write_json
+from aurorascope.locks import folder_lock
+from aurorascope.provenance import device_name, provenance
+from aurorascope.studies.checks import axes_of
+from aurorascope.studies.claim import KIND, make_claim
+from aurorascope.studies.inputs import open_inputs
+from aurorascope.studies.kept_arms import KeptArms, Key
+from aurorascope.studies.kinds import kind_of
+from aurorascope.studies.measure import Measured
+from aurorascope.studies.needs import needs_of
+from aurorascope.studies.study_file import FOLDER, naming, read_study_file
+from aurorascope.studies.write import write_study
+
+_LOG = logging.getLogger(__name__)
+
+
+def make_study(config: Config, name: str, results: Path, device: torch.device, folder: Path = FOLDER) -> None:
+    """Run the study `folder/<name>.yaml` and write `studies/<name>` of the results folder.
+
+    Args:
+        config: the configuration.
+        name: of the study.
+        results: the results folder, with checkpoint, static fields, SAEs, states and labels.
+        device: where Aurora runs.
+        folder: of studies' files.
+
+    Raises:
+        UserError: the file is wrong, or a result that it needs is missing, damaged or of another run; before any forward.
+        TryAgainError: another process runs this study.
+    """
+    file = read_study_file(name, folder)
+    needs, kind = needs_of(file, config.cams), kind_of(file)
+    with naming(file.path):
+        study = kind.read(file)
+    claim, work = make_claim(config, file, needs, results), results / "scratch" / "studies" / name
+    with folder_lock(work):
+        inputs = open_inputs(config, needs, results, device)
+        with naming(file.path):
+            prepared = kind.prepare(study, inputs, claim, results)
+            content = {**claim, **prepared.notes}
+            kept = KeptArms(_own_folder(work, sha256_json({**content, "made_with": made_with(device)})))
+            done = kept.read()
+            if done:
+                _LOG.info("%d arms were kept by an earlier job.", len(done))
+            result = prepared.run(done, _telling(kept.keep))
+        record = KIND.where(results, study=name)
+        # No number depends on it, and nothing of it is in the record.
+        write_json(record.with_name("provenance.json"), provenance(device, config.compute))
+        write_study(record, content, result, *axes_of(inputs.batches[needs.dates[0]]))
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def made_with(device: torch.device) -> dict[str, Any]:
+    """What numbers depend on beside what they are made from: an arm that was kept on another device is not gone on from."""
+    return {
+        "device": device_name(device), **{name: importlib.metadata.version(name) for name in ("torch", "microsoft-aurora", "numpy")},
+    }
+
+
+def _own_folder(work: Path, digest: str) -> Path:
+    """The folder of this digest; those of others, which nothing goes on from, are deleted."""
+    for path in work.iterdir():
+        if path.is_dir() and path.name != digest:
+            shutil.rmtree(path)
+    return work / digest
+
+
+def _telling(keep: Callable[[Key, Measured], None]) -> Callable[[Key, Measured], None]:
+    def kept(key: Key, measured: Measured) -> None:
+        keep(key, measured)
+        _LOG.info("%s: %s has run.", *key)
+
+    return kept
