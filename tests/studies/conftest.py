@@ -1,9 +1,12 @@
 """The linear stand-in that forecasts, its planted SAE and inputs."""
 
+import dataclasses
+from pathlib import Path
+
 import pytest
 from aurorascope.studies import run_study
 
-from tests.studies import linear, planted
+from tests.studies import folder, linear, planted
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +30,22 @@ def ran(line, sae):
         return found[feature]
 
     return run
+
+
+@dataclasses.dataclass(frozen=True)
+class Small:
+    """A folder whose results a study can be run on.
+
+    Attributes:
+        path: the folder.
+        feature: a feature that is on at many tokens.
+    """
+
+    path: Path
+    feature: int
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory):
+    path = tmp_path_factory.mktemp("small")
+    return Small(path, folder.make_folder(path))
