@@ -72,14 +72,14 @@ def read_study_file(name: str, folder: Path = FOLDER) -> StudyFile:
 
 @contextlib.contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Let errors about a study name its file."""
+    """Let errors about a study, which say where in it, name its file."""
     try:
         yield
     except UserError as error:
-        found = re.fullmatch(r"the study(?:, (.*))?|(outcome .*)", error.where)
-        if found is None:
+        if not error.where.startswith(("the ", "outcome ")):
+            # A damaged file of the results, say, has a name of its own.
             raise
-        part = found[1] or found[2]
+        part = error.where.removeprefix("the study").removeprefix(", ")
         raise UserError(f"{path}, {part}" if part else path, error.expected, error.found, error.fix) from None
 
 
@@ -88,7 +88,7 @@ def _parsed(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
         root = yaml.compose(text, yaml.SafeLoader)
         given = None if _repeated(path, root, []) else yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # a date that does not exist, or no UTF-8
         raise UserError(path, "YAML", " ".join(str(error).split()), "correct it") from None
     if not isinstance(given, dict):
         raise UserError(path, "keys with values, as docs/studies.md says", "none" if given is None else repr(given)[:80], "correct it")
