@@ -44,7 +44,7 @@ class Driver:
 
     def kept(self, name):
         """Arms that are kept."""
-        return list((self._path / "results/scratch/studies" / name).glob("*/[!.]*.safetensors"))
+        return list((self._path / "results/scratch/studies/arms" / name).glob("*/[!.]*.safetensors"))
 
     def kill(self, name, n_more, rng):
         """Start a study and kill it once it has kept so many arms more, at any moment of the next; returns how many it leaves."""
@@ -85,7 +85,7 @@ def test_five_kills_leave_the_bytes_of_none(small, driver):
     driver.finish("killed")
     assert "were kept" not in (small.path / "killed.log").read_text()
     assert folder.contents(small.path, "killed") == found
-    assert not (small.path / "results/scratch/studies/killed").exists()
+    assert not (small.path / "results/scratch/studies/arms/killed").exists()
 
 
 def test_a_study_that_was_changed_after_a_kill_begins_anew(small, driver):

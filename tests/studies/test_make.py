@@ -114,7 +114,7 @@ def test_an_sae_of_another_checkpoint_is_refused(small):
 
 
 def test_one_process_runs_a_study_at_a_time(small, first):
-    with folder_lock(small.path / "results/scratch/studies/first"), pytest.raises(TryAgainError, match="one writer at a time"):
+    with folder_lock(small.path / "results/scratch/studies/arms/first"), pytest.raises(TryAgainError, match="one writer at a time"):
         folder.run("first")
 
 

@@ -11,6 +11,7 @@ from aurora import AuroraAirPollution, Batch, rollout
 from aurorascope.backbone.replay import Replay
 from aurorascope.blocks import BY_ID, Block
 from aurorascope.studies.changes import Added
+from aurorascope.studies.clean_runs import CleanRuns
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +56,18 @@ class Day:
             with self._hooked(added, dose, outputs), self._replay.known():
                 first = next(going)
             return Ran([first, *going], outputs)
+
+    def run_clean(self, kept: CleanRuns | None) -> Ran:
+        """The clean run, from what is kept where only the edited block is listened to: no other output is kept."""
+        known = None
+        if kept is not None and self._listened == (self._block.id,):
+            known = kept.find(self.batch, self._steps)
+        if known is not None:
+            return Ran(known, {self._block.id: self._replay.output(self._block)[0]})
+        ran = self.run(None, 0.0)
+        if kept is not None:
+            kept.keep(self.batch, ran.forecasts)
+        return ran
 
     @contextlib.contextmanager
     def _hooked(self, added: Added | None, dose: float, outputs: dict[str, torch.Tensor]) -> Iterator[None]:

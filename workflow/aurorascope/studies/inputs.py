@@ -1,5 +1,6 @@
 """What a study is run on: model, SAEs, states by date, and features of the same label, opened from a results folder."""
 
+import importlib.metadata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,12 @@ from aurorascope.backbone.static import load_static
 from aurorascope.config.model import Config
 from aurorascope.files import check_file, find_record
 from aurorascope.interventions.ids import FeatureId
+from aurorascope.provenance import device_name
 from aurorascope.records import KINDS
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.sae.opening import open_sae
 from aurorascope.studies.claim import previous
+from aurorascope.studies.clean_runs import CleanRuns
 from aurorascope.studies.needs import Needs
 
 
@@ -61,6 +64,7 @@ class Inputs:
         batches: by date of the study.
         quiet: by quiet date.
         labels: folder of days of labels; None where none is read.
+        clean: clean forecasts that studies share.
     """
 
     model: AuroraAirPollution
@@ -68,10 +72,18 @@ class Inputs:
     batches: Batches
     quiet: Batches
     labels: Path | None
+    clean: CleanRuns
 
 
-def open_inputs(config: Config, needs: Needs, results: Path, device: torch.device) -> Inputs:
+def open_inputs(config: Config, needs: Needs, claim: Mapping[str, Any], results: Path, device: torch.device) -> Inputs:
     """Open what a study needs.
+
+    Args:
+        config: the configuration.
+        needs: what the study reads.
+        claim: what it is made from.
+        results: the results folder.
+        device: where Aurora runs.
 
     Raises:
         UserError: a file is missing, damaged or not what its record says.
@@ -83,7 +95,15 @@ def open_inputs(config: Config, needs: Needs, results: Path, device: torch.devic
     batches, quiet = (
         Batches(scratch, {date: needs.time(date) for date in dates}, static, device) for dates in (needs.dates, needs.quiet_dates)
     )
-    return Inputs(model, saes, batches, quiet, scratch / "labels" if needs.has_labels else None)
+    made_from = {key: claim[key] for key in ("checkpoint_sha256", "static_sha256", "config_sha256")} | made_with(device)
+    clean = CleanRuns(scratch / "studies" / "clean", made_from, claim["states_sha256"])
+    return Inputs(model, saes, batches, quiet, scratch / "labels" if needs.has_labels else None, clean)
+
+
+def made_with(device: torch.device) -> dict[str, str]:
+    """What numbers depend on beside what they are made from: nothing that was kept on another device or by other libraries is used."""
+    versions = {name: importlib.metadata.version(name) for name in ("torch", "microsoft-aurora", "numpy")}
+    return {"device": device_name(device), **versions}
 
 
 def labelled_same(

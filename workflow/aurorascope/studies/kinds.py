@@ -54,7 +54,7 @@ def _prepare_edit(study: Any, inputs: Inputs, claim: Mapping[str, Any], results:
     def run(done: Mapping[Key, Measured], keep: Callable[[Key, Measured], None]) -> StudyResult:
         return run_study(
             study, inputs.model, inputs.saes, inputs.batches, labels=inputs.labels, labelled_same=same, quiet=inputs.quiet.values(),
-            done=done, keep=keep,
+            done=done, keep=keep, clean=inputs.clean,
         )
 
     return Prepared({"atlas": note}, run)

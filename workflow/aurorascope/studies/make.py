@@ -1,21 +1,19 @@
 """Run the study of a file and write its results; one that was killed goes on with the arm that it was at."""
 
-import importlib.metadata
 import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from aurorascope.config.model import Config
 from aurorascope.files import sha256_json, write_json
 from aurorascope.locks import folder_lock
-from aurorascope.provenance import device_name, provenance
+from aurorascope.provenance import provenance
 from aurorascope.studies.checks import axes_of
 from aurorascope.studies.claim import KIND, make_claim
-from aurorascope.studies.inputs import open_inputs
+from aurorascope.studies.inputs import made_with, open_inputs
 from aurorascope.studies.kept_arms import KeptArms, Key
 from aurorascope.studies.kinds import kind_of
 from aurorascope.studies.measure import Measured
@@ -44,9 +42,9 @@ def make_study(config: Config, name: str, results: Path, device: torch.device, f
     needs, kind = needs_of(file, config.cams), kind_of(file)
     with naming(file.path):
         study = kind.read(file)
-    claim, work = make_claim(config, file, needs, results), results / "scratch" / "studies" / name
+    claim, work = make_claim(config, file, needs, results), results / "scratch" / "studies" / "arms" / name
     with folder_lock(work):
-        inputs = open_inputs(config, needs, results, device)
+        inputs = open_inputs(config, needs, claim, results, device)
         with naming(file.path):
             prepared = kind.prepare(study, inputs, claim, results)
             content = {**claim, **prepared.notes}
@@ -60,13 +58,6 @@ def make_study(config: Config, name: str, results: Path, device: torch.device, f
         write_json(record.with_name("provenance.json"), provenance(device, config.compute))
         write_study(record, content, result, *axes_of(inputs.batches[needs.dates[0]]))
         shutil.rmtree(work, ignore_errors=True)
-
-
-def made_with(device: torch.device) -> dict[str, Any]:
-    """What numbers depend on beside what they are made from: an arm that was kept on another device is not gone on from."""
-    return {
-        "device": device_name(device), **{name: importlib.metadata.version(name) for name in ("torch", "microsoft-aurora", "numpy")},
-    }
 
 
 def _own_folder(work: Path, digest: str) -> Path:

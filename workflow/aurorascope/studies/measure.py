@@ -18,6 +18,7 @@ from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.studies.arms import Arm
 from aurorascope.studies.changes import Added, Changes
 from aurorascope.studies.checks import axes_of, is_finite, resolved, time_of
+from aurorascope.studies.clean_runs import CleanRuns
 from aurorascope.studies.day import Day, Ran, areas_by_outcome
 from aurorascope.studies.outcomes import FeatureMean, Field, Outcome, Reader
 from aurorascope.studies.study import Study, feature_outcomes
@@ -59,17 +60,18 @@ class DateRun:
         found: the survey of the block.
         directions_kd: random directions.
         edit_of: the edit of some features.
+        clean: clean forecasts of other studies, or None.
     """
 
     def __init__(
         self, study: Study, model: AuroraAirPollution, saes: Mapping[str, AuroraSAE], batch: Batch, date: str, *, region: Region,
         labels: Path | None, features: tuple[FeatureId, ...], found: Survey, directions_kd: np.ndarray,
-        edit_of: Callable[[tuple[FeatureId, ...]], Edit],
+        edit_of: Callable[[tuple[FeatureId, ...]], Edit], clean: CleanRuns | None = None,
     ) -> None:
         self._study, self._date, self._found = study, date, found
         listened = tuple(each.block for each in feature_outcomes(study))
         self._day = Day(model, study.block, batch, study.steps, listened)
-        self._clean = self._day.run(None, 0.0)
+        self._clean = self._day.run_clean(clean)
         broken = [step for step, forecast in enumerate(self._clean.forecasts, 1) if not is_finite(forecast)]
         if broken:
             found_words = f"others at step {broken[0]} of {date}"

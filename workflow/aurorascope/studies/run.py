@@ -21,6 +21,7 @@ from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.studies.arms import arms_of, choose_controls, draw_directions
 from aurorascope.studies.changes import has_placebo
 from aurorascope.studies.checks import axes_of, check_study, time_of
+from aurorascope.studies.clean_runs import CleanRuns
 from aurorascope.studies.measure import DateRun, Measured
 from aurorascope.studies.study import Study
 from aurorascope.studies.survey import Survey, survey
@@ -66,6 +67,7 @@ def run_study(
     study: Study, model: AuroraAirPollution, saes: Mapping[str, AuroraSAE], batches: Mapping[str, Batch], *,
     labels: Path | None = None, labelled_same: Iterable[FeatureId] = (), quiet: Iterable[Batch] = (),
     done: Done | None = None, keep: Callable[[tuple[str, str], Measured], None] | None = None,
+    clean: CleanRuns | None = None,
 ) -> StudyResult:
     """Run every arm on every date.
 
@@ -79,6 +81,7 @@ def run_study(
         quiet: inputs that say what features usually are; needed by edits that ask for it.
         done: what an interrupted run kept, which is not run again.
         keep: called with date and name of each arm that has run, and what was measured, for a later `done`.
+        clean: clean forecasts that studies share.
 
     Raises:
         UserError: what `check_study` refuses, before any forward; an edit that needs quiet dates and has none.
@@ -106,7 +109,7 @@ def run_study(
             continue
         run = DateRun(
             study, model, saes, batches[date], date, region=regions[date], labels=labels, features=features, found=found,
-            directions_kd=directions_kd, edit_of=lambda ids: study.change.edit(ids, known),
+            directions_kd=directions_kd, edit_of=lambda ids: study.change.edit(ids, known), clean=clean,
         )
         for arm in wanted:
             measured[date, arm.name] = run.measure(arm)
