@@ -1,5 +1,6 @@
 """The linear stand-in that forecasts, its planted SAE and inputs."""
 
+import contextlib
 import dataclasses
 from pathlib import Path
 
@@ -49,3 +50,12 @@ class Small:
 def small(tmp_path_factory):
     path = tmp_path_factory.mktemp("small")
     return Small(path, folder.make_folder(path))
+
+
+@pytest.fixture(scope="session")
+def finished_study(small):
+    """Name of a study that has run in the small folder."""
+    folder.write_file(small.path, "first", folder.given(small.feature))
+    with contextlib.chdir(small.path):
+        folder.run("first")
+    return "first"

@@ -31,15 +31,12 @@ def _in_the_folder(small):
 
 
 @pytest.fixture(scope="module")
-def first(small):
-    """A finished study, and what `run_study` says of it."""
+def first(small, finished_study):
+    """What `run_study` says of the finished study."""
     content = folder.given(small.feature)
-    folder.write_file(small.path, "first", content)
-    with contextlib.chdir(small.path):
-        folder.run("first")
     saes = {folder.BLOCK: open_sae(small.path / f"results/saes/sae_{folder.BLOCK}.json")[0]}
     batches = {date: load_batch(date, results=small.path / "results") for date in folder.DATES}
-    return run_study(read_study({"name": "first", **content}), open_model(small.path / "results"), saes, batches)
+    return run_study(read_study({"name": finished_study, **content}), open_model(small.path / "results"), saes, batches)
 
 
 def test_the_files_hold_what_the_study_found(small, first):
