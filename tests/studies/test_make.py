@@ -16,6 +16,7 @@ from aurorascope.files import sha256_file, write_json, write_table
 from aurorascope.locks import folder_lock
 from aurorascope.sae.opening import open_sae
 from aurorascope.studies import read_study, run_study
+from aurorascope.studies.edit_kind import EDIT
 from aurorascope.studies.inputs import labelled_same
 from aurorascope.studies.kept_arms import KeptArms
 from aurorascope.studies.measure import Measured
@@ -123,7 +124,7 @@ def measured(value=0.1):
 
 def test_kept_arms_are_what_they_were(tmp_path):
     """To the last bit, in their order, with numbers that JSON has no word for; a damaged one is left out."""
-    arms, other = KeptArms(tmp_path), ("2022-06-02", "control_00")
+    arms, other = KeptArms(tmp_path, EDIT), ("2022-06-02", "control_00")
     for key, value in ((("2022-06-02", "feature_1"), 0.1), (other, -0.0)):
         arms.keep(key, measured(value))
     found = arms.read()

@@ -8,7 +8,7 @@ from aurorascope.config.calendar import snapshots
 from aurorascope.errors import UserError
 from aurorascope.studies.needs import QUIET_DAYS, asks_what_is_usual, needs_of, quiet_dates
 from aurorascope.studies.study import Change, read_study
-from aurorascope.studies.study_file import naming, read_study_file
+from aurorascope.studies.study_file import naming, read_study_file, study_names
 
 from tests.studies import folder
 
@@ -52,6 +52,14 @@ def test_a_missing_file_names_the_nearest(written, tmp_path):
     written(folder.given(1), "storm")
     with pytest.raises(UserError, match="take storm"):
         read_study_file("strom", tmp_path / "studies")
+
+
+def test_another_ending_is_not_passed_over(tmp_path):
+    path = folder.write_file(tmp_path, "storm", folder.given(1))
+    path.rename(path.with_suffix(".yml"))
+    assert study_names(tmp_path / "studies") == ["storm"]
+    with pytest.raises(UserError, match="rename it to storm.yaml"):
+        read_study_file("storm", tmp_path / "studies")
 
 
 def test_dates_are_read_as_text(written):

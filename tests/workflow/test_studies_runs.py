@@ -10,7 +10,7 @@ from tests.workflow.project import Project
 pytestmark = pytest.mark.slow
 BLOCK = "encoder_s1_b5"
 STUDY = {
-    "block": BLOCK, "features": [[1, 1], [1, -1]], "edit": {"clamp": 0.2}, "region": {"label": "low"}, "dates": ["2022-06-20"],
+    "block": BLOCK, "features": [1, 2], "edit": {"clamp": 0.2}, "region": {"label": "land"}, "dates": ["2022-06-20"],
     "outcomes": [{"kind": "linear", "name": "pressure", "variable": "msl", "region": {"label": "low"}}], "n_controls": 2,
 }
 

@@ -3,7 +3,8 @@
 
 
 rule run_study:
-    # Arms that have run are kept in results/scratch/studies, undeclared, so that a job that was killed goes on with the next.
+    # Arms that have run are kept in results/scratch/studies, undeclared, so that a job that was killed goes on with the next. Tables
+    # that not all kinds of studies have lie beside the record, undeclared.
     # An atlas is no input: whoever wants a study has not asked for labels of every date.
     input:
         unpack(study_inputs),
@@ -12,7 +13,6 @@ rule run_study:
     output:
         record="results/studies/{study}/record.json",
         effects="results/studies/{study}/effects.parquet",
-        divergence="results/studies/{study}/divergence.parquet",
         fields="results/studies/{study}/fields.nc",
     log:
         "results/logs/run_study/{study}.log",

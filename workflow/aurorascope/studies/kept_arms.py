@@ -2,70 +2,70 @@
 
 import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from aurorascope.files import sha256_bytes, write_bytes
-from aurorascope.studies.measure import Measured
+from aurorascope.studies.study_kind import Key, StudyKind
 
 _LOG = logging.getLogger(__name__)
 _SUFFIX = ".safetensors"
-Key = tuple[str, str]
-"""Date and name of an arm."""
 
 
 class KeptArms:
     """The arms of one study, in a folder that holds those of one digest alone.
 
-    Numbers are kept exactly: in JSON as Python writes a float64, which reads back the same, and maps as float32.
+    Numbers are kept exactly: in JSON as Python writes a float64, which reads back the same, and arrays as they are.
 
     Args:
         folder: it need not be there.
+        kind: of the study.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, kind: StudyKind) -> None:
+        self._folder, self._kind = folder, kind
 
-    def keep(self, key: Key, measured: Measured) -> None:
-        """Write an arm, whole or not at all.
+    def keep(self, key: Key, measured: Any) -> None:
+        """Write what was measured of an arm, whole or not at all.
 
         Raises:
             DiskError: the disk is full or read-only.
         """
+        rows, arrays = self._kind.pack(measured)
+        # A view or a transposed array would be written in the order of its memory.
+        arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        text = json.dumps({"key": key, "rows": rows})
         date, name = key
-        fields = list(measured.maps)
-        maps = {str(at): measured.maps[field] for at, field in enumerate(fields)}
-        text = json.dumps({"key": key, "date": measured.date, "effects": measured.effects, "fields": measured.fields, "maps": fields})
-        digest = _digest(text, maps)
-        write_bytes(self._folder / f"{date}_{name}{_SUFFIX}", save(maps, {"measured": text, "sha256": digest}))
+        write_bytes(self._folder / f"{date}_{name}{_SUFFIX}", save(arrays, {"measured": text, "sha256": _digest(text, arrays)}))
 
-    def read(self) -> dict[Key, Measured]:
-        """All arms that are whole; of one that is not, the log says so, and it runs again."""
+    def read(self) -> dict[Key, Any]:
+        """What was measured of all arms that are whole; of one that is not, the log says so, and it runs again."""
         found = {}
         for path in sorted(self._folder.glob(f"[!.]*{_SUFFIX}")):
             try:
-                key, measured = _read(path)
+                key, rows, arrays = _read(path)
             except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
                 _LOG.warning("%s: damaged (%s); this arm runs again.", path, error)
                 continue
-            found[key] = measured
+            found[key] = self._kind.unpack(rows, arrays)
         return found
 
 
-def _read(path: Path) -> tuple[Key, Measured]:
+def _read(path: Path) -> tuple[Key, dict[str, Any], dict[str, np.ndarray]]:
     with safe_open(path, "numpy") as file:
-        notes, maps = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+        notes, arrays = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     text = notes["measured"]
-    if _digest(text, maps) != notes["sha256"]:
+    if _digest(text, arrays) != notes["sha256"]:
         raise ValueError("other bytes than it was written with")
     kept = json.loads(text)
-    fields = [(name, level) for name, level in kept["maps"]]
-    of_fields = {field: maps[str(at)] for at, field in enumerate(fields)}
-    return (kept["key"][0], kept["key"][1]), Measured(kept["date"], kept["effects"], kept["fields"], of_fields)
+    return (kept["key"][0], kept["key"][1]), kept["rows"], arrays
 
 
-def _digest(text: str, maps: dict) -> str:
-    names = sorted(maps, key=int)
-    return sha256_bytes(text.encode() + b"".join(maps[name].tobytes() for name in names))
+def _digest(text: str, arrays: Mapping[str, np.ndarray]) -> str:
+    parts = [f"{name} {arrays[name].dtype} {arrays[name].shape} {sha256_bytes(arrays[name].tobytes())}" for name in sorted(arrays)]
+    return sha256_bytes("\n".join([text, *parts]).encode())

@@ -4,6 +4,7 @@ import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -14,11 +15,11 @@ from aurorascope.provenance import provenance
 from aurorascope.studies.checks import axes_of
 from aurorascope.studies.claim import KIND, make_claim
 from aurorascope.studies.inputs import made_with, open_inputs
-from aurorascope.studies.kept_arms import KeptArms, Key
+from aurorascope.studies.kept_arms import KeptArms
 from aurorascope.studies.kinds import kind_of
-from aurorascope.studies.measure import Measured
 from aurorascope.studies.needs import needs_of
 from aurorascope.studies.study_file import FOLDER, naming, read_study_file
+from aurorascope.studies.study_kind import Key
 from aurorascope.studies.write import write_study
 
 _LOG = logging.getLogger(__name__)
@@ -48,15 +49,15 @@ def make_study(config: Config, name: str, results: Path, device: torch.device, f
         with naming(file.path):
             prepared = kind.prepare(study, inputs, claim, results)
             content = {**claim, **prepared.notes}
-            kept = KeptArms(_own_folder(work, sha256_json({**content, "made_with": made_with(device)})))
+            kept = KeptArms(_own_folder(work, sha256_json({**content, "made_with": made_with(device)})), kind)
             done = kept.read()
             if done:
                 _LOG.info("%d arms were kept by an earlier job.", len(done))
-            result = prepared.run(done, _telling(kept.keep))
+            made = prepared.run(done, _telling(kept.keep))
         record = KIND.where(results, study=name)
         # No number depends on it, and nothing of it is in the record.
         write_json(record.with_name("provenance.json"), provenance(device, config.compute))
-        write_study(record, content, result, *axes_of(inputs.batches[needs.dates[0]]))
+        write_study(record, content, made, *axes_of(inputs.batches[needs.dates[0]]))
         shutil.rmtree(work, ignore_errors=True)
 
 
@@ -68,8 +69,8 @@ def _own_folder(work: Path, digest: str) -> Path:
     return work / digest
 
 
-def _telling(keep: Callable[[Key, Measured], None]) -> Callable[[Key, Measured], None]:
-    def kept(key: Key, measured: Measured) -> None:
+def _telling(keep: Callable[[Key, Any], None]) -> Callable[[Key, Any], None]:
+    def kept(key: Key, measured: Any) -> None:
         keep(key, measured)
         _LOG.info("%s: %s has run.", *key)
 

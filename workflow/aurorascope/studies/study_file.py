@@ -42,8 +42,8 @@ class StudyFile:
 
 
 def study_names(folder: Path = FOLDER) -> list[str]:
-    """Names of the studies that have a file, ascending."""
-    return sorted(path.stem for path in folder.glob("*.yaml"))
+    """Names of the studies that have a file, ascending; those of files that end with .yml, too, so that they are not passed over."""
+    return sorted({path.stem for path in folder.glob("*.y*ml") if path.suffix in (".yaml", ".yml")})
 
 
 def read_study_file(name: str, folder: Path = FOLDER) -> StudyFile:
@@ -53,6 +53,9 @@ def read_study_file(name: str, folder: Path = FOLDER) -> StudyFile:
         UserError: there is none, its name is no study's, or it is no YAML mapping of plain values with each key once.
     """
     path = folder / f"{name}.yaml"
+    other = path.with_suffix(".yml")
+    if other.is_file():
+        raise UserError(other, "a file that ends with .yaml", other.name, f"rename it to {path.name}")
     if not path.is_file():
         names = study_names(folder)
         found = f"only {', '.join(names)}" if names else "none"
