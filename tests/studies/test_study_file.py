@@ -1,11 +1,13 @@
 """Studies' files: what is refused with the file's name, what a study needs, and which dates are quiet."""
 
+import dataclasses
 import datetime
 import itertools
 
 import pytest
 from aurorascope.config.calendar import snapshots
 from aurorascope.errors import UserError
+from aurorascope.studies.claim import was_read
 from aurorascope.studies.needs import QUIET_DAYS, asks_what_is_usual, needs_of, quiet_dates
 from aurorascope.studies.study import Change, read_study
 from aurorascope.studies.study_file import naming, read_study_file, study_names
@@ -136,3 +138,11 @@ def test_held_out_dates_come_first():
     assert set(held_out) <= set(found) and len(found) == 16 and len(set(found) & set(train)) == 6
     assert quiet_dates(["2021-06-01"], [days(("2022-06-01", 40)), train])[0] > "2022-06"
     assert {time.time[:10] for time in snapshots(CAMS, "held_out")} == {"2022-06-20", "2022-07-05"}
+
+
+def test_a_file_that_has_run_is_not_read_again_for_planning(small, finished_study):
+    """Until it changes."""
+    file = read_study_file(finished_study, small.path / "studies")
+    assert was_read(file, small.path / "results")
+    assert not was_read(dataclasses.replace(file, asked={**file.asked, "seed": 5}), small.path / "results")
+    assert not was_read(dataclasses.replace(file, name="second"), small.path / "results")

@@ -1,7 +1,7 @@
 # What studies are made from: their files, read when a study is asked for.
 import functools
 
-from aurorascope.studies.claim import atlas_digest
+from aurorascope.studies.claim import atlas_digest, was_read
 from aurorascope.studies.needs import needs_of
 from aurorascope.studies.study_file import naming, read_study_file, study_names
 
@@ -12,8 +12,8 @@ def _study(name):
     try:
         file = read_study_file(name)
         needs = needs_of(file, CONFIG.cams)
-        # With an interpreter of their own, rules may have libraries that this one has not.
-        if workflow.is_main_process and not WITH_CONDA:
+        # The whole of it takes torch and Aurora to read, which with an interpreter of their own only rules may have.
+        if workflow.is_main_process and not WITH_CONDA and not was_read(file, RESULTS):
             from aurorascope.studies.kinds import kind_of
 
             with naming(file.path):

@@ -64,6 +64,12 @@ def previous(time: str) -> str:
     return iso(parse(time) - STEP)
 
 
+def was_read(file: StudyFile, results: Path) -> bool:
+    """Whether a study of the same file has run: what it asks has then been read and needs no second look before the job's."""
+    record = find_record(KIND.where(results, study=file.name), KIND.name)
+    return record is not None and record.get("asked") == dict(file.asked)
+
+
 def atlas_digest(results: Path, block_id: str) -> str | None:
     """Digest of the record of a block's atlas; None where there is none.
 
