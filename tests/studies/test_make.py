@@ -11,13 +11,14 @@ import torch
 import xarray as xr
 from aurorascope.backbone.batch import load_batch
 from aurorascope.backbone.model import open_model
+from aurorascope.backbone.static import load_static
 from aurorascope.errors import TryAgainError, UserError
 from aurorascope.files import sha256_file, write_json, write_table
 from aurorascope.locks import folder_lock
 from aurorascope.sae.opening import open_sae
 from aurorascope.studies import read_study, run_study
 from aurorascope.studies.edit_kind import EDIT
-from aurorascope.studies.inputs import labelled_same
+from aurorascope.studies.inputs import Batches, labelled_same
 from aurorascope.studies.kept_arms import KeptArms
 from aurorascope.studies.measure import Measured
 from aurorascope.studies.write import schema
@@ -171,3 +172,19 @@ def test_numbers_do_not_depend_on_the_threads_of_this_process(small, first):
     finally:
         torch.set_num_threads(threads)
     assert folder.contents(small.path, "first") == before
+
+
+def test_batches_are_those_of_the_dates(small):
+    """By date, in the study's order, whether or not they stayed in memory."""
+    times = {date: f"{date}T12:00:00Z" for date in (*folder.DATES, "2022-07-05")}
+    static = load_static(small.path / "results/scratch/static/static.json")
+    for kept in (1, 16):
+        batches = Batches(small.path / "results/scratch", times, static, torch.device("cpu"), kept)
+        assert list(batches) == list(times) and len(batches) == 3 and "2022-06-01" not in batches
+        for date in (*times, *reversed(times)):
+            expected = load_batch(date, results=small.path / "results")
+            assert batches[date].metadata.time == expected.metadata.time
+            assert torch.equal(batches[date].atmos_vars["t"], expected.atmos_vars["t"])
+        assert [batch.metadata.time[0].strftime("%Y-%m-%d") for batch in batches.values()] == list(times)
+    with pytest.raises(KeyError):
+        batches["2022-06-01"]

@@ -1,5 +1,6 @@
 """What a study is run on: model, SAEs, states by date, and features of the same label, opened from a results folder."""
 
+import functools
 import importlib.metadata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -25,27 +26,38 @@ from aurorascope.studies.claim import previous
 from aurorascope.studies.clean_runs import CleanRuns
 from aurorascope.studies.needs import Needs
 
+# Dates of a study in memory: 6 GB at full size.
+_KEPT = 16
+
 
 class Batches(Mapping[str, Batch]):
-    """Inputs by date, read when they are asked for: one is in memory at a time.
+    """Inputs by date, read when they are asked for; the last few stay in memory, since a study asks several times for each.
 
     Args:
         scratch: `results/scratch`.
         times: time of each date's snapshot.
         static: static variables.
         device: of the model.
+        kept: how many stay, in the computer's memory.
     """
 
-    def __init__(self, scratch: Path, times: Mapping[str, str], static: dict[str, np.ndarray], device: torch.device) -> None:
-        self._scratch, self._times, self._static, self._device = scratch, dict(times), static, device
-        self._last: tuple[str, Batch] | None = None
+    def __init__(
+        self, scratch: Path, times: Mapping[str, str], static: dict[str, np.ndarray], device: torch.device, kept: int = 1
+    ) -> None:
+        self._times, self._device = dict(times), device
+
+        @functools.lru_cache(kept)
+        def read(date: str) -> Batch:
+            return snapshot_batch(scratch, self._times[date], previous(self._times[date]), static)
+
+        self._read = read
 
     def __getitem__(self, date: str) -> Batch:
         """The batch of a date; whoever changes its tensors changes what the next caller gets."""
-        if self._last is None or self._last[0] != date:
-            time, self._last = self._times[date], None
-            self._last = (date, snapshot_batch(self._scratch, time, previous(time), self._static).to(self._device))
-        return self._last[1]
+        return self._read(date).to(self._device)
+
+    def __contains__(self, date: object) -> bool:
+        return date in self._times
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._times)
@@ -93,7 +105,8 @@ def open_inputs(config: Config, needs: Needs, claim: Mapping[str, Any], results:
     static = load_static(KINDS["static"].where(results))
     saes = {block: open_sae(KINDS["sae"].where(results, block=block))[0] for block in needs.blocks}
     batches, quiet = (
-        Batches(scratch, {date: needs.time(date) for date in dates}, static, device) for dates in (needs.dates, needs.quiet_dates)
+        Batches(scratch, {date: needs.time(date) for date in dates}, static, device, kept)
+        for dates, kept in ((needs.dates, _KEPT), (needs.quiet_dates, 1))
     )
     made_from = {key: claim[key] for key in ("checkpoint_sha256", "static_sha256", "config_sha256")} | made_with(device)
     clean = CleanRuns(scratch / "studies" / "clean", made_from, claim["states_sha256"])

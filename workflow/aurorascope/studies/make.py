@@ -58,6 +58,7 @@ def make_study(config: Config, name: str, results: Path, device: torch.device, f
         # No number depends on it, and nothing of it is in the record.
         write_json(record.with_name("provenance.json"), provenance(device, config.compute))
         write_study(record, content, made, *axes_of(inputs.batches[needs.dates[0]]))
+        _LOG.info("%s: %s", name, "; ".join(f"{outcome}: {found['word']}" for outcome, found in made.summary["outcomes"].items()))
         shutil.rmtree(work, ignore_errors=True)
 
 
