@@ -1,5 +1,6 @@
 """Studies in real processes, killed at any time: what is left at the end has the bytes of an undisturbed one."""
 
+import contextlib
 import os
 import random
 import signal
@@ -99,3 +100,28 @@ def test_a_study_that_was_changed_after_a_kill_begins_anew(small, driver):
     found = folder.contents(small.path, "changed")
     driver.finish("changed")
     assert folder.contents(small.path, "changed") == found
+
+
+@pytest.mark.soak
+def test_kills_at_any_time_leave_the_bytes_of_none(small, driver):
+    """Also before the first arm, and while the files are written: ten histories of up to five kills within the time that a study takes."""
+    folder.write_file(small.path, "any", folder.given(small.feature))
+    driver.finish("any")
+    # The first one waited for imports.
+    rng, began = random.Random(2), time.monotonic()
+    driver.finish("any")
+    seconds, expected = time.monotonic() - began, folder.contents(small.path, "any")
+    n_killed = 0
+    for _ in range(10):
+        for path in (small.path / "results/studies/any").iterdir():
+            path.unlink()
+        for _ in range(rng.randint(1, 5)):
+            child = driver.start("any")
+            time.sleep(rng.uniform(0, seconds))
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+            n_killed += driver.end() == -signal.SIGKILL
+        driver.finish("any")
+        assert folder.contents(small.path, "any") == expected
+        assert not driver.kept("any")
+    assert n_killed > 10
