@@ -93,28 +93,31 @@ def count(
     n_bins, n_features, levels = bins.n // fold, entries.n_features, entries.n_levels
     folded_lfb = total_lfb.reshape(*total_lfb.shape[:2], n_bins, fold).sum(axis=-1)
     size, coded = n_features * n_bins, entries.coded(bins)
-    step = max(1, int(memory // (size * (2 * levels * 8 + (levels + 1) * 4))))
-    scratch = np.empty((n_features, levels, n_bins), np.int64), np.empty((n_features, levels), np.int64), np.full((n_features, levels), -1)
     groups = _groups(entries, snapshots, most)
+    # Where the entries are read once anyway, one variant after the other, whose sums stay in the processor's cache.
+    step = 1 if len(groups) == 1 else max(1, int(memory // (size * (2 * levels * 8 + (levels + 1) * 4))))
+    scratch = np.empty((n_features, levels, n_bins), np.int64), np.empty((n_features, levels), np.int64), np.full((n_features, levels), -1)
+    areas = np.empty((min(step, len(variants)), levels, 2, size), np.int64)
+    reacheds = np.empty((min(step, len(variants)), levels + 1, size), np.int32)
     for first in range(0, len(variants), step):
         here = variants[first : first + step]
-        area = np.zeros((len(here), levels, 2, size), np.int64)
-        reached = np.zeros((len(here), levels + 1, size), np.int32)
+        area, reached = areas[: len(here)], reacheds[: len(here)]
+        area[:], reached[:] = 0, 0
         for group in groups:
             for place, variant in enumerate(here):
-                found = labels.of(variant.label, variant.cells)
-                sources = variant.snapshots(at[group])
+                found, sources = labels.of(variant.label, variant.cells), variant.snapshots(at[group])
                 add_label(
                     coded.feature, coded.code, coded.row_end, coded.first_s2[group], n_bins, fold.bit_length() - 1,
-                    found.parts.token, found.parts.object, found.parts.area, found.parts.kind,
-                    found.part_s2[sources], found.object_area, found.object_s2[sources], found.token_of, labels.plane.area_p, *scratch, area[place], reached[place],
+                    found.parts.token, found.parts.object, found.parts.area, found.parts.kind, found.part_s2[sources],
+                    found.object_area, found.object_s2[sources], found.token_of, labels.plane.area_p, *scratch,
+                    area[place], reached[place],
                 )
         for place, variant in enumerate(here):
             sources = variant.snapshots(at[snapshots])
             on, not_counted = labels.areas(variant.label, sources, variant.cells)
             on_lfb, between_lfb = (area[place, :, i].reshape(folded_lfb.shape).astype(np.float64) for i in (0, 1))
             use(first + place, Counts(
-                on_lfb, folded_lfb - on_lfb - between_lfb, reached[place].reshape(levels + 1, n_features, n_bins),
+                on_lfb, folded_lfb - on_lfb - between_lfb, reached[place].reshape(levels + 1, n_features, n_bins).copy(),
                 int(labels.n_objects(variant.label, sources).sum()), on,
                 int(labels.plane.area_p.sum()) * len(snapshots) - on - not_counted,
             ))

@@ -155,15 +155,19 @@ def best_thresholds(on_lfb, off_lfb, reached_pfb, n_objects, pool_f, bin_f, f1_f
         best = -1.0
         for pool in range(n_levels + 1):
             levels = range(n_levels) if pool == 0 else range(pool - 1, pool)
-            on, off, reached, best_here, bin_here = 0.0, 0.0, 0, -1.0, 0
+            on, off, reached, f1, best_here, bin_here = 0.0, 0.0, 0, 0.0, -1.0, 0
             for b in range(n_bins - 1, -1, -1):
+                is_new = reached_pfb[pool, f, b] > 0
                 for level in levels:
                     on += on_lfb[level, f, b]
                     off += off_lfb[level, f, b]
+                    is_new |= on_lfb[level, f, b] > 0 or off_lfb[level, f, b] > 0
                 reached += reached_pfb[pool, f, b]
-                precision = on / (on + off) if on + off > 0 else 0.0
-                recall = reached / max(1, n_objects)
-                f1 = 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
+                # Bins that hold nothing are many, and F1 stays as it is.
+                if is_new:
+                    precision = on / (on + off) if on + off > 0 else 0.0
+                    recall = reached / max(1, n_objects)
+                    f1 = 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
                 if f1 >= best_here:
                     best_here, bin_here = f1, b
             if best_here > best:

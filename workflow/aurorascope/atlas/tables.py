@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from aurorascope.atlas.anomalies import correlations
 from aurorascope.atlas.badges import (
     Limits,
     antipodes,
@@ -31,6 +32,7 @@ from aurorascope.tokens import TokenGrid
 
 # A feature's pairs are few; of each label this many of the best are listed, too.
 _BEST_OF_LABEL = 20
+_RANOM = ("ranom", "ranom_low", "ranom_high")
 # Of which maps are in memory.
 _FEATURES_AT_ONCE = 64
 
@@ -129,17 +131,22 @@ def _pairs(scored: Scored, pairs: list[tuple[int, int]]) -> pd.DataFrame:
         found = labelled.baselines[label]
         row["gain"] = labelled.gain_lf[label, feature]
         row["baseline"] = described(best_baseline(found)) if found else ""
-        for name, values in zip(("ranom", "ranom_low", "ranom_high"), labelled.ranom, strict=True):
-            row[name] = values[feature, label]
         columns.append(row)
-    return pd.DataFrame(columns, columns=_pair_columns(labelled is not None and "held_out" in labelled.scores))
+    table = pd.DataFrame(columns, columns=_pair_columns(labelled is not None and "held_out" in labelled.scores))
+    scores = [at for at, (_, label) in enumerate(pairs) if label >= 0] if labelled is not None else []
+    feature_i, label_i = (np.array([pairs[at][side] for at in scores], np.int64) for side in (0, 1))
+    for name, values in zip(_RANOM, correlations(scored.anomalies, feature_i, label_i, scored.settings), strict=True):
+        column = np.full(len(table), np.nan)
+        column[scores] = values
+        table[name] = column
+    return table
 
 
 def _pair_columns(has_held_out: bool) -> list[str]:
     kinds = [f"{name}_{kind}" for kind in (ROTATION, DATE_SHIFT) for name in ("p", "q", "z")]
     return [
         "label", "verdict", "level", "threshold", "f1_select", "f1_test", "precision", "recall", "auroc", "ap", "base_rate", "lift",
-        *(["f1_held_out"] if has_held_out else []), *kinds, "gain", "baseline", "ranom", "ranom_low", "ranom_high",
+        *(["f1_held_out"] if has_held_out else []), *kinds, "gain", "baseline", *_RANOM,
     ]
 
 

@@ -17,6 +17,8 @@ from aurorascope.tokens import TokenGrid
 
 # Class of a token for a label. OFF is not stored but for parts of objects that lie in such tokens.
 OFF, ON, NOT_COUNTED = 0, 1, 2
+# Keys that there could be for each that there is, up to which they are counted in a table.
+_TABLE = 32
 
 
 @dataclass(frozen=True)
@@ -131,22 +133,38 @@ def parts_of(
     """
     row_i, x_i = np.nonzero(mask_yx[: plane.n_lat])
     token_row = (np.searchsorted(plane.row_starts, row_i, "right") - 1) * plane.shape[1]
-    numbers, object_i = np.unique(object_yx[row_i, x_i], return_inverse=True)
-    n_objects = max(1, len(numbers))
+    object_i, n_objects = _places(object_yx[row_i, x_i])
     token_ui = token_row + col_x[(x_i + np.asarray(turns)[:, None]) % len(col_x)]
     key_ui = (np.arange(len(turns))[:, None] * plane.n + token_ui) * n_objects + object_i
-    pairs, place = np.unique(key_ui, return_inverse=True)
-    # Whole numbers below 2^53.
-    area = np.bincount(place.reshape(-1), np.tile(plane.area_y[row_i], len(turns)), len(pairs)).astype(np.int64)
+    pairs, area = _totals(key_ui.reshape(-1), np.tile(plane.area_y[row_i], len(turns)), len(turns) * plane.n * n_objects)
     token, object_ = np.divmod(pairs, n_objects)
-    first, at = np.unique(token, return_index=True)
+    at = np.flatnonzero(np.diff(token, prepend=-1))
     held = np.add.reduceat(area, at) if len(at) else area
-    whole = plane.area_p[first % plane.n]
+    whole = plane.area_p[token[at] % plane.n]
     kind = np.zeros(len(pairs), np.uint8)
     kind[at] = ON if is_line else np.where(2 * held >= whole, ON, np.where(10 * held >= whole, NOT_COUNTED, OFF))
     turn, token = np.divmod(token, plane.n)
     parts = Parts(token.astype(np.int32), object_.astype(np.int32), area, kind)
     return parts, np.searchsorted(turn, np.arange(len(turns) + 1))
+
+
+def _places(numbers_i: np.ndarray) -> tuple[np.ndarray, int]:
+    """Place of each number among those that there are, in their order, and how many there are, at least 1."""
+    is_there = np.zeros(int(numbers_i.max(initial=0)) + 1, bool)
+    is_there[numbers_i] = True
+    place = np.cumsum(is_there) - 1
+    return place[numbers_i], max(1, int(place[-1]) + 1 if len(numbers_i) else 1)
+
+
+def _totals(key_i: np.ndarray, area_i: np.ndarray, n_keys: int) -> tuple[np.ndarray, np.ndarray]:
+    """The keys that there are, ascending, and the area of each, int64."""
+    # Sums of whole numbers below 2^53, exact. A table of all keys is quicker than sorting while it is small.
+    if n_keys <= _TABLE * (len(key_i) + 1):
+        total = np.bincount(key_i, area_i, n_keys)
+        keys = np.flatnonzero(total)
+        return keys, total[keys].astype(np.int64)
+    keys, place = np.unique(key_i, return_inverse=True)
+    return keys, np.bincount(place.reshape(-1), area_i, len(keys)).astype(np.int64)
 
 
 def mean_field(field_yx: np.ndarray, plane: Plane) -> np.ndarray:
