@@ -4,6 +4,7 @@ A variant is a label as it is, or shifted by a null. The sums are over the entri
 once over all entries, so that their cost grows with what is on. All are of whole numbers: exact, in whatever order they are taken.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -45,8 +46,9 @@ class Counts:
     """Sums of one variant over a split.
 
     Attributes:
-        on_lfb: (levels, features, bins) area of tokens on for the label, by the feature's bin.
-        off_lfb: the same, for tokens that are off for the label.
+        area_l2fb: (levels, on or not counted, features, bins) int64, area of tokens on for the label, and of those that do not
+            count, by the feature's bin.
+        total_lfb: (levels, features, bins) float64, area of all tokens.
         reached_pfb: (levels + 1, features, bins) objects by the highest bin whose tokens, with those above, hold a tenth of
             the object's area; level pool 0 is all levels together.
         n_objects: objects.
@@ -54,12 +56,22 @@ class Counts:
         off_area: where it is off.
     """
 
-    on_lfb: np.ndarray
-    off_lfb: np.ndarray
+    area_l2fb: np.ndarray
+    total_lfb: np.ndarray
     reached_pfb: np.ndarray
     n_objects: int
     on_area: int
     off_area: int
+
+    @functools.cached_property
+    def on_lfb(self) -> np.ndarray:
+        """Area of tokens on for the label, by the feature's bin, (levels, features, bins) float64."""
+        return self.area_l2fb[:, 0].astype(np.float64)
+
+    @functools.cached_property
+    def off_lfb(self) -> np.ndarray:
+        """The same, for tokens that are off for the label."""
+        return self.total_lfb - self.area_l2fb.sum(axis=1)
 
 
 def total_counts(entries: Entries, bins: Bins, snapshots: np.ndarray, area_p: np.ndarray) -> np.ndarray:
@@ -115,10 +127,9 @@ def count(
         for place, variant in enumerate(here):
             sources = variant.snapshots(at[snapshots])
             on, not_counted = labels.areas(variant.label, sources, variant.cells)
-            on_lfb, between_lfb = (area[place, :, i].reshape(folded_lfb.shape).astype(np.float64) for i in (0, 1))
             use(first + place, Counts(
-                on_lfb, folded_lfb - on_lfb - between_lfb, reached[place].reshape(levels + 1, n_features, n_bins).copy(),
-                int(labels.n_objects(variant.label, sources).sum()), on,
+                area[place].reshape(levels, 2, n_features, n_bins).copy(), folded_lfb,
+                reached[place].reshape(levels + 1, n_features, n_bins).copy(), int(labels.n_objects(variant.label, sources).sum()), on,
                 int(labels.plane.area_p.sum()) * len(snapshots) - on - not_counted,
             ))
 

@@ -47,9 +47,9 @@ def f1_of(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:
 
 def choose(counts: Counts) -> Choice:
     """The best level pool and threshold of each feature; of equal ones all levels together, and the lowest."""
-    n_features = counts.on_lfb.shape[1]
+    n_features = counts.total_lfb.shape[1]
     pool_f, bin_f, f1_f = np.zeros(n_features, np.int64), np.zeros(n_features, np.int64), np.zeros(n_features)
-    best_thresholds(counts.on_lfb, counts.off_lfb, counts.reached_pfb, counts.n_objects, pool_f, bin_f, f1_f)
+    best_thresholds(counts.area_l2fb, counts.total_lfb, counts.reached_pfb, counts.n_objects, pool_f, bin_f, f1_f)
     return Choice(pool_f, bin_f, f1_f)
 
 
