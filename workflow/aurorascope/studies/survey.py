@@ -9,10 +9,10 @@ from aurora import AuroraAirPollution, Batch
 
 from aurorascope.backbone.hooks import run_to_blocks
 from aurorascope.blocks import BY_ID
+from aurorascope.features.statistics import active_p99
 from aurorascope.interventions import Region
 from aurorascope.interventions.ids import FeatureId
 from aurorascope.interventions.places import Place
-from aurorascope.interventions.reference_values import active_p99
 from aurorascope.interventions.values import ROWS, Values
 from aurorascope.sae.architectures import RELEASED
 from aurorascope.sae.aurora_sae import AuroraSAE
