@@ -17,7 +17,7 @@ from aurora import Batch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from aurorascope.studies.outcomes import Field, fields_of
+from aurorascope.studies.fields import Field, fields_of
 
 _PARTS = ("surf_vars", "atmos_vars")
 

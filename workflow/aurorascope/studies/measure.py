@@ -25,6 +25,7 @@ from aurorascope.studies.kept import KeptForecast
 from aurorascope.studies.outcomes import FeatureMean, Field, Outcome, Reader
 from aurorascope.studies.study import Study, feature_outcomes
 from aurorascope.studies.survey import Survey
+from aurorascope.studies.tracks import Eyes, Follower, Track, track_rounding, track_value
 from aurorascope.studies.where import cells_of
 
 _NAN = float("nan")
@@ -88,9 +89,9 @@ class DateRun:
         self._changes_at = changes_at if only is None else lambda step: only
         regions = {each.name: each.where.region(f"outcome {each.name}", time_of(batch), labels) for each in study.outcomes}
         cells = cells_of(lat, lon)
-        of_forecasts = [each for each in study.outcomes if not isinstance(each, FeatureMean)]
-        areas = areas_by_outcome({each.name: regions[each.name] for each in of_forecasts}, cells)
-        area_yx = cells.area_n.reshape(cells.plane.shape)
+        of_cells = [each for each in study.outcomes if not isinstance(each, FeatureMean)]
+        areas = areas_by_outcome({each.name: regions[each.name] for each in of_cells}, cells)
+        area_yx, of_forecasts = cells.area_n.reshape(cells.plane.shape), [each for each in of_cells if not isinstance(each, Track)]
         self._readers = [Reader(of_forecasts, areas, area_yx, batch, clean.forecast(step)) for step in range(study.steps)]
         self._of_features: dict[str, tuple[Values, np.ndarray]] = {}
         for each in feature_outcomes(study):
@@ -100,13 +101,20 @@ class DateRun:
             self._of_features[each.name] = Values(of_block, resolved(f"outcome {each.name}", of_block, (each.feature,))), area_n
         self._clean_features = {step: self._read_features(functools.partial(clean.output, step)) for step in range(study.steps)
                                 if step == read_in(study, step)}
+        self._lat, self._tracks = cells.lat, [each for each in of_cells if isinstance(each, Track)]
+        follower, self._clean_eyes = Follower(self._tracks, batch, len(area_yx)), []
+        for step in range(study.steps):
+            if step == clean.first:
+                self._setting_out = follower.copy()
+            self._clean_eyes.append(follower.follow(clean.forecast(step)))
         self._clean_values = [
-            self._readers[step].read(clean.forecast(step)) | self._clean_features[read_in(study, step)] for step in range(study.steps)
+            self._readers[step].read(clean.forecast(step)) | self._clean_features[read_in(study, step)]
+            | self._of_tracks(self._clean_eyes[step], step) for step in range(study.steps)
         ]
 
     def measure(self, arm: Arm) -> Measured:
         """Run one arm, each step of which is measured as it comes."""
-        found, sizes = _Rows(), []
+        found, sizes, follower = _Rows(), [], self._setting_out.copy()
 
         def change_of(step: int) -> tuple[Added, float] | None:
             if step not in self._study.edit_steps:
@@ -118,11 +126,13 @@ class DateRun:
         def receive(step: int, forecast: Batch, outputs: Mapping[str, torch.Tensor]) -> None:
             if step in self._study.edit_steps:
                 found.features = self._read_features(outputs.__getitem__)
-            self._add(found, arm, step, forecast, is_finite(forecast))
+            is_whole = is_finite(forecast)
+            found.eyes = follower.follow(forecast) if is_whole else {}
+            self._add(found, arm, step, forecast, is_whole)
 
         for step in range(self._study.steps if arm.kind == "clean" else self._clean.first):
             change_of(step)
-            found.features = self._clean_features[read_in(self._study, step)]
+            found.features, found.eyes = self._clean_features[read_in(self._study, step)], self._clean_eyes[step]
             self._add(found, arm, step, self._clean.forecast(step), True)
         if arm.kind != "clean":
             self._day.run(change_of, receive)
@@ -135,7 +145,9 @@ class DateRun:
         if not (is_whole or found.diverged):
             found.diverged = step + 1
         is_whole = not found.diverged
-        values = self._readers[step].read(forecast) | found.features if is_whole else {each.name: _NAN for each in self._study.outcomes}
+        values = dict.fromkeys((each.name for each in self._study.outcomes), _NAN)
+        if is_whole:
+            values |= self._readers[step].read(forecast) | found.features | self._of_tracks(found.eyes, step)
         common = {"date": self._date, "arm": arm.name, "kind": arm.kind, "dose": arm.dose, "number": arm.number, "step": step + 1}
         for outcome in self._study.outcomes:
             found.effects.append({
@@ -159,7 +171,12 @@ class DateRun:
             found[each.name] = float((area_n * v_nf.sum(axis=1)).sum() / area_n.sum())
         return found
 
+    def _of_tracks(self, eyes: Eyes, step: int) -> dict[str, float]:
+        return {each.name: track_value(each, step, eyes, self._clean_eyes[step]) for each in self._tracks}
+
     def _rounding(self, outcome: Outcome, step: int) -> float:
+        if isinstance(outcome, Track):
+            return track_rounding(outcome, self._clean_values[step][outcome.name], self._lat)
         if isinstance(outcome, FeatureMean):
             return 2.0**-24 * abs(self._clean_values[step][outcome.name])
         return self._readers[step].rounding(outcome)
@@ -192,12 +209,13 @@ class DateRun:
 
 @dataclass(eq=False)
 class _Rows:
-    """What one arm has come to so far; features are those of the last step that they are read in."""
+    """What one arm has come to so far; features are those of the last step that they are read in, eyes those of the last step."""
 
     effects: list[dict[str, Any]] = field(default_factory=list)
     fields: list[dict[str, Any]] = field(default_factory=list)
     maps: dict[Field, np.ndarray] = field(default_factory=dict)
     features: dict[str, float] = field(default_factory=dict)
+    eyes: Eyes = field(default_factory=dict)
     diverged: int = 0
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from aurora import Batch
@@ -10,11 +10,11 @@ from aurora import Batch
 from aurorascope.blocks import BY_ID
 from aurorascope.errors import UserError
 from aurorascope.interventions.ids import Asked, read_features
+from aurorascope.studies.fields import Field, KeptFields, fields_of, values_of
 from aurorascope.studies.reading import check_keys, check_list, nearest
-from aurorascope.studies.where import Where
+from aurorascope.studies.tracks import Track
+from aurorascope.studies.where import Where, read_cells
 
-Field = tuple[str, int | None]
-"""Aurora's name of a variable and its level in hPa, None at the surface."""
 # Half a unit in the last place of float32, which forecasts are made in.
 _ROUNDING = 2.0**-24
 
@@ -47,7 +47,7 @@ class Linear:
             if isinstance(coefficient, bool) or not isinstance(coefficient, int | float) or not np.isfinite(coefficient):
                 raise UserError(f"{where}, term {at}, coefficient", "a finite number", repr(coefficient), "correct it")
             found.append(((each["variable"], each.get("level")), float(coefficient)))
-        return cls(str(given["name"]), tuple(found), _cells(where, given))
+        return cls(str(given["name"]), tuple(found), read_cells(where, given))
 
     @property
     def fields(self) -> tuple[Field, ...]:
@@ -66,7 +66,7 @@ class _Extreme:
     def read(cls, where: str, given: Mapping[str, Any]) -> "_Extreme":
         """From keys name and region."""
         given = check_keys(where, given, ("name", "region"), ("name", "region"))
-        return cls(str(given["name"]), _cells(where, given))
+        return cls(str(given["name"]), read_cells(where, given))
 
 
 class PressureMinimum(_Extreme):
@@ -109,55 +109,8 @@ class FeatureMean:
         return cls(str(given["name"]), given["block"], found, Where.read(f"{where}, region", given.get("region")))
 
 
-Outcome = Linear | PressureMinimum | WindMaximum | FeatureMean
-KINDS = {"linear": Linear, "msl_min": PressureMinimum, "wind_max": WindMaximum, "feature": FeatureMean}
-
-
-def _cells(where: str, given: Mapping[str, Any]) -> Where:
-    found = Where.read(f"{where}, region", given.get("region"))
-    if found.levels is not None:
-        raise UserError(f"{where}, region", "a region of cells", "latent levels", "leave levels out; level names the variable's own")
-    return found
-
-
-class KeptFields(Protocol):
-    """A forecast that is not in memory.
-
-    Attributes:
-        fields: its fields, in the forecast's order.
-    """
-
-    fields: tuple[Field, ...]
-
-    def values(self, field: Field) -> np.ndarray:
-        """A field, (rows, columns) float64."""
-
-
-def fields_of(forecast: Batch | KeptFields) -> tuple[Field, ...]:
-    """All fields of a batch or forecast, in its order."""
-    if not isinstance(forecast, Batch):
-        return forecast.fields
-    levels = forecast.metadata.atmos_levels
-    surface = [(name, None) for name in forecast.surf_vars]
-    return (*surface, *((name, int(level)) for name in forecast.atmos_vars for level in levels))
-
-
-def values_of(forecast: Batch | KeptFields, field: Field, n_rows: int) -> np.ndarray:
-    """A field's newest state, (n_rows, columns) float64.
-
-    Args:
-        forecast: the batch or forecast, one member.
-        field: variable and level.
-        n_rows: rows that Aurora predicts.
-    """
-    if not isinstance(forecast, Batch):
-        return forecast.values(field)[:n_rows]
-    name, level = field
-    if level is None:
-        tensor = forecast.surf_vars[name][0, -1]
-    else:
-        tensor = forecast.atmos_vars[name][0, -1, [int(each) for each in forecast.metadata.atmos_levels].index(level)]
-    return tensor[:n_rows].double().cpu().numpy()
+Outcome = Linear | PressureMinimum | WindMaximum | FeatureMean | Track
+KINDS = {"linear": Linear, "msl_min": PressureMinimum, "wind_max": WindMaximum, "feature": FeatureMean, "tracker": Track}
 
 
 def area_mean(values_yx: np.ndarray, area_yx: np.ndarray) -> float:
@@ -186,7 +139,7 @@ class Reader:
     """Reads outcomes and divergence off the forecasts of one date and step.
 
     Args:
-        outcomes: those that read forecasts.
+        outcomes: those that read one forecast; of others only what is on target is asked.
         areas: by outcome, the area of each cell of its region, 0 outside, (rows, columns).
         area_yx: area of each cell.
         state: the input.
@@ -196,6 +149,9 @@ class Reader:
     def __init__(
         self, outcomes: list[Outcome], areas: Mapping[str, np.ndarray], area_yx: np.ndarray, state: Batch, clean: Batch | KeptFields
     ) -> None:
+        for outcome in outcomes:
+            if isinstance(outcome, Track):
+                raise UserError(f"outcome {outcome.name}", "an outcome of a single forecast", "a track, which is of a whole run", "leave it out")
         self._outcomes, self._areas, self._area_yx, self._n, self._clean = outcomes, areas, area_yx, len(area_yx), clean
         # Of how far each field moves only means are kept.
         self._moved: dict[Field, float] = {}
