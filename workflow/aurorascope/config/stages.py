@@ -26,7 +26,7 @@ RECIPES = {
     "write_features": 1,
     "measure_fidelity": 1,
     "measure_stability": 1,
-    "score_features": 2,
+    "score_features": 3,
     "reproduce_sae": 1,
     "build_index": 1,
     "write_card": 3,

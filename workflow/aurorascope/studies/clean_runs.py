@@ -1,89 +1,71 @@
 """Clean forecasts, kept for other studies of the same dates: what an edit is compared with does not depend on the edit."""
 
-import dataclasses
-import datetime
+import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from aurora import Batch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
 from aurorascope.config.calendar import STEP, iso
-from aurorascope.files import sha256_bytes, sha256_json, write_bytes
+from aurorascope.files import sha256_file, sha256_json, write_bytes, write_json
+from aurorascope.studies.kept import KeptForecast
 
 _LOG = logging.getLogger(__name__)
 
 
 class CleanRuns:
-    """Forecasts of one model from some states, each rollout in a file of its own under a digest of all that its numbers depend on.
+    """Forecasts of one model from some states, by date in a folder under a digest of all that their numbers depend on, a file a step.
 
     What is read back has the bits of what was computed. Only the first run of a date is shared: the second, which says how far two
     runs differ, is always computed.
 
     Args:
-        folder: of the files; it need not be there.
-        made_from: what all rollouts depend on: digests of checkpoint and static fields, settings, device.
+        folder: of all; it need not be there.
+        made_from: what all forecasts depend on: digests of checkpoint and static fields, settings, device.
         states: digest of each state, by its time `YYYY-MM-DDTHH:00:00Z`.
     """
 
     def __init__(self, folder: Path, made_from: Mapping[str, Any], states: Mapping[str, str]) -> None:
         self._folder, self._made_from, self._states = folder, dict(made_from), dict(states)
 
-    def find(self, batch: Batch, steps: int) -> list[Batch] | None:
-        """The clean forecasts of so many steps from a batch, on its device; None where they are not there, or damaged."""
-        path = self._path(batch, steps)
-        if not path.is_file():
-            return None
-        try:
-            return _read(path, batch, steps)
-        except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-            _LOG.warning("%s: damaged (%s); the clean run is made again.", path, error)
-            return None
+    def find(self, batch: Batch, steps: int) -> list[KeptForecast] | None:
+        """The clean forecasts of the first so many steps from a batch; None where one is not there, or damaged."""
+        found = [_read(self._note(batch, step)) for step in range(steps)]
+        return None if any(each is None for each in found) else [each for each in found if each is not None]
 
-    def keep(self, batch: Batch, forecasts: list[Batch]) -> None:
-        """Write the clean forecasts from a batch, whole or not at all.
+    def keep(self, batch: Batch, forecasts: Sequence[KeptForecast]) -> None:
+        """Copy the clean forecasts from a batch, from the first step on, each whole or not at all.
 
         Raises:
             DiskError: the disk is full or read-only.
         """
-        tensors = {
-            f"{step}/{kind}/{name}": tensor.cpu().contiguous()
-            for step, forecast in enumerate(forecasts)
-            for kind, fields in (("surf", forecast.surf_vars), ("atmos", forecast.atmos_vars), ("static", forecast.static_vars))
-            for name, tensor in fields.items()
-        }
-        tensors |= {"lat": forecasts[0].metadata.lat.cpu().contiguous(), "lon": forecasts[0].metadata.lon.cpu().contiguous()}
-        write_bytes(self._path(batch, len(forecasts)), save(tensors, {"sha256": _digest(tensors)}))
+        for step, forecast in enumerate(forecasts):
+            note = self._note(batch, step)
+            write_bytes(_file(note), forecast.path.read_bytes())
+            # Written last: without it the forecast is not there.
+            write_json(note, {"fields": [list(field) for field in forecast.fields], "sha256": sha256_file(_file(note))})
 
-    def _path(self, batch: Batch, steps: int) -> Path:
+    def _note(self, batch: Batch, step: int) -> Path:
         time = batch.metadata.time[0]
         states = [self._states[iso(each)] for each in (time - STEP, time)]
-        digest = sha256_json({"made_from": self._made_from, "states": states, "time": iso(time), "steps": steps})
-        return self._folder / f"{digest}.safetensors"
+        digest = sha256_json({"made_from": self._made_from, "states": states, "time": iso(time)})
+        return self._folder / digest / f"{step}.json"
 
 
-def _digest(tensors: Mapping[str, torch.Tensor]) -> str:
-    return sha256_bytes("".join(f"{name} {sha256_bytes(tensors[name].numpy().tobytes())}\n" for name in sorted(tensors)).encode())
+def _file(note: Path) -> Path:
+    return note.with_suffix(".safetensors")
 
 
-def _read(path: Path, batch: Batch, steps: int) -> list[Batch]:
-    with safe_open(path, "pt") as file:
-        notes, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-    if _digest(tensors) != notes["sha256"]:
-        raise ValueError("other bytes than it was written with")
-    device = batch.metadata.lat.device
-    of = {name: tensor.to(device) for name, tensor in tensors.items()}
-    found = []
-    for step in range(steps):
-        surface, levels, static = (
-            {name: of[f"{step}/{kind}/{name}"] for name in fields}
-            for kind, fields in (("surf", batch.surf_vars), ("atmos", batch.atmos_vars), ("static", batch.static_vars))
-        )
-        time: tuple[datetime.datetime, ...] = tuple(each + (step + 1) * STEP for each in batch.metadata.time)
-        metadata = dataclasses.replace(batch.metadata, lat=of["lat"], lon=of["lon"], time=time, rollout_step=step + 1)
-        found.append(dataclasses.replace(batch, surf_vars=surface, atmos_vars=levels, static_vars=static, metadata=metadata))
-    return found
+def _read(note: Path) -> KeptForecast | None:
+    if not note.is_file():
+        return None
+    try:
+        content = json.loads(note.read_text())
+        if sha256_file(_file(note)) != content["sha256"]:
+            raise ValueError("other bytes than it was written with")
+        return KeptForecast(_file(note), tuple((name, level) for name, level in content["fields"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        _LOG.warning("%s: damaged (%s); the clean run is made again.", _file(note), error)
+        return None

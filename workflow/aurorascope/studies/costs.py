@@ -1,7 +1,7 @@
 """What the studies in `studies/` cost, for the plan, from their files alone. Nothing heavy is imported here.
 
-A forecast of an arm goes on from the edited block in its first step, and is whole in later ones; what comes before the block runs
-twice a date, for the survey and for the arms, and once a quiet date. Aurora's decoder of the atmosphere, which is not counted in the
+A forecast of an arm goes on from the edited block in the first edited step, and is whole in later ones; what comes before the block
+runs twice a date, for the survey and for the arms, and once a quiet date. Steps before the first edited one are made once a date. Aurora's decoder of the atmosphere, which is not counted in the
 plan's forwards either, is left out.
 """
 
@@ -30,7 +30,7 @@ class StudyCost:
     """One study.
 
     Attributes:
-        n_forwards: arms on all dates, times steps.
+        n_forwards: steps of all arms on all dates, and those before the first edited one, once a date.
         whole: what they and all else take, in whole forwards.
     """
 
@@ -54,10 +54,11 @@ def study_cost(file: StudyFile, needs: Needs, share: float) -> StudyCost:
         needs: what it reads.
         share: of a whole forward that is over once the edited block has run.
     """
-    n_steps = file.asked.get("steps", 1)
-    steps, arms = n_steps if isinstance(n_steps, int) else 1, arms_at_most(file)
-    whole = len(needs.dates) * (2 * share + arms * (1 - share + steps - 1)) + len(needs.quiet_dates) * share
-    return StudyCost(len(needs.dates) * arms * steps, whole)
+    n_steps, edited = file.asked.get("steps", 1), file.asked.get("edit_steps")
+    arms, early = arms_at_most(file), min(edited) if isinstance(edited, list) and all(isinstance(each, int) for each in edited) else 0
+    later = max(1, n_steps if isinstance(n_steps, int) else 1) - early
+    whole = len(needs.dates) * (early + 2 * share + arms * (later - share)) + len(needs.quiet_dates) * share
+    return StudyCost(len(needs.dates) * (early + arms * later), whole)
 
 
 def studies_cost(config: Config, grid: tuple[int, int], results: Path | None, folder: Path = FOLDER) -> list[OtherCost]:

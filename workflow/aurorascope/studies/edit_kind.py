@@ -26,7 +26,7 @@ def _prepare(study: Study, inputs: Inputs, claim: Mapping[str, Any], results: Pa
     def run(done: Mapping[Key, Measured], keep: Callable[[Key, Measured], None]) -> Made:
         found = run_study(
             study, inputs.model, inputs.saes, inputs.batches, labels=inputs.labels, labelled_same=same, quiet=inputs.quiet.values(),
-            done=done, keep=keep, clean=inputs.clean,
+            done=done, keep=keep, scratch=inputs.scratch, shared=inputs.clean,
         )
         return Made(found.summary, {"effects": found.effects, "divergence": found.fields}, {"": found.maps})
 

@@ -77,6 +77,7 @@ class Inputs:
         quiet: by quiet date.
         labels: folder of days of labels; None where none is read.
         clean: clean forecasts that studies share.
+        scratch: a folder of the study's own, whose content goes when the study has run.
     """
 
     model: AuroraAirPollution
@@ -85,9 +86,10 @@ class Inputs:
     quiet: Batches
     labels: Path | None
     clean: CleanRuns
+    scratch: Path
 
 
-def open_inputs(config: Config, needs: Needs, claim: Mapping[str, Any], results: Path, device: torch.device) -> Inputs:
+def open_inputs(config: Config, needs: Needs, claim: Mapping[str, Any], results: Path, work: Path, device: torch.device) -> Inputs:
     """Open what a study needs.
 
     Args:
@@ -95,6 +97,7 @@ def open_inputs(config: Config, needs: Needs, claim: Mapping[str, Any], results:
         needs: what the study reads.
         claim: what it is made from.
         results: the results folder.
+        work: the study's own folder.
         device: where Aurora runs.
 
     Raises:
@@ -110,7 +113,7 @@ def open_inputs(config: Config, needs: Needs, claim: Mapping[str, Any], results:
     )
     made_from = {key: claim[key] for key in ("checkpoint_sha256", "static_sha256", "config_sha256")} | made_with(device)
     clean = CleanRuns(scratch / "studies" / "clean", made_from, claim["states_sha256"])
-    return Inputs(model, saes, batches, quiet, scratch / "labels" if needs.has_labels else None, clean)
+    return Inputs(model, saes, batches, quiet, scratch / "labels" if needs.has_labels else None, clean, work)
 
 
 def made_with(device: torch.device) -> dict[str, str]:

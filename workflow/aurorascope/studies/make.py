@@ -45,7 +45,7 @@ def make_study(config: Config, name: str, results: Path, device: torch.device, f
         study = kind.read(file)
     claim, work = make_claim(config, file, needs, results), results / "scratch" / "studies" / "arms" / name
     with folder_lock(work):
-        inputs = open_inputs(config, needs, claim, results, device)
+        inputs = open_inputs(config, needs, claim, results, work, device)
         with naming(file.path):
             prepared = kind.prepare(study, inputs, claim, results)
             content = {**claim, **prepared.notes}
@@ -63,7 +63,7 @@ def make_study(config: Config, name: str, results: Path, device: torch.device, f
 
 
 def _own_folder(work: Path, digest: str) -> Path:
-    """The folder of this digest; those of others, which nothing goes on from, are deleted."""
+    """The folder of this digest; all others, of arms that nothing goes on from and what a killed job left, are deleted."""
     for path in work.iterdir():
         if path.is_dir() and path.name != digest:
             shutil.rmtree(path)

@@ -9,8 +9,9 @@ import pandas as pd
 
 from aurorascope.streams import Stream, generator
 from aurorascope.studies.study import Study
+from aurorascope.studies.tracks import Track
 
-WORDS = ("diverged_at_step", "no exposure", "within floor", "too few controls", "not beyond controls", "effect")
+WORDS = ("diverged_at_step", "track lost", "no exposure", "within floor", "too few controls", "not beyond controls", "effect")
 """In the order in which they are asked."""
 
 # Share of its 99th percentile that a feature's exposure reaches at least; floors that an effect exceeds; matched controls needed.
@@ -32,7 +33,8 @@ def judge(study: Study, effects: pd.DataFrame, outcome: str) -> dict[str, Any]:
         outcome: the outcome's name.
 
     Returns:
-        word, effect, floor, threshold and n of controls, p, slope, antisymmetry, doses, linear_to, on_target, collateral, interval.
+        word, effect, floor, threshold and n of controls, p, slope, antisymmetry, doses, linear_to, on_target, collateral, interval; for a
+        track also in how many runs of each kind of arm it was lost in the last step.
     """
     rows = effects[(effects.outcome == outcome) & (effects.step == study.steps)]
     means = {name: float(_column(part, "effect").sum() / len(part)) for name, part in rows.groupby("arm", sort=False)}
@@ -50,12 +52,17 @@ def judge(study: Study, effects: pd.DataFrame, outcome: str) -> dict[str, Any]:
         "arms": {name: means[name] for name in means if name in ("reconstruction_1", "difference_of_means_1", "placebo_1")},
         **_doses(rows, means, floor), **_where(at_one), **_interval(study, at_one),
     }
+    lost = {}
+    if any(isinstance(each, Track) and each.name == outcome for each in study.outcomes):
+        is_lost = np.isnan(_column(rows, "effect")) & (rows.diverged_at_step == 0)
+        lost = {"n_lost": {kind: int(is_lost[rows.kind == kind].sum()) for kind in rows.kind.unique()}}
+    found |= lost
     return {"word": _word(found, at_one), "sign_as_expected": _sign(study, outcome, feature), **found}
 
 
 def _word(found: dict[str, Any], at_one: pd.DataFrame) -> str:
     if not np.isfinite(_column(at_one, "effect")).all():
-        return "diverged_at_step"
+        return "track lost" if "n_lost" in found and not (at_one.diverged_at_step > 0).any() else "diverged_at_step"
     if found["n_dates"] - found["n_exposed"] > found["n_dates"] / 2:
         return "no exposure"
     if abs(found["effect"]) <= FLOORS * found["floor"]:
