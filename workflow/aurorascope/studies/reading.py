@@ -1,6 +1,7 @@
 """Read mappings, as YAML gives them, with messages that name the nearest of what is known."""
 
 import difflib
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -51,3 +52,18 @@ def check_integer(where: str, given: Any, least: int) -> int:
     if isinstance(given, bool) or not isinstance(given, int) or given < least:
         raise UserError(where, f"an integer of at least {least}", repr(given), "correct it")
     return given
+
+
+def check_number(where: str, given: Any) -> float:
+    """A finite number, also as the text that YAML makes of 1e9.
+
+    Raises:
+        UserError: it is something else.
+    """
+    try:
+        found = math.nan if isinstance(given, bool) else float(given)
+    except (TypeError, ValueError):
+        found = math.nan
+    if not math.isfinite(found):
+        raise UserError(where, "a finite number", repr(given), "correct it")
+    return found

@@ -98,22 +98,16 @@ def read_study(given: Mapping[str, Any]) -> Study:
     needed = ("name", "block", "features", "edit", "dates", "outcomes")
     optional = ("region", "steps", "expected_sign", "seed", "n_controls", "placebo_degrees")
     given = check_keys("the study", given, needed + optional, needed)
-    block, sign, degrees = given["block"], given.get("expected_sign"), given.get("placebo_degrees", 180.0)
+    block, degrees = given["block"], given.get("placebo_degrees", 180.0)
     if block not in BY_ID:
         raise UserError("the study, block", "a block of Aurora", repr(block), nearest(block, BY_ID))
-    if sign not in (None, 1, -1):
-        raise UserError("the study, expected_sign", "1, -1 or none", repr(sign), "correct it")
     if isinstance(degrees, bool) or not isinstance(degrees, int | float) or not 0 < degrees < 360:
         raise UserError("the study, placebo_degrees", "degrees east between 0 and 360", repr(degrees), "correct it")
     asked = [tuple(each) if isinstance(each, list) else each for each in check_list("the study, features", given["features"])]
-    outcomes = tuple(_outcome(at, each) for at, each in enumerate(check_list("the study, outcomes", given["outcomes"])))
-    names = [each.name for each in outcomes]
-    if len(set(names)) < len(names):
-        raise UserError("the study, outcomes", "each name once", ", ".join(names), "rename one")
     return Study(
         name=str(given["name"]), block=block, features=read_features("the study, features", asked), change=_change(given["edit"]),
-        where=Where.read("the study, region", given.get("region")), dates=_dates(given["dates"]), outcomes=outcomes,
-        steps=check_integer("the study, steps", given.get("steps", 1), 1), expected_sign=sign,
+        where=Where.read("the study, region", given.get("region")), dates=read_dates(given["dates"]), outcomes=read_outcomes(given["outcomes"]),
+        steps=check_integer("the study, steps", given.get("steps", 1), 1), expected_sign=read_sign(given.get("expected_sign")),
         seed=check_integer("the study, seed", given.get("seed", 0), 0),
         n_controls=check_integer("the study, n_controls", given.get("n_controls", 20), 1), placebo_degrees=float(degrees),
     )
@@ -134,7 +128,15 @@ def _change(given: Any) -> Change:
     return found
 
 
-def _dates(given: Any) -> tuple[str, ...]:
+def read_sign(given: Any) -> int | None:
+    """The sign that the first outcome's effect is expected to have, or None."""
+    if given not in (None, 1, -1):
+        raise UserError("the study, expected_sign", "1, -1 or none", repr(given), "correct it")
+    return given
+
+
+def read_dates(given: Any) -> tuple[str, ...]:
+    """Dates `YYYY-MM-DD`, each once, ascending."""
     dates = [str(each) for each in check_list("the study, dates", given)]
     for date in dates:
         try:
@@ -144,6 +146,15 @@ def _dates(given: Any) -> tuple[str, ...]:
         if not is_one or dates.count(date) > 1:
             raise UserError("the study, dates", "dates YYYY-MM-DD, each once", date, "correct it")
     return tuple(sorted(dates))
+
+
+def read_outcomes(given: Any) -> tuple[Outcome, ...]:
+    """Outcomes, each name once."""
+    outcomes = tuple(_outcome(at, each) for at, each in enumerate(check_list("the study, outcomes", given)))
+    names = [each.name for each in outcomes]
+    if len(set(names)) < len(names):
+        raise UserError("the study, outcomes", "each name once", ", ".join(names), "rename one")
+    return outcomes
 
 
 def _outcome(at: int, given: Any) -> Outcome:
