@@ -3,7 +3,7 @@
 import pytest
 from aurorascope.studies import run_study
 
-from tests.studies import linear, planted
+from tests.studies import input_planted, linear, planted
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +27,14 @@ def ran(line, sae):
         return found[feature]
 
     return run
+
+
+@pytest.fixture(scope="session")
+def carrying():
+    """See `input_planted.planted_model`."""
+    return input_planted.planted_model()
+
+
+@pytest.fixture(scope="session")
+def inputs_by_date():
+    return input_planted.inputs_of()

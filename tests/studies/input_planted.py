@@ -11,6 +11,7 @@ from aurorascope.backbone.model import build_model, head_arguments
 from aurorascope.perturbations.inputs import Inputs
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.studies import read_input_study
+from aurorascope.studies.where import cells_of
 
 from tests.backbone import small
 
@@ -21,12 +22,15 @@ VARIABLES = ("2t", "10u", "10v", "msl", "pm1", "pm2p5", "pm10", "tcco", "tc_no",
 DATES = ("2022-06-01", "2022-06-02", "2022-06-13")
 DISK = {"disk": [30.0, 100.0, 4000.0], "taper_km": 2000.0}
 
+PLUME = {"add_plume": {"variable": "no2", "kg": 3e8, "region": DISK, "levels": [850, 925, 1000]}}
+SMOKE = {"kind": "linear", "name": "smoke", "variable": "no2", "level": 925, "region": {"disk": [30.0, 100.0, 5000.0]}}
+
 
 class Encoder(torch.nn.Module):
     """Each token's means over its cells at the newest time; the lowest latent level has the surface's variables, the others pressure levels'."""
 
     latent_levels, patch_size, embed_dim = 4, 3, WIDTH
-    levels = {1: slice(0, 6), 2: slice(6, 10), 3: slice(10, 13)}
+    places = ((1, slice(0, 6)), (2, slice(6, 10)), (3, slice(10, 13)))
 
     def forward(self, batch, lead_times):
         fields = {**{name: values[:, -1] for name, values in batch.surf_vars.items()}, **{name: values[:, -1] for name, values in batch.atmos_vars.items()}}
@@ -36,7 +40,7 @@ class Encoder(torch.nn.Module):
             if fields[name].ndim == 3:
                 found[:, 0, :, :, channel] = means(fields[name])
             else:
-                for level, places in self.levels.items():
+                for level, places in self.places:
                     found[:, level, :, :, channel] = means(fields[name][:, places].mean(dim=1))
         return found.reshape(1, -1, WIDTH)
 
@@ -81,12 +85,15 @@ def inputs_of(dates=DATES):
 
 
 def given(**changes):
-    """The mapping of a study of a plume of CO near the ground."""
-    plume = {"add_plume": {"variable": "co", "kg": 2e10, "region": DISK, "levels": [850, 925, 1000]}}
-    outcome = {"kind": "linear", "name": "smoke", "variable": "co", "level": 925, "region": {"disk": [30.0, 100.0, 5000.0]}}
-    return {"name": "plume", "perturb": [plume], "dates": list(DATES), "outcomes": [outcome], "seed": 3, "n_controls": 8, **changes}
+    """The mapping of a study of a plume of NO2 near the ground."""
+    return {"name": "plume", "perturb": [PLUME], "dates": list(DATES), "outcomes": [SMOKE], "seed": 3, "n_controls": 8, **changes}
 
 
 def study(**changes):
     """A study of that plume."""
     return read_input_study(given(**changes))
+
+
+def cells(inputs):
+    """The cells that Aurora predicts."""
+    return cells_of(inputs.lat, inputs.lon)

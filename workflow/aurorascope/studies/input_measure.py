@@ -213,7 +213,9 @@ def _listening(model: AuroraAirPollution, heard: list[tuple[str, Callable[[torch
     handles = []
     for block, listener in heard:
         def hook(_module: torch.nn.Module, _args: tuple[Any, ...], output: torch.Tensor, listener: Callable = listener) -> None:
-            listener(output[0].float())
+            # Aurora's backbone runs in autocast at full size; what is read of it does not.
+            with torch.autocast("cpu", enabled=False), torch.autocast(output.device.type, enabled=False):
+                listener(output[0].float())
 
         handles.append(BY_ID[block].module(model).register_forward_hook(hook))
     try:

@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 from aurora import AuroraAirPollution
 
+from aurorascope.notices import shortened
 from aurorascope.perturbations.inputs import Inputs
 from aurorascope.perturbations.scores import score
 from aurorascope.sae.architectures import RELEASED
@@ -27,6 +28,9 @@ Done = Mapping[tuple[str, str], InputMeasured]
 """By date and name of arm."""
 
 
+_WARNED = 3
+
+
 class UnseenWarning(UserWarning):
     """A change of inputs of which the encoder sees a part only."""
 
@@ -38,8 +42,9 @@ class InputStudyResult:
     Attributes:
         effects: one row a date, arm, step and outcome; `carry` and `backbone` are the parts of the first step's effect, of the change
             and its reverse.
-        responses: one row a block, latent level and feature, as `perturbations.score` has it, with `noise`, the largest of all draws'
-            changes in size, in place of a column a draw; empty where no block was named.
+        responses: one row a block, latent level and feature, as `perturbations.score` has it, with `change_noise`, the largest of all
+            draws' changes in size, in place of a column a draw. Responses to the same change further east are those in its region
+            there: they say whether a feature asks where it is, and have no part in `beyond_controls`. Empty where no block was named.
         reach: one row a date and block: how large the whole change is there, and how far it reaches (`perturbations.Reach.blocks`).
         rings: one row a date, block and ring of distance (`perturbations.Reach.rings`).
         maps: by date, `total`, `carry` and `backbone`, the forecast's change in the first step at dose 1 and its parts, by variable and
@@ -86,7 +91,7 @@ def run_input_study(
     """
     plan = plan_input_study(study, inputs_by_date, mean)
     check_input_study(study, model, saes, inputs_by_date, labels)
-    for line in plan.lines:
+    for line in shortened(plan.lines, "lines like these in the summary", _WARNED):
         warnings.warn(line, UnseenWarning, stacklevel=2)
     measured = dict(done or {})
     for date in study.dates:
@@ -131,9 +136,8 @@ def _responses(study: InputStudy, plan: InputPlan, measured: Done, block: str, s
         region=REGION, dose=1.0, signed=RELEASED[sae.architecture].signed,
         control_regions={arm.name: arm.name for arm in of if arm.kind == "moved"}, seed=study.seed,
     )
-    noise = [f"change_{arm.name}" for arm in of if arm.kind == "noise"]
-    if noise:
-        found.insert(len(found.columns) - 1, "noise", found[noise].abs().max(axis=1))
-    found = found.drop(columns=noise)
+    columns = {kind: [f"change_{arm.name}" for arm in of if arm.kind == kind] for kind in ("other", "noise")}
+    largest = found[[*columns["other"], *columns["noise"]]].abs().max(axis=1).fillna(0.0)
+    found = found.assign(change_noise=found[columns["noise"]].abs().max(axis=1), beyond_controls=found.change.abs() > largest)
     found.insert(0, "block", block)
-    return found
+    return found.drop(columns=columns["noise"])

@@ -131,7 +131,7 @@ FEATURE_LADDER = Ladder("feature", "minus_feature", "norms_mean", "norms_max", "
 
 
 def doses_of(rows: pd.DataFrame, means: dict[str, float], floor: float, kinds: Ladder) -> dict[str, Any]:
-    """Slope through the origin over all doses, antisymmetry at dose 1, the size of each dose, and where linearity ends.
+    """Slope through the origin over all doses, antisymmetry at the largest dose up to 1 with a reverse, sizes, and where linearity ends.
 
     That is the largest dose up to which, with either sign, effects are within a tenth, or the floor, of what the smallest dose says.
     """
@@ -143,7 +143,8 @@ def doses_of(rows: pd.DataFrame, means: dict[str, float], floor: float, kinds: L
     table.sort(key=lambda row: row["dose"])
     dose, effect = (np.array([row[key] for row in table]) for key in ("dose", "effect"))
     slope = float((dose * effect).sum() / (dose**2).sum())
-    plus, minus = means[f"{kinds.plus}_1"], means.get(f"{kinds.minus}_1", math.nan)
+    both = max((each for each in dose if 0 < each <= 1 and -each in dose), default=math.nan)
+    plus, minus = (means.get(f"{kind}_{both:g}", math.nan) for kind in (kinds.plus, kinds.minus))
     total = abs(plus) + abs(minus)
     small = np.abs(dose) == np.abs(dose).min()
     first = float((dose[small] * effect[small]).sum() / (dose[small] ** 2).sum())
