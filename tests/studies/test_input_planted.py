@@ -125,7 +125,7 @@ def test_what_the_outcome_does_not_see_is_within_the_floor(carrying, inputs_by_d
 def test_a_feature_is_an_outcome(carrying, inputs_by_date):
     """The mean over the disk's tokens is what responds; it lies before the output skip, so that it has no parts."""
     feature = {"kind": "feature", "name": "reads", "block": planted.DEEP, "feature": NO2, "region": {"disk": [30.0, 100.0, 5000.0], "levels": [3]}}
-    asked = planted.study(outcomes=[feature], dates=planted.DATES[:2], n_controls=7, expected_sign=-1)
+    asked = planted.study(outcomes=[feature], dates=planted.DATES[:1], n_controls=7, expected_sign=-1)
     found = run_input_study(asked, carrying, {planted.DEEP: planted.reading()}, inputs_by_date).summary
     assert found["word"] == "effect" and found["outcomes"]["reads"]["sign_as_expected"] is False
     assert found["parts"]["reads"]["carry"] is None and found["parts"]["reads"]["effect"] > 0
