@@ -1,5 +1,6 @@
 """Red noise in the place of a change: large random waves of the same variables in the same region."""
 
+import functools
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,11 +22,20 @@ def noise_of(inputs: Inputs, seed: int, draw: int | None) -> np.ndarray:
         seed: of the draws.
         draw: number of the draw from 0; None for the label's noise.
     """
-    time = np.datetime64(inputs.time[:-1])
+    return _noise(inputs.time, seed, draw, inputs.lat.tobytes(), inputs.lon.tobytes())
+
+
+# Both times take the same field, and the search for an amplitude takes it again and again.
+@functools.lru_cache(maxsize=1)
+def _noise(time: str, seed: int, draw: int | None, lat_bytes: bytes, lon_bytes: bytes) -> np.ndarray:
+    when, lat, lon = np.datetime64(time[:-1]), *(np.frombuffer(each) for each in (lat_bytes, lon_bytes))
     if draw is None:
-        return red_noise(time, inputs.lat, inputs.lon).astype(np.float64)
-    hours = int(np.datetime64(time, "h").astype(np.int64))
-    return waves(generator(Stream.PERTURBATION_NOISE, seed, draw, hours), inputs.lat, inputs.lon).astype(np.float64)
+        found = red_noise(when, lat, lon).astype(np.float64)
+    else:
+        hours = int(np.datetime64(when, "h").astype(np.int64))
+        found = waves(generator(Stream.PERTURBATION_NOISE, seed, draw, hours), lat, lon).astype(np.float64)
+    found.flags.writeable = False
+    return found
 
 
 def _check_amplitude(amplitude: float) -> None:

@@ -9,6 +9,7 @@ import xarray as xr
 from aurorascope.errors import UserError
 from aurorascope.perturbations.apply_changes import apply
 from aurorascope.perturbations.checks import emptied, normalised_size, seen_share, unseen
+from aurorascope.perturbations.consistency import COLUMNS
 from aurorascope.perturbations.control_changes import (
     matched_amplitude,
     noise_instead,
@@ -16,9 +17,9 @@ from aurorascope.perturbations.control_changes import (
     refuse_same,
     scaled_instead,
 )
-from aurorascope.perturbations.inputs import Inputs
+from aurorascope.perturbations.inputs import Inputs, find_variable
 from aurorascope.perturbations.logarithms import EMISSIONS
-from aurorascope.perturbations.operations import Operation, StaticOperation
+from aurorascope.perturbations.operations import AddPlume, Operation, StateOperation, StaticOperation, checked_names
 from aurorascope.studies.input_study import DOSES, InputStudy
 from aurorascope.studies.reading import nearest
 
@@ -78,122 +79,131 @@ def plan_input_study(study: InputStudy, inputs: Mapping[str, Inputs], mean: xr.D
 
     Args:
         study: the study.
-        inputs: by date `YYYY-MM-DD`, all on one grid.
+        inputs: by date `YYYY-MM-DD`, each read once and not kept.
         mean: what variables are on average, where `study.needs_mean`.
 
     Raises:
         UserError: a date is missing or another one's; the change is none, or takes away more than there is; on no date does the encoder
             see it; a variable named as another one changes already.
     """
-    return _Planner(study, _checked(study, inputs), mean).plan()
-
-
-def _checked(study: InputStudy, inputs: Mapping[str, Inputs]) -> dict[str, Inputs]:
     for date in study.dates:
         if date not in inputs:
             raise UserError("the study, dates", f"one of {', '.join(inputs)}", date, nearest(date, inputs))
-        if inputs[date].time[:10] != date:
-            raise UserError(f"the inputs of {date}", f"states of {date}", inputs[date].time, "give each date its own inputs")
-    return {date: inputs[date] for date in study.dates}
-
-
-class _Planner:
-    def __init__(self, study: InputStudy, inputs: dict[str, Inputs], mean: xr.Dataset | None) -> None:
-        self._study, self._inputs, self._mean = study, inputs, mean
-        self._arms = [InputArm("clean", 0.0), InputArm("clean_again", 0.0)]
-        self._operations: dict[tuple[str, str], tuple[Operation, ...]] = {}
-        self._sizes: dict[tuple[str, str], float] = {}
-        self._absent: dict[str, str] = {}
-
-    def plan(self) -> InputPlan:
-        whole = InputArm("change")
-        self._add(whole, lambda _date: self._study.operations(1.0, self._mean))
-        self._whole = {date: self._operations[date, whole.name] for date in self._inputs}
-        exposure, lines, changed = self._look()
-        for dose in DOSES:
-            if dose != 1:
-                arm = InputArm("change" if dose > 0 else "reverse", dose)
-                self._try(arm, lambda _date, dose=dose: self._study.operations(dose, self._mean))
-        for number, degrees in enumerate(DEGREES):
-            self._try(InputArm("moved", 1.0, f"{degrees:03.0f}", number), lambda date, degrees=degrees: self._moved(date, degrees))
-        for number, other in enumerate(self._others(changed)):
-            make = lambda date, other=other: self._matched(date, lambda each, a: scaled_instead(each, other, a))  # noqa: E731
-            self._try(InputArm("other", 1.0, other, number), make)
-        for number in range(self._study.n_controls):
-            self._try(InputArm("noise", 1.0, f"{number:02d}", number), lambda date, number=number: self._noise(date, number))
-        order = ("clean", "clean_again", "change", "reverse", "moved", "other", "noise")
-        arms = sorted(self._arms, key=lambda arm: (order.index(arm.kind), abs(arm.dose), arm.number))
-        return InputPlan(tuple(arms), self._operations, self._sizes, exposure, tuple(lines), self._absent)
-
-    def _try(self, arm: InputArm, make: Callable[[str], Sequence[Operation]]) -> None:
-        """Add an arm, or say why there is none."""
-        try:
-            self._add(arm, make)
-        except UserError as error:
-            self._absent[arm.name] = f"{error.where}: expected {error.expected}, found {error.found}"
-
-    def _add(self, arm: InputArm, make: Callable[[str], Sequence[Operation]]) -> None:
-        found = {date: tuple(make(date)) for date in self._inputs}
-        sizes = {date: normalised_size(inputs, apply(inputs, found[date])) for date, inputs in self._inputs.items()}
-        for date, size in sizes.items():
-            if not 0 < size < math.inf:
-                words = "give a region that holds centres of grid cells, and a change other than none"
-                raise UserError(f"the change of {date}'s inputs", "a finite value that differs", "none", words)
-        self._arms.append(arm)
-        self._operations |= {(date, arm.name): each for date, each in found.items()}
-        self._sizes |= {(date, arm.name): each for date, each in sizes.items()}
-
-    def _look(self) -> tuple[dict[str, float], list[str], set[str]]:
-        """What the encoder sees of the whole change, lines on what it does not, and the names of variables that change."""
-        exposure, lines, changed, errors = {}, [], set(), []
-        for date, inputs in self._inputs.items():
-            after = apply(inputs, self._whole[date])
-            exposure[date] = seen_share(inputs, after)
-            changed |= set(after.changed_names(inputs))
+    others = _others(study, study.operations(1.0, mean))
+    arms = [InputArm("change", dose) for dose in DOSES if dose > 0] + [InputArm("reverse", dose) for dose in reversed(DOSES) if dose < 0]
+    arms += [InputArm("moved", 1.0, f"{degrees:03.0f}", number) for number, degrees in enumerate(DEGREES)]
+    arms += [InputArm("other", 1.0, other, number) for number, other in enumerate(others)]
+    arms += [InputArm("noise", 1.0, f"{number:02d}", number) for number in range(study.n_controls)]
+    built, exposure, lines, absent, unseen_on = {}, {}, [], {}, []
+    for date in study.dates:
+        builder = _Builder(study, date, inputs[date], mean)
+        exposure[date], said, error = builder.look()
+        lines += [f"{date}: {line}" for line in said]
+        unseen_on += [error] if error else []
+        for arm in arms:
+            if arm.name in absent:
+                continue
             try:
-                found = unseen(inputs, after) + emptied(inputs, after)
-            except UserError as error:
-                errors.append(error)
-                found = [f"expected {error.expected}, found {error.found}."]
-            lines += [f"{date}: {line}" for line in found]
-        if len(errors) == len(self._inputs):
-            raise errors[0]
-        return exposure, lines, changed
+                built[date, arm.name] = builder.build(arm)
+            except UserError as refused:
+                absent[arm.name] = f"{refused.where}: expected {refused.expected}, found {refused.found}"
+    if len(unseen_on) == len(study.dates):
+        raise unseen_on[0]
+    there = tuple(arm for arm in arms if arm.name not in absent)
+    operations = {(date, arm.name): built[date, arm.name][0] for date in study.dates for arm in there}
+    sizes = {(date, arm.name): built[date, arm.name][1] for date in study.dates for arm in there}
+    clean = (InputArm("clean", 0.0), InputArm("clean_again", 0.0))
+    return InputPlan((*clean, *there), operations, sizes, exposure, tuple(lines), absent)
 
-    def _moved(self, date: str, degrees: float) -> list[Operation]:
+
+def _others(study: InputStudy, operations: list[Operation]) -> list[str]:
+    """What is changed as much instead: variables, of emissions alone emissions."""
+    states = [each for each in operations if not isinstance(each, StaticOperation)]
+    changed = _names(states) if states else [each.emission for each in operations]
+    for name in study.others:
+        refuse_same(name, changed)
+    if study.others:
+        return list(study.others)
+    return [name for name in _OTHERS if name not in changed][:1] if states else [name for name in EMISSIONS if name not in changed]
+
+
+def _names(operations: list[StateOperation]) -> list[str]:
+    """Both names, Aurora's and NetCDF's, of variables that operations change."""
+    found: set[str] = set()
+    for operation in operations:
+        names = (operation.variable,) if isinstance(operation, AddPlume) else operation.variables
+        found |= set(checked_names(names, operation.consistent))
+        found |= {column for gas, column in COLUMNS.items() if operation.consistent and gas in found}
+    return sorted({name for each in found for name in (find_variable(each).netcdf, find_variable(each).aurora)})
+
+
+class _Builder:
+    """The arms of one date.
+
+    Args:
+        study: the study.
+        date: `YYYY-MM-DD`.
+        inputs: its inputs.
+        mean: see `plan_input_study`.
+    """
+
+    def __init__(self, study: InputStudy, date: str, inputs: Inputs, mean: xr.Dataset | None) -> None:
+        if inputs.time[:10] != date:
+            raise UserError(f"the inputs of {date}", f"states of {date}", inputs.time, "give each date its own inputs")
+        self._study, self._date, self._inputs, self._mean = study, date, inputs, mean
+        self._whole = study.operations(1.0, mean)
+        self._size = self._size_of(self._whole)
+
+    def look(self) -> tuple[float, list[str], UserError | None]:
+        """What the encoder sees of the whole change, lines on what it does not, and the error if it sees nothing."""
+        after = apply(self._inputs, self._whole)
+        share = seen_share(self._inputs, after)
+        try:
+            return share, unseen(self._inputs, after) + emptied(self._inputs, after), None
+        except UserError as error:
+            return share, [f"expected {error.expected}, found {error.found}."], error
+
+    def build(self, arm: InputArm) -> tuple[tuple[Operation, ...], float]:
+        """What an arm changes, and how large that is.
+
+        Raises:
+            UserError: there is no such change on this date.
+        """
+        if arm.kind == "moved":
+            operations = self._moved(float(arm.label))
+        elif arm.kind == "other":
+            # Of emissions only where nothing else changes.
+            states = [each for each in self._whole if not isinstance(each, StaticOperation)] or self._whole
+            operations = self._as_large(lambda amplitude: [scaled_instead(each, arm.label, amplitude) for each in states])
+        elif arm.kind == "noise":
+            operations = self._noise(arm.number)
+        else:
+            operations = self._study.operations(arm.dose, self._mean)
+        return tuple(operations), self._size_of(operations)
+
+    def _size_of(self, operations: Sequence[Operation]) -> float:
+        size = normalised_size(self._inputs, apply(self._inputs, operations))
+        if not 0 < size < math.inf:
+            words = "give a region that holds centres of grid cells, and a change other than none"
+            raise UserError(f"the change of {self._date}'s inputs", "a finite value that differs", "none", words)
+        return size
+
+    def _moved(self, degrees: float) -> list[Operation]:
         region = self._study.region
-        if overlaps(region, region.moved_east(degrees), self._inputs[date]):
+        if overlaps(region, region.moved_east(degrees), self._inputs):
             words = f"a place {degrees:g} degrees east that the region does not reach"
             raise UserError("the study, region", words, "one that overlaps it", "take a smaller region")
         return self._study.operations(1.0, self._mean, degrees)
 
-    def _others(self, changed: set[str]) -> list[str]:
-        emissions = [each.emission for date in self._inputs for each in self._whole[date] if isinstance(each, StaticOperation)]
-        is_static = not changed
-        for name in self._study.others:
-            refuse_same(name, emissions if is_static else sorted(changed))
-        if self._study.others:
-            return list(self._study.others)
-        if is_static:
-            return [name for name in EMISSIONS if name not in emissions]
-        return [name for name in _OTHERS if name not in changed][:1]
-
-    def _matched(self, date: str, instead: Callable[[Operation, float], Operation]) -> list[Operation]:
-        """Another change as large as this one; of emissions where nothing else changes."""
-        whole = self._whole[date]
-        states = [each for each in whole if not isinstance(each, StaticOperation)] or list(whole)
-        return self._as_large(date, lambda a: [instead(each, a) for each in states])
-
-    def _noise(self, date: str, number: int) -> list[Operation]:
+    def _noise(self, number: int) -> list[Operation]:
         error: UserError | None = None
         for again in range(_REDRAWN):
             draw = number + again * self._study.n_controls
             try:
-                return self._as_large(date, lambda a, draw=draw: [noise_instead(each, a, self._study.seed, draw) for each in self._whole[date]])
+                return self._as_large(lambda a, draw=draw: [noise_instead(each, a, self._study.seed, draw) for each in self._whole])
             except UserError as caught:
                 error = caught
         raise error
 
-    def _as_large(self, date: str, make: Callable[[float], list[Operation]]) -> list[Operation]:
-        amplitude = matched_amplitude(make, self._inputs[date], self._sizes[date, "change_1"])
-        return make(amplitude)
+    def _as_large(self, make: Callable[[float], list[Operation]]) -> list[Operation]:
+        return make(matched_amplitude(make, self._inputs, self._size))

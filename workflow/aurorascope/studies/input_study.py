@@ -15,8 +15,8 @@ from aurorascope.perturbations.regions import AnyOf, Region
 from aurorascope.perturbations.scores import DOSES as SMALL_DOSES
 from aurorascope.studies.input_changes import InputChange
 from aurorascope.studies.outcomes import Outcome
-from aurorascope.studies.reading import check_integer, check_keys, check_list, nearest
-from aurorascope.studies.study import read_dates, read_outcomes, read_sign
+from aurorascope.studies.reading import check_dates, check_integer, check_keys, check_list, nearest
+from aurorascope.studies.study import check_sign, read_outcomes
 
 DOSES = tuple(sorted({*SMALL_DOSES, -1.0, 1.0}))
 """Shares of the change that are made, and of its reverse; the verdict is on the whole of it."""
@@ -89,9 +89,9 @@ def read_input_study(given: Mapping[str, Any]) -> InputStudy:
     if len(set(blocks)) < len(blocks):
         raise UserError("the study, blocks", "each block once", ", ".join(blocks), "leave one out")
     return InputStudy(
-        name=str(given["name"]), perturb=tuple(changes), dates=read_dates(given["dates"]), outcomes=read_outcomes(given["outcomes"]),
+        name=str(given["name"]), perturb=tuple(changes), dates=check_dates("the study, dates", given["dates"]), outcomes=read_outcomes(given["outcomes"]),
         blocks=tuple(sorted(blocks, key=lambda block: BY_ID[block].depth_index)),
-        steps=check_integer("the study, steps", given.get("steps", 1), 1), expected_sign=read_sign(given.get("expected_sign")),
+        steps=check_integer("the study, steps", given.get("steps", 1), 1), expected_sign=check_sign(given.get("expected_sign")),
         seed=check_integer("the study, seed", given.get("seed", 0), 0),
         n_controls=check_integer("the study, n_controls", given.get("n_controls", 20), 1), others=_others(changes, given.get("others")),
     )

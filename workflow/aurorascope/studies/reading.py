@@ -1,5 +1,6 @@
 """Read mappings, as YAML gives them, with messages that name the nearest of what is known."""
 
+import datetime
 import difflib
 import math
 from collections.abc import Iterable, Mapping
@@ -43,17 +44,6 @@ def check_list(where: str, given: Any) -> list[Any]:
     return list(given)
 
 
-def check_integer(where: str, given: Any, least: int) -> int:
-    """An integer of at least so much.
-
-    Raises:
-        UserError: it is something else.
-    """
-    if isinstance(given, bool) or not isinstance(given, int) or given < least:
-        raise UserError(where, f"an integer of at least {least}", repr(given), "correct it")
-    return given
-
-
 def check_number(where: str, given: Any) -> float:
     """A finite number, also as the text that YAML makes of 1e9.
 
@@ -67,3 +57,31 @@ def check_number(where: str, given: Any) -> float:
     if not math.isfinite(found):
         raise UserError(where, "a finite number", repr(given), "correct it")
     return found
+
+
+def check_integer(where: str, given: Any, least: int) -> int:
+    """An integer of at least so much.
+
+    Raises:
+        UserError: it is something else.
+    """
+    if isinstance(given, bool) or not isinstance(given, int) or given < least:
+        raise UserError(where, f"an integer of at least {least}", repr(given), "correct it")
+    return given
+
+
+def check_dates(where: str, given: Any) -> tuple[str, ...]:
+    """Dates `YYYY-MM-DD`, each once, ascending.
+
+    Raises:
+        UserError: none, one twice, or something else.
+    """
+    dates = [str(each) for each in check_list(where, given)]
+    for date in dates:
+        try:
+            is_one = datetime.date.fromisoformat(date).isoformat() == date
+        except ValueError:
+            is_one = False
+        if not is_one or dates.count(date) > 1:
+            raise UserError(where, "dates YYYY-MM-DD, each once", date, "correct it")
+    return tuple(sorted(dates))

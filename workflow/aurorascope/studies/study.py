@@ -1,6 +1,5 @@
 """What a study asks, as a typed description that a mapping is read into; everything that needs no model is checked here."""
 
-import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from aurorascope.errors import UserError
 from aurorascope.interventions import Ablate, Clamp, Edit, Gain, Mean, Normal, PositionMean, Reference, Scale
 from aurorascope.interventions.ids import Asked, FeatureId, read_features
 from aurorascope.studies.outcomes import KINDS, FeatureMean, Outcome
-from aurorascope.studies.reading import check_integer, check_keys, check_list, nearest
+from aurorascope.studies.reading import check_dates, check_integer, check_keys, check_list, nearest
 from aurorascope.studies.where import Where
 
 DOSES = (0.25, 0.5, 1.0, 2.0)
@@ -98,16 +97,18 @@ def read_study(given: Mapping[str, Any]) -> Study:
     needed = ("name", "block", "features", "edit", "dates", "outcomes")
     optional = ("region", "steps", "expected_sign", "seed", "n_controls", "placebo_degrees")
     given = check_keys("the study", given, needed + optional, needed)
-    block, degrees = given["block"], given.get("placebo_degrees", 180.0)
+    block, sign, degrees = given["block"], given.get("expected_sign"), given.get("placebo_degrees", 180.0)
     if block not in BY_ID:
         raise UserError("the study, block", "a block of Aurora", repr(block), nearest(block, BY_ID))
+    check_sign(sign)
     if isinstance(degrees, bool) or not isinstance(degrees, int | float) or not 0 < degrees < 360:
         raise UserError("the study, placebo_degrees", "degrees east between 0 and 360", repr(degrees), "correct it")
     asked = [tuple(each) if isinstance(each, list) else each for each in check_list("the study, features", given["features"])]
+    outcomes = read_outcomes(given["outcomes"])
     return Study(
         name=str(given["name"]), block=block, features=read_features("the study, features", asked), change=_change(given["edit"]),
-        where=Where.read("the study, region", given.get("region")), dates=read_dates(given["dates"]), outcomes=read_outcomes(given["outcomes"]),
-        steps=check_integer("the study, steps", given.get("steps", 1), 1), expected_sign=read_sign(given.get("expected_sign")),
+        where=Where.read("the study, region", given.get("region")), dates=check_dates("the study, dates", given["dates"]), outcomes=outcomes,
+        steps=check_integer("the study, steps", given.get("steps", 1), 1), expected_sign=sign,
         seed=check_integer("the study, seed", given.get("seed", 0), 0),
         n_controls=check_integer("the study, n_controls", given.get("n_controls", 20), 1), placebo_degrees=float(degrees),
     )
@@ -128,24 +129,11 @@ def _change(given: Any) -> Change:
     return found
 
 
-def read_sign(given: Any) -> int | None:
+def check_sign(given: Any) -> int | None:
     """The sign that the first outcome's effect is expected to have, or None."""
     if given not in (None, 1, -1):
         raise UserError("the study, expected_sign", "1, -1 or none", repr(given), "correct it")
     return given
-
-
-def read_dates(given: Any) -> tuple[str, ...]:
-    """Dates `YYYY-MM-DD`, each once, ascending."""
-    dates = [str(each) for each in check_list("the study, dates", given)]
-    for date in dates:
-        try:
-            is_one = datetime.date.fromisoformat(date).isoformat() == date
-        except ValueError:
-            is_one = False
-        if not is_one or dates.count(date) > 1:
-            raise UserError("the study, dates", "dates YYYY-MM-DD, each once", date, "correct it")
-    return tuple(sorted(dates))
 
 
 def read_outcomes(given: Any) -> tuple[Outcome, ...]:
