@@ -25,7 +25,7 @@ def test_a_model_that_carries_has_nothing_left_for_the_backbone(plume):
     parts = found["parts"]["smoke"]
     assert parts["carry_share"] == 1 and parts["backbone_share"] == parts["backbone"] == 0 and parts["effect"] > 0
     for date, maps in plume.maps.items():
-        assert date in planted.DATES and list(maps["total"]) == [("no2", 925)]
+        assert date in planted.DATES[::2] and list(maps["total"]) == [("no2", 925)]
         assert not maps["backbone"]["no2", 925].any() and maps["total"]["no2", 925].any()
         assert np.array_equal(maps["total"]["no2", 925], maps["carry"]["no2", 925])
     assert json.loads(json.dumps(found, allow_nan=False)) == found
@@ -34,7 +34,8 @@ def test_a_model_that_carries_has_nothing_left_for_the_backbone(plume):
 def test_a_carried_plume_is_the_change_of_the_state_of_24_hours_before(plume, inputs_by_date):
     """The forecast of a model that carries is that state: its change is the plume's, in units of how far it moves by itself."""
     rows = plume.effects[(plume.effects.arm == "change_1")].set_index("date")
-    for date, inputs in inputs_by_date.items():
+    for date in planted.DATES[::2]:
+        inputs = inputs_by_date[date]
         changed = apply(inputs, planted.study().operations())
         at = inputs.levels.index(925)
         before, now, new = (np.asarray(state["no2"].values[at, :18], np.float64) for state in (*inputs.states, changed.previous))
@@ -58,7 +59,7 @@ def test_every_arm_runs_on_every_date_and_other_changes_are_as_large(plume):
     effects = plume.effects
     kinds = effects.groupby("kind").arm.nunique().to_dict()
     assert kinds == {"clean": 1, "clean_again": 1, "change": 3, "reverse": 2, "moved": 3, "other": 1, "noise": 8}
-    assert (effects.groupby("arm").date.nunique() == len(planted.DATES)).all()
+    assert (effects.groupby("arm").date.nunique() == 2).all()
     whole = effects[effects.arm == "change_1"].set_index("date")["size"]
     for name, rows in effects[effects.kind.isin(("other", "noise"))].groupby("arm"):
         assert rows.set_index("date")["size"].to_dict() == pytest.approx(whole.to_dict(), rel=1.1e-3), name
@@ -66,7 +67,7 @@ def test_every_arm_runs_on_every_date_and_other_changes_are_as_large(plume):
     assert (clean.effect == 0).all() and (clean["size"] == 0).all()
     found = plume.summary["outcomes"]["smoke"]
     assert found["n_by_kind"] == {"moved": 3, "other": 1, "noise": 8} and found["n_controls"] == 12
-    assert plume.summary["n_forwards"] == effects.groupby("date").arm.nunique().sum() + 2 * len(planted.DATES)
+    assert plume.summary["n_forwards"] == effects.groupby("date").arm.nunique().sum() + 2 * 2
 
 
 def test_exactly_the_planted_features_respond(plume):
@@ -86,7 +87,7 @@ def test_exactly_the_planted_features_respond(plume):
 
 
 def test_blocks_that_do_nothing_reach_no_further(plume):
-    assert len(plume.reach) == 48 * len(planted.DATES) and len(plume.rings) == 8 * len(plume.reach)
+    assert len(plume.reach) == 48 * 2 and len(plume.rings) == 8 * len(plume.reach)
     encoder = plume.reach[plume.reach.block.str.startswith("encoder_s0")]
     assert np.allclose(encoder.inside, 1, rtol=1e-12) and (encoder.rms_change > 0).all() and (encoder.km_90 == 0).all()
 

@@ -166,16 +166,14 @@ def low(inputs):
 LOW = {"perturb": [{"scale": {"variables": ["no2"], "factor": 1.5, "region": planted.DISK, "levels": [500], "consistent": False}}]}
 
 
-def test_a_change_below_the_floor_is_refused_on_all_dates_and_no_exposure_on_most(refused, carrying, inputs_by_date):
+def test_a_change_below_the_floor_on_all_dates_is_refused_and_on_some_is_said(refused, inputs_by_date):
     first, second, third = planted.DATES
     below = {date: low(inputs) for date, inputs in inputs_by_date.items()}
     assert "above the encoder's floor" in refused(LOW, inputs=below)
-    with pytest.warns(UnseenWarning) as caught:
-        asked = planted.study(**LOW, n_controls=1, outcomes=[{**planted.SMOKE, "variable": "no"}])
-        found = run_input_study(asked, carrying, {}, {first: inputs_by_date[first], second: below[second], third: below[third]}).summary
-    assert found["word"] == "no exposure" and found["outcomes"]["smoke"]["n_exposed"] == 1
-    assert sum("stays below it" in str(each.message) for each in caught) == 2
-    assert len(found["said"]) == 3 and [found["exposure"][date] > 0 for date in planted.DATES] == [True, False, False]
+    asked = planted.study(**LOW, n_controls=1, dates=list(planted.DATES))
+    plan = plan_input_study(asked, {first: inputs_by_date[first], second: below[second], third: below[third]})
+    assert [plan.exposure[date] > 0 for date in planted.DATES] == [True, False, False]
+    assert [line[:10] for line in plan.lines if "stays below it" in line] == [second, third]
 
 
 def test_a_change_above_the_clamp_everywhere_is_no_exposure(carrying, inputs_by_date):
