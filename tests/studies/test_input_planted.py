@@ -1,11 +1,14 @@
 """Studies of changed inputs whose effects and responses are known: in an Aurora that carries, and one in which a head sees the input."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
+import torch
 from aurorascope.perturbations import apply, normalised_size
 from aurorascope.studies import run_input_study
+from aurorascope.studies.input_arms import n_forwards, plan_input_study
 
 from tests.studies import input_planted as planted
 
@@ -67,6 +70,8 @@ def test_every_arm_runs_on_every_date_and_other_changes_are_as_large(plume):
     assert (clean.effect == 0).all() and (clean["size"] == 0).all()
     found = plume.summary["outcomes"]["smoke"]
     assert found["n_by_kind"] == {"moved": 3, "other": 1, "noise": 8} and found["n_controls"] == 12
+    # One arm is absent on both dates.
+    assert plume.summary["n_forwards"] == n_forwards(planted.study()) - 2
     assert plume.summary["n_forwards"] == effects.groupby("date").arm.nunique().sum() + 2 * 2
 
 
@@ -130,3 +135,39 @@ def test_a_feature_is_an_outcome(carrying, inputs_by_date):
     found = run_input_study(asked, carrying, {planted.DEEP: planted.reading()}, inputs_by_date).summary
     assert found["word"] == "effect" and found["outcomes"]["reads"]["sign_as_expected"] is False
     assert found["parts"]["reads"]["carry"] is None and found["parts"]["reads"]["effect"] > 0
+
+
+def test_a_forecast_that_is_not_finite_is_diverged_and_not_read(carrying, inputs_by_date):
+    """A decoder that breaks where NO2 rises as far as the whole plume lets it, and not half of it."""
+    date = planted.DATES[0]
+    asked = planted.study(dates=[date], n_controls=1)
+    plan, most = plan_input_study(asked, inputs_by_date), {}
+
+    def listen(_module, _args, x_bnd):
+        # Nothing is encoded where the decoder's answer is known.
+        if x_bnd is not None:
+            most["now"] = float(x_bnd[..., NO2].sum())
+
+    listening = carrying.encoder.register_forward_hook(listen)
+    seen = {}
+    for name in ("change_0.5", "change_1"):
+        with torch.inference_mode():
+            carrying(apply(inputs_by_date[date], plan.operations[date, name]).batch())
+        seen[name] = most["now"]
+    bar = sum(seen.values()) / 2
+
+    def broken(_module, _args, output):
+        fields = {**output.surf_vars, "2t": output.surf_vars["2t"] + torch.inf}
+        return dataclasses.replace(output, surf_vars=fields) if most["now"] > bar else output
+
+    breaking = carrying.decoder.register_forward_hook(broken)
+    try:
+        found = run_input_study(asked, carrying, {}, inputs_by_date)
+    finally:
+        breaking.remove()
+        listening.remove()
+    assert found.summary["word"] == "diverged_at_step" and found.summary["diverged_at_step"]["change_1"] == 1
+    assert "change_0.5" not in found.summary["diverged_at_step"] and not found.maps and found.reach.empty
+    rows = found.effects[found.effects.diverged_at_step > 0]
+    assert set(rows.arm) == set(found.summary["diverged_at_step"]) and rows.effect.isna().all()
+    assert found.effects[found.effects.arm == "change_0.5"].effect.notna().all()

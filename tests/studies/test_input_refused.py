@@ -10,6 +10,7 @@ from aurorascope.perturbations import AnyOf, Band, Disk, position_mean
 from aurorascope.perturbations.checks import CLAMP, FLOOR
 from aurorascope.perturbations.inputs import find_variable
 from aurorascope.studies import UnseenWarning, plan_input_study, read_input_study, run_input_study
+from aurorascope.studies.input_arms import arms_of, n_forwards
 
 from tests.studies import input_planted as planted
 
@@ -148,10 +149,23 @@ def test_emissions_have_other_emissions_and_noise_as_controls(inputs_by_date):
     assert plan.sizes[planted.DATES[0], "reverse_1"] > 2 * whole
 
 
+@pytest.mark.parametrize(("changes", "others"), [
+    ([{"scale": {"variables": ["co"], "factor": 2}}], ["go3"]),
+    ([{"scale": {"variables": ["co"], "factor": 2}}, {"scale": {"variables": ["gtco3"], "factor": 2, "consistent": False}}], ["go3"]),
+    ([{"scale": {"variables": ["co", "go3"], "factor": 2}}], ["t"]),
+    ([{"scale": {"variables": ["co", "go3", "t"], "factor": 1.1}}], []),
+    ([{"scale_emission": {"emission": "static_so2", "factor": 2}}], ["static_ammonia", "static_co", "static_nox"]),
+    ([{"scale_emission": {"emission": "static_so2", "factor": 2}}, {"scale": {"variables": ["pm1"], "factor": 2}}], ["co"]),
+])
+def test_another_variable_is_one_that_stays(changes, others):
+    assert [arm.label for arm in arms_of(planted.study(perturb=changes)) if arm.kind == "other"] == others
+
+
 def test_controls_that_there_are_none_of_are_said(inputs_by_date):
     """A band meets itself when it is moved; a whole emission cannot be taken away twice."""
     asked = planted.study(perturb=[{"scale": {"variables": ["t"], "factor": 1.01, "region": {"band": [-20, 20]}}}], dates=planted.DATES[:1])
     plan = plan_input_study(asked, inputs_by_date)
+    assert set(plan.arms) < set(arms_of(asked)) and n_forwards(asked) == 1 * (2 + 6 + 3 + 1 + 8) + 2
     assert list(plan.absent) == ["moved_090", "moved_180", "moved_270"] and "overlaps" in plan.absent["moved_090"]
     assert [arm.name for arm in plan.arms if arm.kind == "other"] == ["other_co"]
 

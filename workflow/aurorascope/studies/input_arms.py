@@ -19,7 +19,8 @@ from aurorascope.perturbations.control_changes import (
 )
 from aurorascope.perturbations.inputs import Inputs, find_variable
 from aurorascope.perturbations.logarithms import EMISSIONS
-from aurorascope.perturbations.operations import AddPlume, Operation, StateOperation, StaticOperation, checked_names
+from aurorascope.perturbations.operations import Operation, StaticOperation, checked_names
+from aurorascope.studies.input_changes import InputChange
 from aurorascope.studies.input_study import DOSES, InputStudy
 from aurorascope.studies.reading import nearest
 
@@ -89,11 +90,7 @@ def plan_input_study(study: InputStudy, inputs: Mapping[str, Inputs], mean: xr.D
     for date in study.dates:
         if date not in inputs:
             raise UserError("the study, dates", f"one of {', '.join(inputs)}", date, nearest(date, inputs))
-    others = _others(study, study.operations(1.0, mean))
-    arms = [InputArm("change", dose) for dose in DOSES if dose > 0] + [InputArm("reverse", dose) for dose in reversed(DOSES) if dose < 0]
-    arms += [InputArm("moved", 1.0, f"{degrees:03.0f}", number) for number, degrees in enumerate(DEGREES)]
-    arms += [InputArm("other", 1.0, other, number) for number, other in enumerate(others)]
-    arms += [InputArm("noise", 1.0, f"{number:02d}", number) for number in range(study.n_controls)]
+    clean, arms = arms_of(study)[:2], arms_of(study)[2:]
     built, exposure, lines, absent, unseen_on = {}, {}, [], {}, []
     for date in study.dates:
         builder = _Builder(study, date, inputs[date], mean)
@@ -112,14 +109,31 @@ def plan_input_study(study: InputStudy, inputs: Mapping[str, Inputs], mean: xr.D
     there = tuple(arm for arm in arms if arm.name not in absent)
     operations = {(date, arm.name): built[date, arm.name][0] for date in study.dates for arm in there}
     sizes = {(date, arm.name): built[date, arm.name][1] for date in study.dates for arm in there}
-    clean = (InputArm("clean", 0.0), InputArm("clean_again", 0.0))
     return InputPlan((*clean, *there), operations, sizes, exposure, tuple(lines), absent)
 
 
-def _others(study: InputStudy, operations: list[Operation]) -> list[str]:
+def arms_of(study: InputStudy) -> list[InputArm]:
+    """All arms in the order in which they run, if there is each of them on every date; from the study alone.
+
+    Raises:
+        UserError: a variable named as another one changes already.
+    """
+    found = [InputArm("clean", 0.0), InputArm("clean_again", 0.0)]
+    found += [InputArm("change", dose) for dose in DOSES if dose > 0] + [InputArm("reverse", dose) for dose in reversed(DOSES) if dose < 0]
+    found += [InputArm("moved", 1.0, f"{degrees:03.0f}", number) for number, degrees in enumerate(DEGREES)]
+    found += [InputArm("other", 1.0, other, number) for number, other in enumerate(_others(study))]
+    return found + [InputArm("noise", 1.0, f"{number:02d}", number) for number in range(study.n_controls)]
+
+
+def n_forwards(study: InputStudy) -> int:
+    """Whole forwards of Aurora that a study takes at most: each arm's steps, and two for the reach, on each date."""
+    return len(study.dates) * (len(arms_of(study)) * study.steps + 2)
+
+
+def _others(study: InputStudy) -> list[str]:
     """What is changed as much instead: variables, of emissions alone emissions."""
-    states = [each for each in operations if not isinstance(each, StaticOperation)]
-    changed = _names(states) if states else [each.emission for each in operations]
+    states = [each for each in study.perturb if each.kind != "scale_emission"]
+    changed = _names(states) if states else [name for each in study.perturb for name in each.names]
     for name in study.others:
         refuse_same(name, changed)
     if study.others:
@@ -127,13 +141,12 @@ def _others(study: InputStudy, operations: list[Operation]) -> list[str]:
     return [name for name in _OTHERS if name not in changed][:1] if states else [name for name in EMISSIONS if name not in changed]
 
 
-def _names(operations: list[StateOperation]) -> list[str]:
-    """Both names, Aurora's and NetCDF's, of variables that operations change."""
+def _names(changes: list[InputChange]) -> list[str]:
+    """Both names, Aurora's and NetCDF's, of variables that changes of states move."""
     found: set[str] = set()
-    for operation in operations:
-        names = (operation.variable,) if isinstance(operation, AddPlume) else operation.variables
-        found |= set(checked_names(names, operation.consistent))
-        found |= {column for gas, column in COLUMNS.items() if operation.consistent and gas in found}
+    for change in changes:
+        moved = set(checked_names(change.names, change.consistent))
+        found |= moved | {column for gas, column in COLUMNS.items() if change.consistent and gas in moved}
     return sorted({name for each in found for name in (find_variable(each).netcdf, find_variable(each).aurora)})
 
 

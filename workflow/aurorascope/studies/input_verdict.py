@@ -64,5 +64,6 @@ def parts_of(effects: pd.DataFrame, outcome: str) -> dict[str, float]:
     """
     rows = effects[(effects.outcome == outcome) & (effects.step == 1) & (effects.arm == "change_1")]
     means = {name: float(column(rows, name).sum() / len(rows)) for name in ("effect", "carry", "backbone")}
-    shares = {f"{name}_share": means[name] / means["effect"] if means["effect"] else math.nan for name in ("carry", "backbone")}
+    # A share of minus nothing is none.
+    shares = {f"{name}_share": means[name] / means["effect"] + 0.0 if means["effect"] else math.nan for name in ("carry", "backbone")}
     return means | shares
