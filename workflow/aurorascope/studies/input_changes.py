@@ -24,7 +24,6 @@ from aurorascope.studies.reading import check_keys, check_list, check_number, ne
 
 SHAPES = {"disk": (Disk, "lat, lon, km"), "box": (Box, "south, north, west, east"), "band": (Band, "south, north")}
 _COMMON = ("region", "levels", "times", "consistent")
-# Keys of each kind beside those of the region, and those of them that it needs.
 _KEYS = {
     "scale": (("variables", "factor"), _COMMON),
     "add_plume": (("variable", "kg", "region"), (*_COMMON[1:], "depth_m")),
@@ -33,6 +32,11 @@ _KEYS = {
     "add_red_noise": (("variables", "amplitude"), _COMMON),
 }
 _AMOUNTS = ("factor", "kg", "amplitude")
+
+
+def kinds() -> Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Keys of each kind of change: those that it needs, and those that it takes."""
+    return _KEYS
 
 
 @dataclass(frozen=True)
