@@ -5,7 +5,7 @@ import pytest
 import torch
 from aurorascope.blocks import BY_ID
 from aurorascope.errors import UserError
-from aurorascope.interventions import Band, Clamp, Mean, Normal, PositionMean, intervene, reference
+from aurorascope.interventions import Band, Clamp, Gain, Mean, Normal, PositionMean, intervene, reference
 from aurorascope.interventions.places import Place
 
 from tests.interventions.linear import BLOCKS, FIRST, LAST, SECOND, batch_of, features_of, output_of, sae_of
@@ -88,7 +88,9 @@ def test_a_feature_that_is_never_on_is_normally_off(line, batches):
 
 
 def test_without_a_reference_one_line_says_how_to_get_one():
-    for make in (lambda: Normal([7]), lambda: PositionMean(7), lambda: Mean(7), lambda: Clamp(7, "2*p99"), lambda: Normal(7, 3.0)):
+    for make in (
+        lambda: Normal([7]), lambda: PositionMean(7), lambda: Gain(7), lambda: Mean(7, 3.0), lambda: Clamp(7, "2*p99", 3.0), lambda: Normal(7, 3.0),
+    ):
         with pytest.raises(UserError, match=r"reference=aurorascope\.interventions\.reference\(model") as error:
             make()
         assert "\n" not in str(error.value)

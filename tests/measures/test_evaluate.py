@@ -11,6 +11,7 @@ from aurorascope.activations.reader import StoreReader
 from aurorascope.blocks import BY_ID
 from aurorascope.errors import UserError
 from aurorascope.files import sha256_file, write_json
+from aurorascope.interventions.places import Place
 from aurorascope.measures.held_out import baselines
 from aurorascope.measures.held_out.evaluate import evaluate
 from aurorascope.measures.held_out.formulas import BASELINES, FORMULAS
@@ -112,6 +113,35 @@ def test_baselines_belong_to_the_l0_of_the_sae(project):
     components = np.linalg.svd(train - train.mean(0), full_matrices=False)[2][:k]
     error = (x - train.mean(0)) @ (np.eye(D_MODEL) - components.T @ components)
     assert beside["pca"]["sse"] == pytest.approx((error**2).sum(), rel=1e-9, abs=1e-9)
+
+
+def test_what_features_usually_are_stands_beside_the_sae(project):
+    """A row a feature, both signs where the SAE tells them apart; by area over held-out tokens; the record has its digest."""
+    record, out = project.evaluate()
+    path = out.parents[1] / "saes" / "statistics" / f"{BLOCK}.parquet"
+    assert sha256_file(path) == record["statistics_sha256"]
+    table, x = pd.read_parquet(path), StoreReader(project.held_out).read()
+    sae = AuroraSAE.from_file(str(project.sae.with_suffix(".pt")))
+    with torch.inference_mode():
+        h = sae.encode(torch.from_numpy(x).float()).double().numpy()
+    area = np.broadcast_to(Place.of(BY_ID[BLOCK], np.asarray(LAT), np.asarray(LON)).area_n, h.shape[:2]).astype(float)
+    signs = (1, -1) if sae.architecture == "abstopk" else (1,)
+    assert list(zip(table["feature"], table["sign"], strict=True)) == [(f, sign) for f in range(sae.d_hidden) for sign in signs]
+    assert table.dtypes.astype(str).to_dict() == {
+        "feature": "int32", "sign": "int8", "mean": "float64", "active_mean": "float64", "p99": "float64",
+    }
+    n_on = 0
+    for row in table.itertuples():
+        v = (h[..., row.feature] * row.sign).clip(0)
+        total, areas, values = (v * area).sum(), area[v > 0], v[v > 0]
+        assert row.mean == pytest.approx(total / area.sum(), rel=1e-5)
+        if len(values):
+            n_on += 1
+            assert row.active_mean == pytest.approx(total / areas.sum(), rel=1e-5)
+            assert row.p99 == pytest.approx(min(value for value in values if areas[values <= value].sum() >= 0.99 * areas.sum()), rel=1e-5)
+        else:
+            assert np.isnan(row.active_mean) and np.isnan(row.p99)
+    assert n_on > 10
 
 
 def test_small_pieces_give_the_same(project, monkeypatch):

@@ -6,11 +6,15 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 from aurorascope import Suite
+from aurorascope.blocks import BY_ID
 from aurorascope.errors import UserError
+from aurorascope.interventions import Clamp, Everywhere
+from aurorascope.interventions.block_edits import BlockEdits
 from aurorascope.release.schema import index_schema
 from safetensors.torch import load_file
 
@@ -224,3 +228,31 @@ def test_it_needs_neither_aurora_nor_xarray_nor_zarr(release):
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "32 4"
+
+
+def test_what_features_usually_are(release):
+    """A row a feature; the SAE gives it too; an edit takes it, and no reference."""
+    opened = Suite.open(release)
+    table = opened.statistics(ONE)
+    assert list(table["feature"]) == list(range(opened.entry(ONE)["d_hidden"])) and (table["sign"] == 1).all()
+    assert (table["mean"] > 0).any() and (table["p99"].dropna() > 0).all() and (table["p99"].notna() == (table["mean"] > 0)).all()
+    pd.testing.assert_frame_equal(opened[ONE].statistics(), table)
+    on = int(table["mean"].argmax())
+    edit = BlockEdits(BY_ID[ONE], opened[ONE], [(0, Clamp(on, "2*p99"), Everywhere())])
+    edit.prepare(np.linspace(90, -90, 19), np.arange(36) * 10.0)
+    assert edit.prepared[0].level_f.tolist() == [2 * table["p99"][on]]
+
+
+def test_results_without_statistics_say_what_makes_them(release, run_folder):
+    """In a run's folder the command, in a copy whence to get them; an altered table is refused; the SAE itself opens."""
+    path = f"saes/statistics/{ONE}.parquet"
+    (run_folder / path).unlink()
+    command = f"rm -f results/evaluation/{ONE}.json && snakemake results/evaluation/{ONE}.json --cores 1"
+    found = refused(lambda: Suite.open(run_folder)[ONE].statistics(), path, command, "or give edits reference=")
+    assert "\n" not in found
+    record = release / "evaluation" / f"{ONE}.json"
+    (release / path).write_bytes((release / path).read_bytes() + b"x")
+    refused(lambda: Suite.open(release).statistics(ONE), path, "sha256")
+    record.write_text(json.dumps({key: value for key, value in json.loads(record.read_text()).items() if key != "statistics_sha256"}))
+    refused(lambda: Suite.open(release).statistics(ONE), "older results lack it", "get evaluation/")
+    refused(lambda: Suite.open(release).statistics("encoder_s0_b1"), "encoder_s0_b1")

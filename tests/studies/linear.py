@@ -16,18 +16,30 @@ class Forecasting(linear.Linear):
     """
 
     variables = ("2t", "msl", "10u", "10v")
+    # What a rollout asks of a model.
+    patch_size, variable_lead_time = 3, False
 
     def __init__(self):
         super().__init__()
         self.backbone.decoder_layers = torch.nn.ModuleList()
 
-    def forward(self, batch):
+    def batch_transform_hook(self, batch):
+        return batch
+
+    def apply_rollout_input_clipping(self, forecast):
+        return forecast
+
+    def set_noise_accumulation(self, n):
+        """Nothing here is random."""
+
+    def forward(self, batch, lead_times=None):
         x_bnd = super().forward(batch)
         levels_bldyx = x_bnd.reshape(len(x_bnd), 4, 6, 12, linear.WIDTH)
         plane_byxd = levels_bldyx.sum(dim=1)
         cells = plane_byxd.repeat_interleave(3, 1).repeat_interleave(3, 2)
         fields = {name: 0.1 + cells[..., at][:, None] for at, name in enumerate(self.variables)}
-        return dataclasses.replace(batch, surf_vars=fields)
+        ahead = dataclasses.replace(batch.metadata, rollout_step=batch.metadata.rollout_step + 1)
+        return dataclasses.replace(batch, surf_vars=fields, metadata=ahead)
 
 
 def batch_of(value=1.0, day=1, month=6):

@@ -11,6 +11,7 @@ rule evaluate_sae:
     output:
         record="results/evaluation/{block}.json",
         table="results/evaluation/{block}.parquet",
+        statistics="results/saes/statistics/{block}.parquet",
     log:
         "results/logs/evaluate_sae/{block}.log",
     benchmark:

@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--train", required=True, type=Path, help="manifest of the training activations")
     parser.add_argument("--held-out", required=True, type=Path, help="manifest of the held-out activations")
     parser.add_argument("--states", required=True, type=Path, help="record of the held-out split")
-    parser.add_argument("--record", required=True, type=Path, help="record to write; a .parquet table lies beside it")
+    parser.add_argument("--record", required=True, type=Path, help="record to write; a table lies beside it, the features' statistics under saes/")
 
 
 def run(args: argparse.Namespace, config: Config) -> None:

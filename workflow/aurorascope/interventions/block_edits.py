@@ -8,12 +8,12 @@ import torch
 
 from aurorascope.blocks import Block
 from aurorascope.errors import UserError
-from aurorascope.interventions.edit_base import Edit, FeatureEdit
+from aurorascope.interventions.edit_base import Edit, FeatureEdit, Usually
 from aurorascope.interventions.edits import Add, Donor
 from aurorascope.interventions.ids import FeatureId, read_features, resolve_features
 from aurorascope.interventions.places import Place
-from aurorascope.interventions.reference_values import Statistics
 from aurorascope.interventions.regions import Active, Region
+from aurorascope.interventions.released import Released
 from aurorascope.interventions.values import ROWS, Values
 from aurorascope.sae.architectures import RELEASED
 from aurorascope.sae.aurora_sae import AuroraSAE
@@ -80,6 +80,7 @@ class BlockEdits:
     def __init__(self, block: Block, sae: AuroraSAE, edits: Sequence[tuple[int, Edit, Region]]) -> None:
         self.block, self._sae = block, sae
         self.asked: dict[Region, tuple[FeatureId, ...]] = {}
+        self._usually: dict[int, Usually | None] = {}
         ids = [self._ids_of(edit) for _, edit, _ in edits]
         for _, edit, region in edits:
             self.asked |= {leaf: self._ids_of_active(leaf, edit) for leaf in region.leaves() if isinstance(leaf, Active)}
@@ -97,7 +98,7 @@ class BlockEdits:
                 raise UserError(f"{self._name(edit)}, direction", f"({self._sae.d_model},)", found, "give one of this block's output")
             return OneEdit(place, edit, region, ids, columns, self._tensor(edit.direction)[None])
         found = OneEdit(place, edit, region, ids, columns, self.values.rows_fd[columns])
-        self._statistics(found)
+        self._usually[place] = self._statistics(found)
         return found
 
     def _name(self, edit: Edit) -> str:
@@ -124,10 +125,14 @@ class BlockEdits:
             raise UserError(where, "features, since a direction has none of its own", "none", "name them: Active([7])")
         return ()
 
-    def _statistics(self, one: OneEdit) -> Statistics | None:
-        """Those of the edit's features, if it refers to any."""
+    def _statistics(self, one: OneEdit) -> Usually | None:
+        """Those of the edit's features, if it refers to any: of its reference, or else what the SAE's suite says."""
         found = getattr(one.edit, "reference", None)
-        return None if found is None else found[self.block.id].of(self._name(one.edit), one.ids)
+        if found is not None:
+            return found[self.block.id].of(self._name(one.edit), one.ids)
+        if isinstance(one.edit, FeatureEdit) and one.edit.takes_released:
+            return Released.of(self._name(one.edit), self.block.id, self._sae, one.ids)
+        return None
 
     def give_donor(self, one: OneEdit, place: Place | None, x_nd: torch.Tensor) -> None:
         """The block's output that a `Donor` takes values from, and where its tokens lie if that is known."""
@@ -161,7 +166,7 @@ class BlockEdits:
             )
         level_f, plane_nf = None, None
         if isinstance(edit, FeatureEdit):
-            statistics = self._statistics(one)
+            statistics = self._usually[one.place]
             if statistics is not None:
                 statistics.check_place(self._name(edit), place)
             level_f, plane_nf = edit.level_f(statistics, held_n), edit.plane_nf(statistics)

@@ -11,6 +11,9 @@ from aurorascope.errors import UserError
 from aurorascope.interventions.ids import Asked, Features, read_features
 from aurorascope.interventions.reference_values import Statistics
 from aurorascope.interventions.regions import Region
+from aurorascope.interventions.released import Released
+
+Usually = Statistics | Released
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,11 +84,16 @@ class FeatureEdit(Edit):
         """The features that it names."""
         return read_features(self.name, self.features)
 
-    def level_f(self, statistics: Statistics | None, held_n: np.ndarray) -> np.ndarray | None:
+    @property
+    def takes_released(self) -> bool:
+        """Whether it takes what a suite's SAE says of its features where it has no reference."""
+        return False
+
+    def level_f(self, statistics: Usually | None, held_n: np.ndarray) -> np.ndarray | None:
         """One number for each feature, from statistics of these features in the reference and the tokens that the region may hold."""
         return None
 
-    def plane_nf(self, statistics: Statistics | None) -> np.ndarray | None:
+    def plane_nf(self, statistics: Usually | None) -> np.ndarray | None:
         """One number for each token of the block and feature."""
         return None
 

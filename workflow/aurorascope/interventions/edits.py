@@ -14,7 +14,7 @@ import torch
 from aurora import Batch
 
 from aurorascope.errors import UserError
-from aurorascope.interventions.edit_base import At, Edit, FeatureEdit, check_number
+from aurorascope.interventions.edit_base import At, Edit, FeatureEdit, Usually, check_number
 from aurorascope.interventions.reference_values import Reference, Statistics
 
 _TIMES_P99 = re.compile(r"(?:([0-9]*\.?[0-9]+)\s*\*\s*)?p99")
@@ -62,15 +62,20 @@ class _Referring(FeatureEdit):
     def __post_init__(self) -> None:
         """See `Edit`."""
         super().__post_init__()
-        if not isinstance(self.reference, Reference):
+        if not (isinstance(self.reference, Reference) or (self.takes_released and self.reference is None)):
             _ask_for_reference(self.name, self.reference)
 
 
 @dataclass(frozen=True, eq=False)
 class Mean(_Referring):
-    """v' = the feature's area mean over the globe, on the dates of the reference."""
+    """v' = the feature's area mean over the globe, on the dates of the reference; without one, on the held-out dates of the SAE's suite."""
 
-    def level_f(self, statistics: Statistics, held_n: np.ndarray) -> np.ndarray:
+    @property
+    def takes_released(self) -> bool:
+        """See `FeatureEdit`."""
+        return True
+
+    def level_f(self, statistics: Usually, held_n: np.ndarray) -> np.ndarray:
         """See `Edit`."""
         return statistics.mean_f
 
@@ -138,7 +143,7 @@ class Clamp(FeatureEdit):
 
     Attributes:
         value: a number in the block's units, or a multiple of the feature's 99th percentile where it is on, as "2*p99".
-        reference: needed for such a multiple.
+        reference: whose percentile such a multiple is of; None for that of the held-out dates of the SAE's suite.
     """
 
     needs_sign: ClassVar[bool] = True
@@ -152,19 +157,24 @@ class Clamp(FeatureEdit):
         if isinstance(self.value, str):
             if not _TIMES_P99.fullmatch(self.value.strip()):
                 raise UserError(f"{self.name}, value", 'a number, "p99" or a multiple such as "2*p99"', repr(self.value), "correct it")
-            if not isinstance(self.reference, Reference):
+            if not isinstance(self.reference, Reference | None):
                 _ask_for_reference(f"{self.name} to {self.value!r}", self.reference)
         else:
             check_number(f"{self.name}, value", self.value)
 
-    def level_f(self, statistics: Statistics, held_n: np.ndarray) -> np.ndarray | None:
+    @property
+    def takes_released(self) -> bool:
+        """See `FeatureEdit`."""
+        return isinstance(self.value, str)
+
+    def level_f(self, statistics: Usually, held_n: np.ndarray) -> np.ndarray | None:
         """See `Edit`."""
         if not isinstance(self.value, str):
             return None
         never = [each for each, p99 in zip(statistics.ids, statistics.p99_f, strict=True) if math.isnan(p99)]
         if never:
             raise UserError(
-                f"{self.name} to {self.value!r}", "features that are on somewhere on the reference's dates", f"{never[0]} never on",
+                f"{self.name} to {self.value!r}", f"features that are on somewhere on the {statistics.dates}", f"{never[0]} never on",
                 "give a number, or a reference of more dates",
             )
         return float(_TIMES_P99.fullmatch(self.value.strip())[1] or 1) * statistics.p99_f

@@ -5,6 +5,7 @@ All means count tokens by the area of their real cells. Sums run over dates in t
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -13,14 +14,13 @@ from aurora import AuroraAirPollution, Batch
 from aurorascope.backbone.hooks import run_to_blocks
 from aurorascope.blocks import Block
 from aurorascope.errors import UserError
+from aurorascope.features.statistics import active_p99
 from aurorascope.interventions.ids import FeatureId, Features, read_features, resolve_features
 from aurorascope.interventions.places import Place
 from aurorascope.interventions.sites import check_saes
 from aurorascope.interventions.values import ROWS, Values
 from aurorascope.sae.architectures import RELEASED
 from aurorascope.sae.aurora_sae import AuroraSAE
-
-_P99 = 0.99
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,10 @@ class Statistics:
         p99_f: the least value that at least 99 % of the area where and when the feature is on does not exceed; NaN for one that never is.
         total_nf: sum over dates at each token, (n_tokens, features) float64.
         n_active_nf: dates that the feature is on at, (n_tokens, features) int64.
+        dates: what messages call the dates.
     """
+
+    dates: ClassVar[str] = "reference's dates"
 
     ids: tuple[FeatureId, ...]
     times: tuple[str, ...]
@@ -175,15 +178,6 @@ def _summed(place: Place, ids: tuple[FeatureId, ...], by_time: dict[str, _Sparse
 def _by_area(area_n: np.ndarray, values_nf: np.ndarray) -> np.ndarray:
     """Sum over tokens of area times value, (features,) float64, row after row: a matrix product would follow the number of threads."""
     return (area_n.astype(np.float64)[:, None] * values_nf).sum(axis=0)
-
-
-def active_p99(values: np.ndarray, areas: np.ndarray) -> float:
-    """Least value that 99 % of the area does not exceed; NaN of none."""
-    if not len(values):
-        return float("nan")
-    order = np.argsort(values, kind="stable")
-    held = np.cumsum(areas[order])
-    return float(values[order][np.searchsorted(held, _P99 * held[-1])])
 
 
 def _quotient(total_f: np.ndarray, weight_f: np.ndarray) -> np.ndarray:

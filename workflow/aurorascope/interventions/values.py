@@ -15,7 +15,9 @@ def on_device(sae: AuroraSAE, device: torch.device) -> AuroraSAE:
     """The SAE, copied where it lies elsewhere."""
     if sae.b_dec.device == device:
         return sae
-    return AuroraSAE.from_tensors({name: tensor.detach().to(device) for name, tensor in sae.state_dict().items()})
+    found = AuroraSAE.from_tensors({name: tensor.detach().to(device) for name, tensor in sae.state_dict().items()})
+    found.read_statistics = sae.read_statistics
+    return found
 
 
 class Values:

@@ -10,6 +10,7 @@ Neither Aurora nor the activations are needed; a folder needs no network either.
 """
 
 import difflib
+import functools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from aurorascope.files import sha256_file
 from aurorascope.measures.all import MEASURES
 from aurorascope.release.atlas import Atlases, Feature, FeaturePage
 from aurorascope.release.schema import read_index
+from aurorascope.release.statistics import read_statistics
 from aurorascope.spec import DEPTHS
 
 if TYPE_CHECKING:
@@ -151,7 +153,19 @@ class Suite:
             raise UserError(path, f"the SAE of {block_id}, {sizes}", f"one of {sae.d_model} and {sae.d_hidden}", fix)
         if verify:
             self._check_golden(sae, entry)
+        sae.read_statistics = functools.partial(self.statistics, block_id)
         return sae
+
+    def statistics(self, block_id: str) -> "pd.DataFrame":
+        """What the features of an SAE usually are on the held-out dates, a row a feature; edits such as `Mean` take it from the SAE.
+
+        Columns: feature and sign as in the atlas; mean, by area over all tokens; active_mean, the same where the feature is on; p99, the
+        least value that 99 % of the area where it is on does not exceed. The last two are NaN for one that is never on.
+
+        Raises:
+            UserError: the suite holds no such SAE, results are older than this table, or it is not the one that its record names.
+        """
+        return read_statistics(self, block_id)
 
     def _check_golden(self, sae: "AuroraSAE", entry: dict[str, Any]) -> None:
         """Compare an SAE, whose file has been compared with the index, with its golden vectors where those are there."""

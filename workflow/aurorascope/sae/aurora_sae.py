@@ -15,6 +15,9 @@ and x_hat = h @ W_dec + b_dec. Row j of `W_dec` is the direction that feature j 
 says which it is; the file's tensors tell.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -119,11 +122,15 @@ class AuroraSAE(nn.Module):
         d_model: channels of the block's output.
         expansion_factor: latents per channel; d_hidden = d_model * expansion_factor.
         l1_coeff: weight of the L1 term in training; not used in the forward.
+
+    Attributes:
+        read_statistics: a function that gives what its features usually are; None where a file alone was opened.
     """
 
     def __init__(self, d_model: int = 2048, expansion_factor: int = 8, l1_coeff: float = 3e-4) -> None:
         super().__init__()
         self.architecture, self._name = "relu", "AuroraSAE"
+        self.read_statistics: Callable[[], Any] | None = None
         self.d_model, self.d_hidden, self.l1_coeff = d_model, d_model * expansion_factor, l1_coeff
         self.W_enc = nn.Parameter(torch.zeros(d_model, self.d_hidden))
         self.b_enc = nn.Parameter(torch.zeros(self.d_hidden))
@@ -154,6 +161,19 @@ class AuroraSAE(nn.Module):
         """(reconstruction, features) of activations (..., d_model)."""
         h = self.encode(x)
         return self.decode(h), h
+
+    def statistics(self) -> Any:
+        """What its features usually are, the table of `aurorascope.Suite.statistics`, for an SAE that a suite has opened.
+
+        Raises:
+            ValueError: it was opened from a file alone.
+        """
+        if self.read_statistics is None:
+            raise ValueError(
+                f"{self._name}: expected an SAE that a suite has opened, since a file of weights has no statistics; found one from a file. "
+                'Open it with aurorascope.Suite.open("results")["encoder_s1_b5"].'
+            )
+        return self.read_statistics()
 
     def check(self, golden: dict[str, torch.Tensor]) -> None:
         """Compute golden vectors anew and compare: they agree only where weights and arithmetic are those of training.

@@ -19,6 +19,7 @@ from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.studies.outcomes import FeatureMean, check_fields
 from aurorascope.studies.reading import nearest
 from aurorascope.studies.study import Study, feature_outcomes
+from aurorascope.studies.tracks import Track, check_track
 from aurorascope.studies.where import cells_of
 
 NEAR = 0.45
@@ -101,6 +102,8 @@ def _check_date(
     for outcome in study.outcomes:
         where = f"outcome {outcome.name}, region"
         check_fields(outcome, batch)
+        if isinstance(outcome, Track):
+            check_track(outcome, batch, study.steps)
         place = Place.of(BY_ID[outcome.block], lat, lon) if isinstance(outcome, FeatureMean) else cells_of(lat, lon)
         if not outcome.where.region(where, time, labels).holds(place).any():
             raise UserError(where, "at least one cell or token", f"none on {time[:10]}", "make the region larger")

@@ -17,6 +17,7 @@ from aurorascope.studies.checks import resolved, time_of
 from aurorascope.studies.input_study import InputStudy
 from aurorascope.studies.outcomes import FeatureMean, check_fields
 from aurorascope.studies.study import feature_outcomes
+from aurorascope.studies.tracks import Track, check_track
 from aurorascope.studies.where import cells_of
 from aurorascope.tokens import token_grid
 
@@ -53,6 +54,8 @@ def _check_outcomes(study: InputStudy, inputs: Inputs, labels: Path | None) -> N
     for outcome in study.outcomes:
         where = f"outcome {outcome.name}, region"
         check_fields(outcome, batch)
+        if isinstance(outcome, Track):
+            check_track(outcome, batch, study.steps)
         is_feature = isinstance(outcome, FeatureMean)
         place = Place.of(BY_ID[outcome.block], inputs.lat, inputs.lon) if is_feature else cells_of(inputs.lat, inputs.lon)
         if not outcome.where.region(where, time, labels).holds(place).any():

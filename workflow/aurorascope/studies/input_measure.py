@@ -22,10 +22,13 @@ from aurorascope.perturbations.responses import RegionWeights, Response, respond
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.studies.checks import is_finite, resolved, time_of
 from aurorascope.studies.day import areas_by_outcome
+from aurorascope.studies.fields import Field, values_of
 from aurorascope.studies.input_arms import InputArm, InputPlan
 from aurorascope.studies.input_study import InputStudy
-from aurorascope.studies.outcomes import FeatureMean, Field, Outcome, Reader, values_of
+from aurorascope.studies.kept import Kept
+from aurorascope.studies.outcomes import FeatureMean, Outcome, Reader
 from aurorascope.studies.study import feature_outcomes
+from aurorascope.studies.tracks import Eyes, Follower, Track, track_rounding, track_value
 from aurorascope.studies.where import cells_of
 from aurorascope.tokens import token_grid
 
@@ -66,6 +69,7 @@ class InputDate:
         date: `YYYY-MM-DD`.
         plan: the arms.
         labels: folder of labels, or None.
+        scratch: folder for clean forecasts; None for the system's.
 
     Raises:
         UserError: the clean forecast is not finite.
@@ -73,7 +77,7 @@ class InputDate:
 
     def __init__(
         self, study: InputStudy, model: AuroraAirPollution, saes: Mapping[str, AuroraSAE], inputs: Inputs, date: str, plan: InputPlan,
-        labels: Path | None,
+        labels: Path | None, scratch: Path | None = None,
     ) -> None:
         self._study, self._model, self._inputs, self._date, self._plan = study, model, inputs, date, plan
         self._saes = {block: on_device(saes[block], torch.device("cpu")) for block in study.blocks}
@@ -82,13 +86,20 @@ class InputDate:
         self._regions = {each.name: each.where.region(f"outcome {each.name}", self._time, labels) for each in study.outcomes}
         self._features = {each.name: self._feature_of(each, saes) for each in feature_outcomes(study)}
         cells = cells_of(inputs.lat, inputs.lon)
-        of_forecasts = [each for each in study.outcomes if not isinstance(each, FeatureMean)]
-        areas = areas_by_outcome({each.name: self._regions[each.name] for each in of_forecasts}, cells)
+        of_cells = [each for each in study.outcomes if not isinstance(each, FeatureMean)]
+        areas = areas_by_outcome({each.name: self._regions[each.name] for each in of_cells}, cells)
         area_yx = cells.area_n.reshape(cells.plane.shape)
+        self._lat, self._tracks = cells.lat, [each for each in of_cells if isinstance(each, Track)]
+        of_forecasts = [each for each in of_cells if not isinstance(each, Track)]
+        # On disk, so that more steps hold no more memory.
+        self._kept = Kept(scratch)
+        self._setting_out = Follower(self._tracks, self._batch, len(area_yx))
         self._readers: list[Reader] = []
+        self._clean_eyes: list[Eyes] = []
         self._clean_values: list[dict[str, float]] = []
         self._outputs: dict[str, torch.Tensor] = {}
         listeners = {block: lambda x_nd, block=block: self._outputs.update({block: x_nd.to("cpu", copy=True)}) for block in study.blocks}
+        follower = self._setting_out.copy()
         with decoded(model) as kept:
             for step, (forecast, read) in enumerate(self._forecasts(self._batch, listeners)):
                 if not is_finite(forecast):
@@ -96,8 +107,10 @@ class InputDate:
                     raise UserError("the clean forecast", "finite numbers", words, "take fewer steps, or another date")
                 # The decoder's answer of the first step is what the output skip is told apart with.
                 self._decoded = kept["output"] if step == 0 else self._decoded
-                self._readers.append(Reader(of_forecasts, areas, area_yx, self._batch, forecast))
-                self._clean_values.append({**self._readers[-1].read(forecast), **read})
+                self._kept.put_forecast(step, forecast)
+                self._readers.append(Reader(of_forecasts, areas, area_yx, self._batch, self._kept.forecast(step)))
+                self._clean_eyes.append(follower.follow(forecast))
+                self._clean_values.append(self._values(step, forecast, self._clean_eyes[step]) | read)
 
     def measure(self, arm: InputArm) -> InputMeasured:
         """Run one arm."""
@@ -107,16 +120,18 @@ class InputDate:
         listeners = {} if is_clean else {block: self._responder(block, arm, responses) for block in self._study.blocks}
         effects: list[dict[str, Any]] = []
         maps: dict[str, dict[Field, np.ndarray]] = {}
-        diverged = 0
+        diverged, follower = 0, self._setting_out.copy()
         forecasts = self._clean_steps() if arm.kind == "clean" else self._forecasts(batch, listeners)
         for step, (forecast, read) in enumerate(forecasts):
             # A forecast that has diverged is none to go on from: nothing after it is read.
             diverged = diverged or (0 if forecast is None or is_finite(forecast) else step + 1)
-            values = self._clean_values[step] if forecast is None else {**self._readers[step].read(forecast), **read}
+            values = self._clean_values[step]
+            if forecast is not None and not diverged:
+                values = self._values(step, forecast, follower.follow(forecast)) | read
             parts: dict[str, dict[str, float]] = {}
             if step == 0 and arm.kind in ("change", "reverse") and not diverged:
                 carried = carried_forecast(self._model, self._decoded, batch)
-                parts = self._parts(values, self._readers[0].read(carried))
+                parts = self._parts(values, self._values(0, carried, self._setting_out.copy().follow(carried)))
                 if arm.dose == 1:
                     maps = self._maps(forecast, carried)
             effects += [self._row(arm, step, each, forecast, values, parts, diverged) for each in self._study.outcomes]
@@ -124,6 +139,11 @@ class InputDate:
             row["diverged_at_step"] = diverged
         curve = self._reach(batch) if arm.kind == "change" and arm.dose == 1 and not diverged else ([], [])
         return InputMeasured(self._date, effects, responses, maps, *curve)
+
+    def _values(self, step: int, forecast: Batch, eyes: Eyes) -> dict[str, float]:
+        """Outcomes of a forecast, all but features."""
+        tracks = {each.name: track_value(each, step, eyes, self._clean_eyes[step]) for each in self._tracks}
+        return self._readers[step].read(forecast) | tracks
 
     def _clean_steps(self) -> Iterator[tuple[None, dict[str, float]]]:
         return ((None, {}) for _ in self._clean_values)
@@ -179,7 +199,10 @@ class InputDate:
         target = (_NAN, _NAN)
         if arm.kind in ("change", "reverse") and not diverged and not is_feature:
             target = self._readers[step].on_target(forecast, outcome)
-        rounding = 2.0**-24 * abs(clean) if is_feature else self._readers[step].rounding(outcome)
+        if isinstance(outcome, Track):
+            rounding = track_rounding(outcome, clean, self._lat)
+        else:
+            rounding = 2.0**-24 * abs(clean) if is_feature else self._readers[step].rounding(outcome)
         return {
             "date": self._date, "arm": arm.name, "kind": arm.kind, "dose": arm.dose, "number": arm.number, "step": step + 1,
             "outcome": outcome.name, "value": value, "effect": value - clean, "rounding": rounding,

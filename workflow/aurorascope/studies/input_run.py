@@ -16,12 +16,12 @@ from aurorascope.perturbations.inputs import Inputs
 from aurorascope.perturbations.scores import score
 from aurorascope.sae.architectures import RELEASED
 from aurorascope.sae.aurora_sae import AuroraSAE
+from aurorascope.studies.fields import Field
 from aurorascope.studies.input_arms import InputPlan, plan_input_study
 from aurorascope.studies.input_checks import check_input_study
 from aurorascope.studies.input_measure import REGION, InputDate, InputMeasured
 from aurorascope.studies.input_study import InputStudy
 from aurorascope.studies.input_verdict import judge_input
-from aurorascope.studies.outcomes import Field
 from aurorascope.studies.results import digest_of, plain
 
 Done = Mapping[tuple[str, str], InputMeasured]
@@ -69,7 +69,7 @@ class InputStudyResult:
 def run_input_study(
     study: InputStudy, model: AuroraAirPollution, saes: Mapping[str, AuroraSAE], inputs_by_date: Mapping[str, Inputs], *,
     mean: xr.Dataset | None = None, labels: Path | None = None, done: Done | None = None,
-    keep: Callable[[tuple[str, str], InputMeasured], None] | None = None,
+    keep: Callable[[tuple[str, str], InputMeasured], None] | None = None, scratch: Path | None = None,
 ) -> InputStudyResult:
     """Run every arm on every date.
 
@@ -82,6 +82,7 @@ def run_input_study(
         labels: folder of days of labels, where an outcome's region has a label.
         done: what an interrupted run kept, which is not run again.
         keep: called with date and name of each arm that has run, and what was measured, for a later `done`.
+        scratch: folder where the clean forecasts of one date wait; None for the system's.
 
     Raises:
         UserError: what `plan_input_study` and `check_input_study` refuse, before any forward.
@@ -98,7 +99,7 @@ def run_input_study(
         wanted = [arm for arm in plan.arms if (date, arm.name) not in measured]
         if not wanted:
             continue
-        run = InputDate(study, model, saes, inputs_by_date[date], date, plan, labels)
+        run = InputDate(study, model, saes, inputs_by_date[date], date, plan, labels, scratch)
         for arm in wanted:
             measured[date, arm.name] = run.measure(arm)
             if keep is not None:

@@ -14,6 +14,7 @@ from aurorascope.studies.verdict import (
     doses_of,
     floor_of,
     interval,
+    lost_of,
     on_target,
     rows_of,
     sign_of,
@@ -52,6 +53,7 @@ def judge_input(study: InputStudy, effects: pd.DataFrame, outcome: str) -> dict[
         "arms": {name: means[name] for name in rows[rows.kind.isin(CONTROLS[:2])].arm.unique()},
         **doses_of(rows, means, floor, _LADDER), **on_target(at_one), **interval(study, at_one), "parts": parts_of(effects, outcome),
     }
+    found |= lost_of(study, rows, outcome)
     return {"word": word_of(found, at_one), "sign_as_expected": sign_of(study, outcome, effect), **found}
 
 

@@ -10,11 +10,11 @@ from aurora import Batch
 from aurorascope.blocks import BY_ID
 from aurorascope.errors import UserError
 from aurorascope.interventions.ids import Asked, read_features
+from aurorascope.studies.fields import Field, KeptFields, fields_of, values_of
 from aurorascope.studies.reading import check_keys, check_list, nearest
-from aurorascope.studies.where import Where
+from aurorascope.studies.tracks import Track
+from aurorascope.studies.where import Where, read_cells
 
-Field = tuple[str, int | None]
-"""Aurora's name of a variable and its level in hPa, None at the surface."""
 # Half a unit in the last place of float32, which forecasts are made in.
 _ROUNDING = 2.0**-24
 
@@ -47,7 +47,7 @@ class Linear:
             if isinstance(coefficient, bool) or not isinstance(coefficient, int | float) or not np.isfinite(coefficient):
                 raise UserError(f"{where}, term {at}, coefficient", "a finite number", repr(coefficient), "correct it")
             found.append(((each["variable"], each.get("level")), float(coefficient)))
-        return cls(str(given["name"]), tuple(found), _cells(where, given))
+        return cls(str(given["name"]), tuple(found), read_cells(where, given))
 
     @property
     def fields(self) -> tuple[Field, ...]:
@@ -66,7 +66,7 @@ class _Extreme:
     def read(cls, where: str, given: Mapping[str, Any]) -> "_Extreme":
         """From keys name and region."""
         given = check_keys(where, given, ("name", "region"), ("name", "region"))
-        return cls(str(given["name"]), _cells(where, given))
+        return cls(str(given["name"]), read_cells(where, given))
 
 
 class PressureMinimum(_Extreme):
@@ -109,38 +109,8 @@ class FeatureMean:
         return cls(str(given["name"]), given["block"], found, Where.read(f"{where}, region", given.get("region")))
 
 
-Outcome = Linear | PressureMinimum | WindMaximum | FeatureMean
-KINDS = {"linear": Linear, "msl_min": PressureMinimum, "wind_max": WindMaximum, "feature": FeatureMean}
-
-
-def _cells(where: str, given: Mapping[str, Any]) -> Where:
-    found = Where.read(f"{where}, region", given.get("region"))
-    if found.levels is not None:
-        raise UserError(f"{where}, region", "a region of cells", "latent levels", "leave levels out; level names the variable's own")
-    return found
-
-
-def fields_of(batch: Batch) -> tuple[Field, ...]:
-    """All fields of a batch or forecast, in its order."""
-    levels = batch.metadata.atmos_levels
-    surface = [(name, None) for name in batch.surf_vars]
-    return (*surface, *((name, int(level)) for name in batch.atmos_vars for level in levels))
-
-
-def values_of(batch: Batch, field: Field, n_rows: int) -> np.ndarray:
-    """A field's newest state, (n_rows, columns) float64.
-
-    Args:
-        batch: the batch or forecast, one member.
-        field: variable and level.
-        n_rows: rows that Aurora predicts.
-    """
-    name, level = field
-    if level is None:
-        tensor = batch.surf_vars[name][0, -1]
-    else:
-        tensor = batch.atmos_vars[name][0, -1, [int(each) for each in batch.metadata.atmos_levels].index(level)]
-    return tensor[:n_rows].double().cpu().numpy()
+Outcome = Linear | PressureMinimum | WindMaximum | FeatureMean | Track
+KINDS = {"linear": Linear, "msl_min": PressureMinimum, "wind_max": WindMaximum, "feature": FeatureMean, "tracker": Track}
 
 
 def area_mean(values_yx: np.ndarray, area_yx: np.ndarray) -> float:
@@ -169,28 +139,40 @@ class Reader:
     """Reads outcomes and divergence off the forecasts of one date and step.
 
     Args:
-        outcomes: those that read forecasts.
+        outcomes: those that read one forecast; of others only what is on target is asked.
         areas: by outcome, the area of each cell of its region, 0 outside, (rows, columns).
         area_yx: area of each cell.
         state: the input.
-        clean: the clean forecast.
+        clean: the clean forecast, in memory or on disk.
     """
 
     def __init__(
-        self, outcomes: list[Outcome], areas: Mapping[str, np.ndarray], area_yx: np.ndarray, state: Batch, clean: Batch
+        self, outcomes: list[Outcome], areas: Mapping[str, np.ndarray], area_yx: np.ndarray, state: Batch, clean: Batch | KeptFields
     ) -> None:
-        self._outcomes, self._areas, self._area_yx, self._n = outcomes, areas, area_yx, len(area_yx)
-        self._clean = {field: values_of(clean, field, self._n) for field in fields_of(clean)}
-        before = {field: values_of(state, field, self._n) for field in self._clean}
-        self._moved = {field: np.square(self._clean[field] - before[field]) for field in self._clean}
+        for outcome in outcomes:
+            if isinstance(outcome, Track):
+                raise UserError(f"outcome {outcome.name}", "an outcome of a single forecast", "a track, which is of a whole run", "leave it out")
+        self._outcomes, self._areas, self._area_yx, self._n, self._clean = outcomes, areas, area_yx, len(area_yx), clean
+        # Of how far each field moves only means are kept.
+        self._moved: dict[Field, float] = {}
+        self._scales: dict[tuple[str, Field], float] = {}
+        for field in fields_of(clean):
+            moved_yx = np.square(self._clean_of(field) - values_of(state, field, self._n))
+            self._moved[field] = area_mean(moved_yx, area_yx)
+            for outcome in outcomes:
+                if isinstance(outcome, Linear) and field in outcome.fields:
+                    self._scales[outcome.name, field] = float(np.sqrt(area_mean(moved_yx, areas[outcome.name])))
+
+    def _clean_of(self, field: Field) -> np.ndarray:
+        return values_of(self._clean, field, self._n)
 
     def _scale(self, outcome: Linear, field: Field) -> float:
-        scale = float(np.sqrt(area_mean(self._moved[field], self._areas[outcome.name])))
+        scale = self._scales[outcome.name, field]
         if not scale > 0:
             raise UserError(f"outcome {outcome.name}", "a clean forecast that moves there", f"none of {field[0]}", "take another outcome")
         return scale
 
-    def read(self, forecast: Batch) -> dict[str, float]:
+    def read(self, forecast: Batch | KeptFields) -> dict[str, float]:
         """Each outcome's value.
 
         Raises:
@@ -198,7 +180,7 @@ class Reader:
         """
         return {outcome.name: self._read(outcome, forecast) for outcome in self._outcomes}
 
-    def _read(self, outcome: Outcome, forecast: Batch) -> float:
+    def _read(self, outcome: Outcome, forecast: Batch | KeptFields) -> float:
         area_yx, fields = self._areas[outcome.name], [values_of(forecast, field, self._n) for field in outcome.fields]
         if isinstance(outcome, Linear):
             terms = zip(outcome.terms, fields, strict=True)
@@ -209,34 +191,36 @@ class Reader:
 
     def rounding(self, outcome: Outcome) -> float:
         """What one rounding of the clean forecast in float32 amounts to: no smaller effect can be told."""
-        area_yx, clean = self._areas[outcome.name], [np.abs(self._clean[field]) for field in outcome.fields]
+        area_yx, clean = self._areas[outcome.name], [np.abs(self._clean_of(field)) for field in outcome.fields]
         if isinstance(outcome, Linear):
             terms = zip(outcome.terms, clean, strict=True)
             return _ROUNDING * sum(abs(a) * area_mean(each, area_yx) / self._scale(outcome, field) for (field, a), each in terms)
         return _ROUNDING * float(np.sqrt(sum(np.square(each[area_yx > 0].max()) for each in clean)))
 
-    def divergence(self, forecast: Batch) -> dict[Field, float]:
+    def divergence(self, forecast: Batch | KeptFields) -> dict[Field, float]:
         """By field D2 = mean by area of (F - F_clean)^2 over that of (F_clean - state)^2; NaN where the clean forecast does not move."""
-        return {field: self._share(np.square(values_of(forecast, field, self._n) - clean), field, self._area_yx)
-                for field, clean in self._clean.items()}
+        return {field: self._share(self._squares(forecast, field), field) for field in self._moved}
 
-    def on_target(self, forecast: Batch, outcome: Outcome) -> tuple[float, float]:
+    def on_target(self, forecast: Batch | KeptFields, outcome: Outcome) -> tuple[float, float]:
         """D2 summed over fields: the part in an outcome's fields and region, and all of it."""
         target = everything = 0.0
-        for field, clean in self._clean.items():
-            square_yx = np.square(values_of(forecast, field, self._n) - clean)
-            whole = self._share(square_yx, field, self._area_yx)
+        for field in self._moved:
+            square_yx = self._squares(forecast, field)
+            whole = self._share(square_yx, field)
             if np.isnan(whole):
                 continue
             everything += whole
             if field in outcome.fields:
-                target += self._share(np.where(self._areas[outcome.name] > 0, square_yx, 0.0), field, self._area_yx)
+                target += self._share(np.where(self._areas[outcome.name] > 0, square_yx, 0.0), field)
         return target, everything
 
-    def _share(self, square_yx: np.ndarray, field: Field, area_yx: np.ndarray) -> float:
-        moved = area_mean(self._moved[field], area_yx)
-        return area_mean(square_yx, area_yx) / moved if moved > 0 else float("nan")
+    def _squares(self, forecast: Batch | KeptFields, field: Field) -> np.ndarray:
+        return np.square(values_of(forecast, field, self._n) - self._clean_of(field))
 
-    def change(self, forecast: Batch, field: Field) -> np.ndarray:
+    def _share(self, square_yx: np.ndarray, field: Field) -> float:
+        moved = self._moved[field]
+        return area_mean(square_yx, self._area_yx) / moved if moved > 0 else float("nan")
+
+    def change(self, forecast: Batch | KeptFields, field: Field) -> np.ndarray:
         """F - F_clean, (rows, columns) float32."""
-        return (values_of(forecast, field, self._n) - self._clean[field]).astype(np.float32)
+        return (values_of(forecast, field, self._n) - self._clean_of(field)).astype(np.float32)

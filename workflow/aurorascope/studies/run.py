@@ -19,6 +19,7 @@ from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.studies.arms import arms_of, choose_controls, draw_directions
 from aurorascope.studies.changes import has_placebo
 from aurorascope.studies.checks import axes_of, check_study, time_of
+from aurorascope.studies.clean_run import CleanRun
 from aurorascope.studies.measure import DateRun, Measured
 from aurorascope.studies.results import digest_of, plain
 from aurorascope.studies.study import Study
@@ -56,7 +57,7 @@ class StudyResult:
 def run_study(
     study: Study, model: AuroraAirPollution, saes: Mapping[str, AuroraSAE], batches: Mapping[str, Batch], *,
     labels: Path | None = None, labelled_same: Iterable[FeatureId] = (), quiet: Iterable[Batch] = (),
-    done: Done | None = None, keep: Callable[[tuple[str, str], Measured], None] | None = None,
+    done: Done | None = None, keep: Callable[[tuple[str, str], Measured], None] | None = None, scratch: Path | None = None,
 ) -> StudyResult:
     """Run every arm on every date.
 
@@ -70,6 +71,7 @@ def run_study(
         quiet: inputs that say what features usually are; needed by edits that ask for it.
         done: what an interrupted run kept, which is not run again.
         keep: called with date and name of each arm that has run, and what was measured, for a later `done`.
+        scratch: folder where clean forecasts of a date wait on disk; None for the system's.
 
     Raises:
         UserError: what `check_study` refuses, before any forward; an edit that needs quiet dates and has none.
@@ -81,7 +83,8 @@ def run_study(
     times = {date: time_of(batches[date]) for date in study.dates}
     regions = {date: study.where.region("the study, region", time, labels) for date, time in times.items()}
     sae = saes[study.block]
-    found = survey(model, study.block, sae, features, batches, regions, study.seed)
+    clean = {date: CleanRun(study, model, batches[date], date, scratch) for date in study.dates}
+    found = survey(model, study.block, sae, features, batches, regions, study.seed, lambda date: clean[date].start())
     controls = choose_controls(study, saes, features, found, frozenset(labelled_same))
     known = _reference(study, model, sae, [features, *controls], quiet)
     if isinstance(study.change.value, str):
@@ -96,13 +99,14 @@ def run_study(
         if not wanted:
             continue
         run = DateRun(
-            study, model, saes, batches[date], date, region=regions[date], labels=labels, features=features, found=found,
-            directions_kd=directions_kd, edit_of=lambda ids: study.change.edit(ids, known),
+            study, model, saes, batches[date], date, clean=clean[date], region=regions[date], labels=labels, features=features,
+            found=found, directions_kd=directions_kd, edit_of=lambda ids: study.change.edit(ids, known),
         )
         for arm in wanted:
             measured[date, arm.name] = run.measure(arm)
             if keep is not None:
                 keep((date, arm.name), measured[date, arm.name])
+        clean[date].close()
     absent = [kind for kind, has in (("difference_of_means", found.difference_d is not None), ("placebo", all_placebo)) if not has]
     in_order = [measured[date, arm.name] for date in study.dates for arm in arms]
     return _result(study, in_order, found, controls, features, absent)
@@ -135,6 +139,13 @@ def _result(
         "features": [list(each) for each in features], "word": verdicts[study.outcomes[0].name]["word"], "outcomes": verdicts,
         "exposure": [exposure[each] for each in features], "p99": found.p99_f.tolist(),
         "controls": [{"features": [list(each) for each in ids], "exposure": [exposure[each] for each in ids]} for ids in controls],
-        "absent_arms": absent, "diverged_at_step": {name: int(step) for name, step in diverged.items()}, "n_forwards": len(measured) * study.steps,
+        "absent_arms": absent, "diverged_at_step": {name: int(step) for name, step in diverged.items()}, "n_forwards": _n_forwards(study, len(measured)),
     }
     return StudyResult(effects, fields, maps, plain(summary))
+
+
+def _n_forwards(study: Study, n_arms: int) -> int:
+    """Arms set out from the first edited step; the steps before it are made once a date."""
+    first = study.edit_steps[0]
+    return n_arms * (study.steps - first) + len(study.dates) * first
+

@@ -63,11 +63,12 @@ class Study:
         where: region of the edit.
         dates: `YYYY-MM-DD`, ascending.
         outcomes: what is looked at; the first one's verdict is the study's.
-        steps: forecast steps; the edit is made in the first, and the verdict is on the last.
+        steps: forecast steps; the verdict is on the last.
         expected_sign: of the first outcome's effect, 1 or -1; None where none is expected.
         seed: of the choice of controls and the draws of directions and intervals.
         n_controls: random features, and as many random directions.
         placebo_degrees: how far east the placebo region lies.
+        edit_steps: steps in which the edit is made, from 0, ascending.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Study:
     seed: int = 0
     n_controls: int = 20
     placebo_degrees: float = 180.0
+    edit_steps: tuple[int, ...] = (0,)
 
 
 def read_study(given: Mapping[str, Any]) -> Study:
@@ -89,13 +91,13 @@ def read_study(given: Mapping[str, Any]) -> Study:
 
     Args:
         given: keys name, block, features (numbers or [number, sign]), edit (a kind, or {kind: value}), region, dates, outcomes
-            (a list of mappings, each with `kind`), and where wanted steps, expected_sign, seed, n_controls, placebo_degrees.
+            (a list of mappings, each with `kind`), and where wanted steps, edit_steps, expected_sign, seed, n_controls, placebo_degrees.
 
     Raises:
         UserError: an unknown key, block, edit or outcome (the message names the nearest), or a value of another form.
     """
     needed = ("name", "block", "features", "edit", "dates", "outcomes")
-    optional = ("region", "steps", "expected_sign", "seed", "n_controls", "placebo_degrees")
+    optional = ("region", "steps", "edit_steps", "expected_sign", "seed", "n_controls", "placebo_degrees")
     given = check_keys("the study", given, needed + optional, needed)
     block, sign, degrees = given["block"], given.get("expected_sign"), given.get("placebo_degrees", 180.0)
     if block not in BY_ID:
@@ -104,11 +106,11 @@ def read_study(given: Mapping[str, Any]) -> Study:
     if isinstance(degrees, bool) or not isinstance(degrees, int | float) or not 0 < degrees < 360:
         raise UserError("the study, placebo_degrees", "degrees east between 0 and 360", repr(degrees), "correct it")
     asked = [tuple(each) if isinstance(each, list) else each for each in check_list("the study, features", given["features"])]
-    outcomes = read_outcomes(given["outcomes"])
+    outcomes, steps = read_outcomes(given["outcomes"]), check_integer("the study, steps", given.get("steps", 1), 1)
     return Study(
         name=str(given["name"]), block=block, features=read_features("the study, features", asked), change=_change(given["edit"]),
         where=Where.read("the study, region", given.get("region")), dates=check_dates("the study, dates", given["dates"]), outcomes=outcomes,
-        steps=check_integer("the study, steps", given.get("steps", 1), 1), expected_sign=sign,
+        steps=steps, edit_steps=_edit_steps(given.get("edit_steps", [0]), steps), expected_sign=sign,
         seed=check_integer("the study, seed", given.get("seed", 0), 0),
         n_controls=check_integer("the study, n_controls", given.get("n_controls", 20), 1), placebo_degrees=float(degrees),
     )
@@ -127,6 +129,14 @@ def _change(given: Any) -> Change:
     # Edits refuse what no value of theirs is; what is usual is known later.
     found.edit(((0, 1),), Reference({}))
     return found
+
+
+def _edit_steps(given: Any, steps: int) -> tuple[int, ...]:
+    where = "the study, edit_steps"
+    found = [check_integer(where, each, 0) for each in check_list(where, given)]
+    if len(set(found)) < len(found) or max(found) >= steps:
+        raise UserError(where, f"steps 0 to {steps - 1}, each once", repr(found), "correct it, or raise steps")
+    return tuple(sorted(found))
 
 
 def check_sign(given: Any) -> int | None:

@@ -1,6 +1,6 @@
 """What the edited block holds on a study's dates before anything is edited: exposure of every feature, and how its tokens vary."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,10 +9,10 @@ from aurora import AuroraAirPollution, Batch
 
 from aurorascope.backbone.hooks import run_to_blocks
 from aurorascope.blocks import BY_ID
+from aurorascope.features.statistics import active_p99
 from aurorascope.interventions import Region
 from aurorascope.interventions.ids import FeatureId
 from aurorascope.interventions.places import Place
-from aurorascope.interventions.reference_values import active_p99
 from aurorascope.interventions.values import ROWS, Values
 from aurorascope.sae.architectures import RELEASED
 from aurorascope.sae.aurora_sae import AuroraSAE
@@ -50,7 +50,7 @@ class Survey:
 
 def survey(
     model: AuroraAirPollution, block_id: str, sae: AuroraSAE, features: tuple[FeatureId, ...], batches: Mapping[str, Batch],
-    regions: Mapping[str, Region], seed: int,
+    regions: Mapping[str, Region], seed: int, inputs: Callable[[str], Batch] | None = None,
 ) -> Survey:
     """Run each date up to the block, in their order.
 
@@ -62,6 +62,7 @@ def survey(
         batches: inputs by date.
         regions: by date.
         seed: of the tokens drawn.
+        inputs: gives what runs up to the block, by date, on the grid of `batches`; None for these.
     """
     block, dates = BY_ID[block_id], tuple(sorted(regions))
     signs = (1, -1) if RELEASED[sae.architecture].signed else (1,)
@@ -71,7 +72,7 @@ def survey(
     draw = generator(Stream.STUDY_TOKENS, seed)
     for date in dates:
         kept: list[torch.Tensor] = []
-        run_to_blocks(model, batches[date], [block], lambda _block, x_nd, kept=kept: kept.append(x_nd))
+        run_to_blocks(model, batches[date] if inputs is None else inputs(date), [block], lambda _block, x_nd, kept=kept: kept.append(x_nd))
         place = Place.of_batch(block, batches[date])
         x_nd, held_n = kept[0], regions[date].holds(place)
         exposures.append(_exposure(sae, x_nd, held_n, place.area_n))

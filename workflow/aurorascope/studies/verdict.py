@@ -11,8 +11,9 @@ import pandas as pd
 from aurorascope.streams import Stream, generator
 from aurorascope.studies.outcomes import Outcome
 from aurorascope.studies.study import Study
+from aurorascope.studies.tracks import Track
 
-WORDS = ("diverged_at_step", "no exposure", "within floor", "too few controls", "not beyond controls", "effect")
+WORDS = ("diverged_at_step", "track lost", "no exposure", "within floor", "too few controls", "not beyond controls", "effect")
 """In the order in which they are asked."""
 
 # Share of its 99th percentile that a feature's exposure reaches at least; floors that an effect exceeds; matched controls needed.
@@ -43,7 +44,8 @@ def judge(study: Study, effects: pd.DataFrame, outcome: str) -> dict[str, Any]:
         outcome: the outcome's name.
 
     Returns:
-        word, effect, floor, threshold and n of controls, p, slope, antisymmetry, doses, linear_to, on_target, collateral, interval.
+        word, effect, floor, threshold and n of controls, p, slope, antisymmetry, doses, linear_to, on_target, collateral, interval; for a
+        track also in how many runs of each kind of arm it was lost in the last step.
     """
     rows, means = rows_of(study, effects, outcome)
     feature, at_one = means["feature_1"], rows[rows.arm == "feature_1"]
@@ -56,6 +58,7 @@ def judge(study: Study, effects: pd.DataFrame, outcome: str) -> dict[str, Any]:
         "arms": {name: means[name] for name in means if name in ("reconstruction_1", "difference_of_means_1", "placebo_1")},
         **doses_of(rows, means, floor, FEATURE_LADDER), **on_target(at_one), **interval(study, at_one),
     }
+    found |= lost_of(study, rows, outcome)
     return {"word": word_of(found, at_one), "sign_as_expected": sign_of(study, outcome, feature), **found}
 
 
@@ -63,6 +66,14 @@ def rows_of(study: Asked, effects: pd.DataFrame, outcome: str) -> tuple[pd.DataF
     """The rows of an outcome at the last step, and the mean over dates of each arm's effect."""
     rows = effects[(effects.outcome == outcome) & (effects.step == study.steps)]
     return rows, {name: float(column(part, "effect").sum() / len(part)) for name, part in rows.groupby("arm", sort=False)}
+
+
+def lost_of(study: Asked, rows: pd.DataFrame, outcome: str) -> dict[str, dict[str, int]]:
+    """Of a track, in how many runs of each kind of arm it was lost; nothing for other outcomes."""
+    if not any(isinstance(each, Track) and each.name == outcome for each in study.outcomes):
+        return {}
+    is_lost = np.isnan(column(rows, "effect")) & (rows.diverged_at_step == 0)
+    return {"n_lost": {kind: int(is_lost[rows.kind == kind].sum()) for kind in rows.kind.unique()}}
 
 
 def floor_of(rows: pd.DataFrame) -> float:
@@ -80,7 +91,7 @@ def bar(sizes: np.ndarray, effect: float) -> dict[str, float]:
 def word_of(found: dict[str, Any], at_one: pd.DataFrame) -> str:
     """The word of an outcome from the numbers found, in the order of `WORDS`."""
     if not np.isfinite(column(at_one, "effect")).all():
-        return "diverged_at_step"
+        return "track lost" if "n_lost" in found and not (at_one.diverged_at_step > 0).any() else "diverged_at_step"
     if found["n_dates"] - found["n_exposed"] > found["n_dates"] / 2:
         return "no exposure"
     if abs(found["effect"]) <= FLOORS * found["floor"]:

@@ -1,6 +1,7 @@
 """Regions as a study describes them: shapes, latent levels and labels, which turn into tokens or cells of one date."""
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,18 @@ class Where:
                 raise UserError(f"{where}, label", "a folder of labels", "none", "give labels=, such as results/scratch/labels")
             parts.append(_labelled(where, labels, self.label, time))
         return functools.reduce(lambda first, second: first & second, parts) if parts else Everywhere()
+
+
+def read_cells(where: str, given: Mapping[str, Any]) -> Where:
+    """The region of cells under the key `region` of an outcome.
+
+    Raises:
+        UserError: as of `Where.read`, or it has latent levels, which cells have not.
+    """
+    found = Where.read(f"{where}, region", given.get("region"))
+    if found.levels is not None:
+        raise UserError(f"{where}, region", "a region of cells", "latent levels", "leave levels out; level names the variable's own")
+    return found
 
 
 def _labelled(where: str, labels: Path, label: str, time: str) -> Labelled:

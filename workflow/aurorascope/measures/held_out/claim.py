@@ -11,8 +11,11 @@ from aurorascope.errors import UserError
 from aurorascope.files import read_record
 from aurorascope.records import KINDS, Kind
 
+STATISTICS = "saes/statistics/{block}.parquet"
+"""Path under results of the table of what features usually are."""
 KIND = Kind(
-    "evaluation", "evaluation/{block}.json", "evaluations", {"evaluation/{block}.parquet": "table_sha256"}, "metrics_file",
+    "evaluation", "evaluation/{block}.json", "evaluations",
+    {"evaluation/{block}.parquet": "table_sha256", STATISTICS: "statistics_sha256"}, "metrics_file",
     stage=("evaluate_sae", "evaluate_config_sha256"),
 )
 

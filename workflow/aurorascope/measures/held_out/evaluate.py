@@ -16,14 +16,17 @@ from aurorascope.blocks import BY_ID
 from aurorascope.config.model import Config
 from aurorascope.config.stages import stage_digest
 from aurorascope.features.forward import reconstruct
+from aurorascope.features.statistics import UsualSums
 from aurorascope.files import read_record, sha256_file, write_json, write_table
 from aurorascope.measures.checks import check_belongs
 from aurorascope.measures.held_out.baselines import RandomDictionary, baselines, row_chunks, second_moments
+from aurorascope.measures.held_out.claim import STATISTICS
 from aurorascope.measures.held_out.decoder import max_cosines
 from aurorascope.measures.held_out.formulas import FORMULAS
 from aurorascope.measures.held_out.metrics import density_histogram, headline
 from aurorascope.measures.held_out.sums import Means, Sums
 from aurorascope.measures.held_out.table import table, token_groups
+from aurorascope.measures.held_out.usual import token_areas, usual_table
 from aurorascope.sae.active import Active
 from aurorascope.sae.architectures import ARCHITECTURES, RELEASED
 from aurorascope.sae.aurora_sae import AuroraSAE
@@ -54,7 +57,7 @@ class Training:
         return cls(mean_d, reader.position_mean(), second_moments(StreamFeed(reader, device), mean_d))
 
 
-def sum_held_out(sae: AuroraSAE, feed: Feed, sums: Sums, keeps_k: bool) -> None:
+def sum_held_out(sae: AuroraSAE, feed: Feed, sums: Sums, usual: UsualSums, keeps_k: bool) -> None:
     """Add every snapshot of a feed, its reconstructions and its features to the sums."""
     compute = functools.partial(reconstruct, sae) if keeps_k else sae
     with torch.inference_mode():
@@ -63,6 +66,7 @@ def sum_held_out(sae: AuroraSAE, feed: Feed, sums: Sums, keeps_k: bool) -> None:
                 x_hat_nd, features = compute(x_nd[rows])
                 h = features if isinstance(features, Active) else features.cpu().numpy()
                 sums.add(x_nd[rows].cpu().numpy(), x_hat_nd.cpu().numpy(), h, rows.start)
+                usual.add(h, rows.start)
 
 
 def _random_dictionary(feed: Feed, sums: Sums, l0: float, depth_index: int) -> RandomDictionary:
@@ -75,7 +79,8 @@ def _random_dictionary(feed: Feed, sums: Sums, l0: float, depth_index: int) -> R
 
 
 def measure(
-    sae: AuroraSAE, training: Training, held_out: StoreReader, groups: np.ndarray, weights: np.ndarray, keeps_k: bool = False
+    sae: AuroraSAE, training: Training, held_out: StoreReader, groups: np.ndarray, weights: np.ndarray, usual: UsualSums,
+    keeps_k: bool = False,
 ) -> tuple[dict[str, Any], dict[str, Any], Sums]:
     """All metrics of one SAE; reads the held-out store twice, from memory where it fits.
 
@@ -85,6 +90,7 @@ def measure(
         held_out: held-out activations.
         groups: group of each token, (n_tokens,).
         weights: area weight of each token, (n_tokens,).
+        usual: to which the features are added.
         keeps_k: whether its architecture keeps latents by their number, and reconstructions are summed over these.
 
     Returns:
@@ -94,7 +100,7 @@ def measure(
     b_dec = sae.b_dec.detach().cpu().double().numpy()
     means = Means(held_out.moments()["mean"], training.mean_d, training.position_mean_nd, b_dec)
     sums, feed = Sums(groups, weights, means, sae.d_hidden), open_feed(held_out, device)
-    sum_held_out(sae, feed, sums, keeps_k)
+    sum_held_out(sae, feed, sums, usual, keeps_k)
     found = headline(sums)
     dictionary = _random_dictionary(feed, sums, found["l0"], depth_index)
     beside = baselines(sums, found["l0"], training.second_dd, dictionary)
@@ -109,7 +115,7 @@ def evaluate(
     config: Config, record_path: Path, train_manifest: Path, held_out_manifest: Path, states: Path, out: Path,
     device: torch.device,
 ) -> None:
-    """Measure one SAE and write `<block>.parquet`, then the record `out`.
+    """Measure one SAE and write `<block>.parquet`, what its features usually are, then the record `out`.
 
     Raises:
         UserError: the SAE, the stores or their files do not belong together or are altered.
@@ -125,9 +131,13 @@ def evaluate(
     # A reader that computes its snapshots again holds an Aurora; one is enough.
     del train
     groups, keeps_k = token_groups(grid, bands), ARCHITECTURES[record["architecture"]].keeps_k
-    metrics, beside, sums = measure(sae.to(device), training, held_out, groups, grid.area.reshape(-1), keeps_k)
-    parquet = out.with_suffix(".parquet")
+    signed = RELEASED[sae.architecture].signed
+    area_n = token_areas(grid, split["latitude"], len(split["longitude"]))
+    usual = UsualSums(area_n, sae.d_hidden, held_out.n_snapshots, signed)
+    metrics, beside, sums = measure(sae.to(device), training, held_out, groups, grid.area.reshape(-1), usual, keeps_k)
+    parquet, statistics = out.with_suffix(".parquet"), out.parents[1] / STATISTICS.format(block=record["block"])
     write_table(parquet, table(metrics, sums, bands))
+    write_table(statistics, usual_table(usual, signed))
     write_json(
         out,
         {
@@ -147,5 +157,6 @@ def evaluate(
             "held_out_manifest_sha256": held_out.manifest["sha256"],
             "evaluate_config_sha256": stage_digest(config, "evaluate_sae"),
             "table_sha256": sha256_file(parquet),
+            "statistics_sha256": sha256_file(statistics),
         },
     )

@@ -1,0 +1,182 @@
+"""A cyclone's track as an outcome: Aurora's own `aurora.Tracker` follows a low from where it is at the input's time.
+
+The tracker looks for the inner minimum of sea-level pressure, or over land of the geopotential at 700 hPa, that is nearest to where the
+track so far leads, within 5 degrees. Where it finds none the track is lost in that step: there is no value, and no error.
+"""
+
+import copy
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from aurora import Batch, Metadata, Tracker
+from aurora.tracker import NoEyeException
+
+from aurorascope.errors import UserError
+from aurorascope.spec import STEP_HOURS
+from aurorascope.sphere import RADIUS_M, great_circle_km
+from aurorascope.studies.fields import Field, KeptFields, values_of
+from aurorascope.studies.reading import check_keys, check_list, nearest
+from aurorascope.studies.where import Where, read_cells
+
+_READS = ("shift", "error", "pressure", "wind")
+# On coarser grids a low that moves is mostly not found: its box of 5 degrees has too few cells within (docs/decisions.md, "Studies").
+_COARSEST = 1.5
+_REGION_KM = 1500.0
+_NAN = float("nan")
+
+Place = tuple[float, float]
+"""Degrees north and east."""
+
+
+@dataclass(frozen=True)
+class Track:
+    """What is read of a low in each step, 12 hours apart.
+
+    Attributes:
+        name: of the outcome.
+        start: where the low is at the input's time.
+        reads: shift (km from the clean run's track), error (km from `truth`), pressure (least sea-level pressure within 1.5 degrees,
+            Pa) or wind (greatest wind speed at 10 m there, m/s).
+        truth: for error, where the low really is, one place a step.
+        where: cells whose change is on target.
+    """
+
+    name: str
+    start: Place
+    reads: str
+    truth: tuple[Place, ...]
+    where: Where
+    fields: tuple[Field, ...] = (("msl", None), ("10u", None), ("10v", None), ("z", 700))
+
+    @classmethod
+    def read(cls, where: str, given: Mapping[str, Any]) -> "Track":
+        """From keys name, lat, lon, reads, truth (a list of [lat, lon], for error alone) and region (1500 km around the start)."""
+        given = check_keys(where, given, ("name", "lat", "lon", "reads", "truth", "region"), ("name", "lat", "lon", "reads"))
+        reads = given["reads"]
+        if reads not in _READS:
+            raise UserError(f"{where}, reads", f"one of {', '.join(_READS)}", repr(reads), nearest(reads, _READS))
+        if (reads == "error") != (given.get("truth") is not None):
+            expected = "where the low really is, [lat, lon] a step" if reads == "error" else f"none, since {reads} needs none"
+            raise UserError(f"{where}, truth", expected, repr(given.get("truth"))[:80], "correct it, or take reads: error")
+        start = _place(f"{where}, lat and lon", [given["lat"], given["lon"]])
+        truth = [_place(f"{where}, truth", each) for each in check_list(f"{where}, truth", given["truth"])] if reads == "error" else []
+        around = Where(disk=(*start, _REGION_KM)) if given.get("region") is None else read_cells(where, given)
+        return cls(str(given["name"]), start, reads, tuple(truth), around)
+
+
+def _place(where: str, given: Any) -> Place:
+    is_pair = isinstance(given, list | tuple) and len(given) == 2
+    if not is_pair or not all(isinstance(each, int | float) and not isinstance(each, bool) and np.isfinite(each) for each in given):
+        raise UserError(where, "degrees north and degrees east", repr(given)[:80], "correct it")
+    if not -90 <= given[0] <= 90:
+        raise UserError(where, "a latitude from -90 to 90", repr(given[0]), "correct it")
+    return float(given[0]), float(given[1]) % 360
+
+
+def check_track(outcome: Track, batch: Batch, steps: int) -> None:
+    """Refuse an input that the tracker cannot look for a low in.
+
+    Raises:
+        UserError: the grid is too coarse, the land-sea mask is missing, or the truth is not that of each step.
+    """
+    where = f"outcome {outcome.name}"
+    spacing = max(float(np.abs(np.diff(axis.cpu().numpy())).max()) for axis in (batch.metadata.lat, batch.metadata.lon))
+    if spacing > _COARSEST:
+        raise UserError(where, f"a grid of {_COARSEST:g} degrees or finer, which the tracker needs", f"{spacing:g} degrees", "leave it out")
+    if "lsm" not in batch.static_vars:
+        raise UserError(where, "the land-sea mask lsm among the static fields", "none", "give inputs as aurorascope.load_batch does")
+    if outcome.reads == "error" and len(outcome.truth) != steps:
+        raise UserError(f"{where}, truth", f"{steps} places, one a step", str(len(outcome.truth)), "correct it")
+
+
+@dataclass(frozen=True)
+class Eye:
+    """A low in one step; all NaN where the track is lost: degrees north and east, Pa, m/s."""
+
+    lat: float = _NAN
+    lon: float = _NAN
+    pressure: float = _NAN
+    wind: float = _NAN
+
+
+Eyes = Mapping[Place, Eye]
+"""By start of the track."""
+
+
+class Follower:
+    """Follows lows through one run, step after step.
+
+    Args:
+        outcomes: the tracks; those that start at one place are one track.
+        state: the input.
+        n_rows: rows that Aurora predicts.
+    """
+
+    def __init__(self, outcomes: Sequence[Track], state: Batch, n_rows: int) -> None:
+        self._time, self._n, self._step = state.metadata.time[0], n_rows, 0
+        self._dtype = state.surf_vars["msl"].dtype if outcomes else torch.float32
+        self._axes = state.metadata.lat[:n_rows].cpu(), state.metadata.lon.cpu()
+        self._lsm = {"lsm": state.static_vars["lsm"][:n_rows].cpu()} if outcomes else {}
+        self._trackers = {each.start: Tracker(*each.start, self._time) for each in outcomes}
+
+    def copy(self) -> "Follower":
+        """One that goes on from here by itself."""
+        found = copy.copy(self)
+        found._trackers = {start: copy.deepcopy(tracker) for start, tracker in self._trackers.items()}
+        return found
+
+    def follow(self, forecast: Batch | KeptFields) -> Eyes:
+        """The lows in the next step's forecast, which is finite."""
+        self._step += 1
+        if not self._trackers:
+            return {}
+        batch = self._batch(forecast)
+        return {start: _follow(tracker, batch) for start, tracker in self._trackers.items()}
+
+    def _batch(self, forecast: Batch | KeptFields) -> Batch:
+        """What the tracker reads, in the form that it reads."""
+        def tensor(name: str, level: int | None = None) -> torch.Tensor:
+            return torch.from_numpy(values_of(forecast, (name, level), self._n)).to(self._dtype)
+
+        time = self._time + datetime.timedelta(hours=STEP_HOURS * self._step)
+        surface = {name: tensor(name)[None, None] for name in ("msl", "10u", "10v")}
+        metadata = Metadata(*self._axes, time=(time,), atmos_levels=(700,), rollout_step=self._step)
+        return Batch(surface, self._lsm, {"z": tensor("z", 700)[None, None, None]}, metadata)
+
+
+def _follow(tracker: Tracker, batch: Batch) -> Eye:
+    failed = tracker.fails
+    try:
+        tracker.step(batch)
+    except NoEyeException:
+        # No low was found since the start, where the tracker looks again in the next step.
+        return Eye()
+    except ValueError as error:
+        # A box of the tracker's without a cell, beyond the last row.
+        if "zero-size array" not in str(error):
+            raise
+        return Eye()
+    if tracker.fails > failed:
+        return Eye()
+    latest = (tracker.tracked_lats, tracker.tracked_lons, tracker.tracked_msls, tracker.tracked_winds)
+    return Eye(*(float(each[-1]) for each in latest))
+
+
+def track_value(outcome: Track, step: int, eyes: Eyes, clean: Eyes) -> float:
+    """What an outcome reads in a step, from 0; NaN where the track is lost."""
+    eye = eyes[outcome.start]
+    if outcome.reads in ("pressure", "wind"):
+        return getattr(eye, outcome.reads)
+    other = clean[outcome.start] if outcome.reads == "shift" else Eye(*outcome.truth[step])
+    return float(great_circle_km(eye.lat, eye.lon, other.lat, other.lon))
+
+
+def track_rounding(outcome: Track, clean: float, lat: np.ndarray) -> float:
+    """What no smaller effect can be told from: half a row of cells in km, as a low lies at a cell, or a rounding of the clean value."""
+    if outcome.reads in ("pressure", "wind"):
+        return 2.0**-24 * abs(clean)
+    return float(np.deg2rad(np.abs(np.diff(lat)).max()) * RADIUS_M / 2000)
