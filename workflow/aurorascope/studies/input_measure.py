@@ -112,6 +112,10 @@ class InputDate:
                 self._clean_eyes.append(follower.follow(forecast))
                 self._clean_values.append(self._values(step, forecast, self._clean_eyes[step]) | read)
 
+    def close(self) -> None:
+        """Leave nothing on disk."""
+        self._kept.close()
+
     def measure(self, arm: InputArm) -> InputMeasured:
         """Run one arm."""
         is_clean = arm.kind in ("clean", "clean_again")

@@ -1,5 +1,6 @@
 """Run a study of changed inputs: every date with every arm, a word for what came of it, and which features responded."""
 
+import contextlib
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -99,11 +100,11 @@ def run_input_study(
         wanted = [arm for arm in plan.arms if (date, arm.name) not in measured]
         if not wanted:
             continue
-        run = InputDate(study, model, saes, inputs_by_date[date], date, plan, labels, scratch)
-        for arm in wanted:
-            measured[date, arm.name] = run.measure(arm)
-            if keep is not None:
-                keep((date, arm.name), measured[date, arm.name])
+        with contextlib.closing(InputDate(study, model, saes, inputs_by_date[date], date, plan, labels, scratch)) as run:
+            for arm in wanted:
+                measured[date, arm.name] = run.measure(arm)
+                if keep is not None:
+                    keep((date, arm.name), measured[date, arm.name])
     return _result(study, plan, saes, measured)
 
 
