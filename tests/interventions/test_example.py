@@ -9,8 +9,12 @@ import re
 import aurorascope.interventions as interventions
 import pytest
 import torch
+from aurorascope.blocks import BY_ID
+from aurorascope.features.statistics import UsualSums
+from aurorascope.interventions.places import Place
+from aurorascope.measures.held_out.usual import usual_table
 
-from tests.interventions.linear import sae_of
+from tests.interventions.linear import features_of, output_of, sae_of
 
 BLOCK = "encoder_s1_b5"
 
@@ -51,15 +55,36 @@ def test_the_page_names_every_edit_and_region_with_its_arguments(root):
 
 
 def test_the_example_says_what_a_forecast_changes_by(root, model, batch, quiet):
-    spec = importlib.util.spec_from_file_location("restore_a_feature", root / "docs" / "examples" / "restore_a_feature.py")
-    example = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(example)
+    example = script(root, "restore_a_feature")
     sae = sae_of("relu", width=32)
     feature = next(each for each in range(sae.d_hidden) if touched(model, sae, each, batch, quiet))
     found, log = example.change(model, {BLOCK: sae}, feature, batch, quiet, interventions.Everywhere())
     assert log.rows[0].touched > 0 and set(found) == set(batch.surf_vars)
     assert all(field.shape == (18, 36) and field.isfinite().all() for field in found.values())
     assert found["2t"].abs().max() > 0
+
+
+def script(root, name):
+    """A script of docs/examples as a module."""
+    spec = importlib.util.spec_from_file_location(name, root / "docs" / "examples" / f"{name}.py")
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+def test_the_example_with_a_suite_alone_holds_a_feature_at_its_percentile(root, model, batch):
+    """Of a suite nothing but an SAE that knows what its features usually are is asked; the forecast moves with the multiple."""
+    sae, place = sae_of("relu", width=32), Place.of_batch(BY_ID[BLOCK], batch)
+    sums = UsualSums(place.area_n, sae.d_hidden, 1, False)
+    sums.add(features_of(sae, output_of(model, batch, BLOCK)).numpy().astype("float32"))
+    sae.read_statistics = lambda: usual_table(sums, False)
+    feature = int(sae.statistics()["mean"].argmax())
+    sizes = []
+    for value in ("p99", "2*p99"):
+        found, log = script(root, "raise_a_feature").change({BLOCK: sae}, model, BLOCK, feature, batch, interventions.Everywhere(), value)
+        assert log.rows[0].touched >= 0.9 * log.rows[0].in_region and all(field.isfinite().all() for field in found.values())
+        sizes.append(float(found["2t"].abs().max()))
+    assert 0 < sizes[0] < sizes[1]
 
 
 def touched(model, sae, feature, batch, quiet):
