@@ -6,6 +6,7 @@
 #   snakemake results/features/encoder_s1_b5/2022-06-20.nc --cores 2    its features on one date, labelled
 #   snakemake --cores 2 labels                                   what the weather is, where: labels of each date
 #   snakemake --cores 2 atlas                                    which features follow those labels, as pages to open
+#   snakemake --cores 2 studies                                  what edits of features do, one study a file in studies/
 #   snakemake --cores 8 --configfile workflow/config/cams-year.yaml     the published year
 #   snakemake --profile slurm                                    any of these on a SLURM cluster
 from snakemake.utils import min_version
@@ -27,6 +28,7 @@ resource_scopes:
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/label_inputs.smk"
+include: "workflow/rules/study_inputs.smk"
 include: "workflow/rules/made.smk"
 include: "workflow/rules/resources.smk"
 include: "workflow/rules/local.smk"
@@ -37,6 +39,7 @@ include: "workflow/rules/activations.smk"
 include: "workflow/rules/sae.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/atlas.smk"
+include: "workflow/rules/studies.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/release.smk"
@@ -53,6 +56,7 @@ localrules:
     labels,
     score_together,
     atlas,
+    studies,
     check_access,
     download_day,
     drop_chunks,

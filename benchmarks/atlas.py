@@ -116,6 +116,8 @@ def main() -> None:
     settings = AtlasSettings(
         rotations=options.rotations, date_shifts=options.date_shifts, held_out_nulls=0, null_snapshots=options.null_snapshots,
         least_objects=1, least_label_blocks=1, least_distinct=1,
+        # Random weights follow no label: all are compared nonetheless.
+        least_f1=0.0,
     )
     print(f"{options.snapshots} snapshots of {LEVELS} x {shape[0]} x {shape[1]} tokens, {options.labels} labels, k = {options.k}, "
           f"nulls on {options.null_snapshots}, torch {torch.__version__}, threads: {options.threads}\n")

@@ -246,6 +246,26 @@ def _atlas():
     return found | {f"{word} verdicts": float(n) for word, n in summary["verdicts"].items()}
 
 
+def _study():
+    """An edit with all its controls in a linear stand-in: effects, sizes and divergence by kind of arm, and the verdict's numbers."""
+    from aurorascope.studies import run_study
+
+    from tests.studies import linear, planted
+
+    saes = {linear.BLOCK: planted.planted_sae()}
+    result = run_study(planted.study(planted.STRONG), linear.Forecasting(), saes, planted.batches())
+    found = {}
+    for kind, rows in result.effects[~result.effects.kind.isin(("clean", "clean_again"))].groupby("kind"):
+        found |= {f"{kind} {column}": float(np.nansum(np.abs(rows[column]))) for column in ("effect", "size", "norms_mean", "d2")}
+        found[f"{kind} touched"] = float(rows.touched.sum())
+    for kind, rows in result.fields.groupby("kind"):
+        found[f"{kind} divergence"] = float(np.nansum(rows.d2))
+    verdict = result.summary["outcomes"]["warmth"]
+    names = ("effect", "controls_95", "slope", "on_target", "collateral", "n_controls", "p")
+    found |= {name: float(verdict[name]) for name in names}
+    return found | {"low": verdict["interval"][0], "high": verdict["interval"][1], "exposure": result.summary["exposure"][0]}
+
+
 STAGES = {
     "download_day": _atmosphere,
     "make_static": _static,
@@ -259,6 +279,7 @@ STAGES = {
     "measure_fidelity": _fidelity,
     "measure_stability": _stability,
     "score_features": _atlas,
+    "run_study": _study,
 }
 # They choose, copy, compare, print and draw what others computed.
 WITHOUT_NUMBERS = {"select_states", "reproduce_sae", "build_index", "write_card", "write_table", "draw_suite", "draw_levels",
@@ -279,6 +300,7 @@ FORMULAS = {
     "measure_fidelity": "aurorascope.measures.fidelity.metrics._ratio",
     "measure_stability": "aurorascope.measures.stability.compare._cosines",
     "score_features": "aurorascope.atlas.verdicts.z_values",
+    "run_study": "aurorascope.studies.outcomes.area_mean",
 }
 
 

@@ -141,7 +141,8 @@ def test_modules_are_short_and_say_what_they_are(path):
 
 LIGHT = (
     "config", "errors", "files", "blocks", "spec", "gpus", "activations/claim", "activations/paths", "activations/manifest",
-    "reproduction/published", "portable/switches", "portable/recorded",
+    "reproduction/published", "portable/switches", "portable/recorded", "studies/claim", "studies/costs", "studies/needs",
+    "studies/reading", "studies/study_file",
 )
 
 

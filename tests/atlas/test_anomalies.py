@@ -43,7 +43,9 @@ def test_correlations_of_anomalies_equal_the_dense_ones(dense, tmp_path, monkeyp
     entries, chosen = entries_of(h, N_PLANE, tmp_path), np.array([0, 1, 2, 5, 6, 7, 8, 11])
     block = np.array([0, 0, 0, 1, 1, 2, 2, 2])
     sums = sum_anomalies(entries, chosen, block, field[chosen], area, tmp_path)
-    value, low, high = correlations(sums, AtlasSettings(resamples=200))
+    feature, label = np.divmod(np.arange(3 * N_FEATURES), 3)
+    found = correlations(sums, feature, label, AtlasSettings(resamples=200))
+    value, low, high = (each.reshape(N_FEATURES, 3) for each in found)
     a_h = (h[chosen] - h[chosen].mean(axis=0)).astype(float)
     for label in range(2):
         known = ~np.isnan(field[chosen, label]).any(axis=0)
@@ -69,7 +71,8 @@ def test_an_interval_of_blocks_is_wider_than_its_dates_say(tmp_path):
     entries = entries_of(h.astype(np.float32), N_PLANE, tmp_path)
     widths = []
     for by in (block, np.arange(12)):
-        _, low, high = correlations(sum_anomalies(entries, np.arange(12), by, field, np.ones(N_PLANE), tmp_path), AtlasSettings())
+        sums = sum_anomalies(entries, np.arange(12), by, field, np.ones(N_PLANE), tmp_path)
+        _, low, high = correlations(sums, np.array([0]), np.array([0]), AtlasSettings())
         widths.append((high - low).item())
     assert widths[0] > 1.3 * widths[1]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from aurorascope.atlas.bins import Bins
 from aurorascope.atlas.counts import Variant, count, total_counts
-from aurorascope.atlas.scores import at_choice, choose, f1_of, precision_recall, ranking
+from aurorascope.atlas.scores import Choice, at_choice, choose, f1_of, ranking
 from aurorascope.atlas.settings import AtlasSettings
 from hypothesis import given
 from hypothesis import strategies as st
@@ -94,14 +94,17 @@ def test_scores_equal_brute_force(world, features, tmp_path, cells, shifted, fol
     found = []
     count(entries, bins, labels, [variant], chosen, at, total_counts(entries, bins, chosen, world.plane.area_p),
           lambda place, counts: found.append(counts), fold)
-    precision, recall = precision_recall(found[0])
+    each, shape = np.ones(6, np.int64), (5, 64 // fold, 6)
+    precision, recall = (np.empty(shape) for _ in range(2))
+    for pool, bin_ in np.ndindex(shape[:2]):
+        precision[pool, bin_], recall[pool, bin_], _ = at_choice(found[0], Choice(pool * each, bin_ * each, np.zeros(6)))
     for feature in range(6):
         kept = np.arange(0, 64, fold)
         thresholds = bins.thresholds(np.full(len(kept), feature), kept)
         expected = brute(turned, "front" if line else "blob", features[chosen][..., feature], chosen, thresholds,
                          source if shifted else None, line)
-        np.testing.assert_allclose(precision[:, feature], expected[0], rtol=0, atol=1e-12)
-        np.testing.assert_allclose(recall[:, feature], expected[1], rtol=0, atol=1e-12)
+        np.testing.assert_allclose(precision[..., feature], expected[0], rtol=0, atol=1e-12)
+        np.testing.assert_allclose(recall[..., feature], expected[1], rtol=0, atol=1e-12)
         choice = choose(found[0])
         assert choice.f1_f[feature] == pytest.approx(f1_of(*expected).max(), abs=1e-12)
     assert choice.f1_f[1] == 0 and choice.f1_f[0] > 0.3

@@ -16,7 +16,7 @@ from aurorascope.activations.opening import open_reader
 from aurorascope.activations.paths import StorePaths
 from aurorascope.atlas import score
 from aurorascope.atlas.encoding import Source
-from aurorascope.atlas.write import TABLES
+from aurorascope.atlas.read import TABLES
 from aurorascope.measures.atlas.make import make_atlas
 
 from tests.atlas import whole

@@ -12,9 +12,10 @@ from aurorascope.activations.reader import StoreReader
 from aurorascope.atlas.encoding import Source
 from aurorascope.atlas.evaluate import PlaneBaselines
 from aurorascope.atlas.naming import name_features
+from aurorascope.atlas.read import TABLES
 from aurorascope.atlas.score import score_features
 from aurorascope.atlas.settings import AtlasSettings
-from aurorascope.atlas.write import TABLES, make_tables, write_atlas
+from aurorascope.atlas.write import make_tables, write_atlas
 from aurorascope.config.demo_dates import DEMO_DATES
 from aurorascope.errors import UserError
 from aurorascope.files import sha256_file
@@ -178,6 +179,41 @@ def test_rare_and_constant_labels_are_said(tmp_path):
     assert (scored.labelled.verdict_lf[2] == "constant").all() and scored.labelled.baselines[2] == []
     summary = make_tables(scored, sae, world.grid)[1]
     assert [each["status"] for each in summary["labels"]][2:] == ["constant", "constant"]
+
+
+def test_a_label_that_no_feature_follows_is_compared_with_nothing(tmp_path):
+    """What is asked of a name is asked first: nulls and competitors of a label that names nobody cost time and change no name."""
+    world = planted_world(6, 64)
+    noise = planted_world(7, 64).masks["storm"]
+    world = World(world.lat, world.lon, world.times, {"storm": world.masks["storm"], "noise": noise}, {})
+    x, sae = mix(planted_features(planted_world(6, 64), 6, 10))
+    settings = dataclasses.replace(SETTINGS, least_label_blocks=2)
+    scored, every = (
+        score_features(sae, source_of(x, world.times), world.labels(tmp_path), dataclasses.replace(settings, least_f1=f1), tmp_path)
+        for f1 in (settings.least_f1, 0.0)
+    )
+    assert scored.labelled.status == ("ok", "ok") and scored.labelled.followed == (0,) and every.labelled.followed == (0, 1)
+    assert set(scored.labelled.verdict_lf[1]) == {"weak"} and scored.labelled.baselines[1] == []
+    for kind, compared in scored.labelled.compared.items():
+        assert np.isnan(compared.p_lf[1]).all() and (compared.p_lf[0] == every.labelled.compared[kind].p_lf[0]).all()
+        assert np.isfinite(every.labelled.compared[kind].p_lf).all()
+    tables, summary = make_tables(scored, sae, world.grid)
+    assert [each["compared"] for each in summary["labels"]] == [True, False] and summary["labels"][1]["n_labelled"] == 0
+    assert tables["labels"].query("label == 'noise'")["p_rotation"].isna().all()
+    _, whole = make_tables(every, sae, world.grid)
+    assert [each["n_labelled"] for each in summary["labels"]] == [each["n_labelled"] for each in whole["labels"]]
+
+
+def test_without_a_label_that_is_followed_there_is_no_gate(tmp_path):
+    world = planted_world(6, 64)
+    noise = planted_world(7, 64).masks["storm"]
+    world = World(world.lat, world.lon, world.times, {"noise": noise}, {})
+    x, sae = mix(planted_features(planted_world(6, 64), 6, 10))
+    settings = dataclasses.replace(SETTINGS, least_label_blocks=2)
+    scored = score_features(sae, source_of(x, world.times), world.labels(tmp_path), settings, tmp_path)
+    tables, summary = make_tables(scored, sae, world.grid)
+    assert summary["verdict"] == "no label" and set(tables["features"]["reason"]) <= {"weak", "never on"}
+    assert (tables["features"]["label"] == "").all()
 
 
 def test_signs_are_two_features_and_the_demos_dates_do(tmp_path):

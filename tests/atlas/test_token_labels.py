@@ -2,7 +2,17 @@
 
 import numpy as np
 import pytest
-from aurorascope.atlas.token_labels import NOT_COUNTED, OFF, ON, GridLabels, Plane, TokenLabels, mean_field, parts_of
+from aurorascope.atlas.token_labels import (
+    NOT_COUNTED,
+    OFF,
+    ON,
+    GridLabels,
+    Plane,
+    TokenLabels,
+    _totals,
+    mean_field,
+    parts_of,
+)
 from aurorascope.blocks import BY_ID
 from aurorascope.cams.demo_truth import connected
 from aurorascope.errors import UserError
@@ -26,6 +36,14 @@ def cells_under(plane, token, n_lon):
     rows = range(plane.row_starts[row], [*plane.row_starts, plane.n_lat][row + 1])
     cols = range(plane.col_starts[col], [*plane.col_starts, n_lon][col + 1])
     return [(y, x) for y in rows for x in cols]
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 9)), max_size=30))
+def test_totals_are_the_same_from_a_table_and_from_sorting(pairs):
+    keys, areas = (np.array([pair[side] for pair in pairs], np.int64) for side in (0, 1))
+    table, sorted_ = (_totals(keys, areas, n) for n in (41, 1 << 40))
+    assert [each.tolist() for each in table] == [each.tolist() for each in sorted_]
+    assert table[0].tolist() == sorted(set(keys.tolist())) and table[1].sum() == areas.sum()
 
 
 @given(st.sampled_from(STAGES), st.sampled_from([(46, 90), (19, 36), (31, 30)]), st.integers(0, 99), st.booleans())

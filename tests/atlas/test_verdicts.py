@@ -32,7 +32,7 @@ class Run:
         nulls = (turns, date_shifts(world.times, settings))
         third_f = terciles(total.sum(axis=(0, 2)))
         self.compared = compare(self.entries, self.bins, self.labels, self.which, self.select, third_f, nulls, settings)
-        self.verdict_lf = pair_verdicts(self.compared, ["ok"] * len(self.which), h_tnf.shape[2], settings)
+        self.verdict_lf = pair_verdicts(self.compared, ["ok"] * len(self.which), self.which, h_tnf.shape[2], settings)
 
     def of(self, label, feature):
         return self.verdict_lf[list(self.world.masks).index(label), NAMES.index(feature)]

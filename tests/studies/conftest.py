@@ -1,9 +1,13 @@
 """The linear stand-in that forecasts, its planted SAE and inputs."""
 
+import contextlib
+import dataclasses
+from pathlib import Path
+
 import pytest
 from aurorascope.studies import run_study
 
-from tests.studies import input_planted, linear, planted
+from tests.studies import folder, input_planted, linear, planted
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +42,31 @@ def carrying():
 @pytest.fixture(scope="session")
 def inputs_by_date():
     return input_planted.inputs_of()
+
+
+@dataclasses.dataclass(frozen=True)
+class Small:
+    """A folder whose results a study can be run on.
+
+    Attributes:
+        path: the folder.
+        feature: a feature that is on at many tokens.
+    """
+
+    path: Path
+    feature: int
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory):
+    path = tmp_path_factory.mktemp("small")
+    return Small(path, folder.make_folder(path))
+
+
+@pytest.fixture(scope="session")
+def finished_study(small):
+    """Name of a study that has run in the small folder."""
+    folder.write_file(small.path, "first", folder.given(small.feature))
+    with contextlib.chdir(small.path):
+        folder.run("first")
+    return "first"

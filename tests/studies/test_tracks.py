@@ -13,6 +13,7 @@ from aurorascope.interventions import Band, Clamp, intervene
 from aurorascope.sphere import RADIUS_M
 from aurorascope.studies import read_study, run_study
 from aurorascope.studies.outcomes import Reader
+from aurorascope.studies.tracks import Follower, Track
 
 from tests.backbone import small
 from tests.interventions.linear import features_of, output_of, sae_of
@@ -204,3 +205,21 @@ def test_what_reads_a_single_forecast_refuses_a_track():
     (outcome,), batch = read_study(lows.given(0, "shift")).outcomes, lows.batch_of()
     with pytest.raises(UserError, match="outcome storm: expected an outcome of a single forecast, found a track"):
         Reader([outcome], {}, np.ones((18, 36)), batch, batch)
+
+
+@pytest.mark.parametrize("start", [355.0, 175.0, 0.0])
+def test_a_low_is_followed_across_any_meridian(start):
+    """Aurora's tracker by itself leaves a low that crosses 0 degrees for another place, without a word."""
+    lat, lon = torch.linspace(90, -90, 181, dtype=torch.float64), torch.arange(360, dtype=torch.float64)
+    outcome = Track.read("outcome", {"name": "storm", "lat": 20.0, "lon": start, "reads": "shift"})
+    follower = Follower([outcome], lows.batch_of(lat, lon), len(lat))
+    for step in range(1, 9):
+        east = (start + 1.5 * step) % 360
+        bowl = torch.exp(-((lat[:, None] - 20) ** 2 + ((lon[None] - east + 180) % 360 - 180) ** 2) / 18)
+        fields = {"msl": 1.01e5 + 10 * lat[:, None] - 3000 * bowl, "10u": 20 * bowl, "10v": 0 * bowl}
+        forecast = dataclasses.replace(
+            lows.batch_of(lat, lon), surf_vars={name: field[None, None] for name, field in fields.items()},
+            atmos_vars={"z": (3e4 - 300 * bowl)[None, None, None]},
+        )
+        (eye,) = follower.follow(forecast).values()
+        assert abs((eye.lon - east + 180) % 360 - 180) <= 0.5 + 1e-9 and eye.lat == 20 and eye.pressure < 0.99e5

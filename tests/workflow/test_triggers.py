@@ -55,7 +55,16 @@ VERBS = {
     " --states results/scratch/states/held_out.json --static results/scratch/static/static.json --png other/f.png",
     "draw_storyline": "--results results",
     "draw_atlas": "--results results",
+    "run_study": "--study small --results results",
 }
+STUDY = f"""
+block: {BLOCK}
+features: [1, 2]
+edit: {{clamp: 0.1}}
+dates: [2022-06-20]
+n_controls: 1
+outcomes: [{{kind: msl_min, name: low, region: {{band: [-60, 60]}}}}]
+"""
 
 
 _READERS = ("train_sae", "reproduce_sae", "evaluate_sae", "measure_stability", "score_features", "write_features", "draw_feature")
@@ -118,6 +127,9 @@ def test_keys_that_a_verb_reads_are_its_parameters(scratch_copy, verb, monkeypat
         _make_atlases(from_mapping(mapping), project.result(""))
     if verb == "draw_atlas":
         draw_depth(from_mapping(mapping), project.result(""))
+    if verb == "run_study":
+        (project.path / "studies").mkdir(exist_ok=True)
+        (project.path / "studies" / "small.yaml").write_text(STUDY)
     if verb == "dump_activations":
         shutil.rmtree(project.result(f"scratch/activations/{BLOCK}/held_out"))
     module, read = importlib.import_module(f"aurorascope.cli.{verb}"), set()

@@ -81,7 +81,7 @@ class Kind:
         return match.groupdict() if match else {}
 
     def digests(self, path: Path, record: Mapping[str, Any]) -> dict[Path, str]:
-        """The files that the record at `path` stands for, each with the sha256 that it names.
+        """The files that the record at `path` stands for, each with the sha256 that it names; of several, all that it names.
 
         Raises:
             KeyError: the record lacks an entry.
@@ -90,7 +90,8 @@ class Kind:
         for pattern, key in self.files.items():
             file = pattern.format(**names)
             named[results / file] = record[key][file] if key == _SEVERAL else record[key]
-        return named
+        several = record[_SEVERAL] if _SEVERAL in self.files.values() else {}
+        return named | {results / file: digest for file, digest in several.items()}
 
     def released(self, **names: str) -> list[str]:
         """Paths under results of the record and those of its files that are uploaded."""
@@ -128,5 +129,11 @@ KINDS = {kind.name: kind for kind in (
         stage=("label_reference", "config_sha256"),
     ),
     Kind("labels", "scratch/labels/{day}.json", "days of labels", stage=("label_day", "config_sha256")),
+    Kind(
+        "study", "studies/{study}/record.json", "studies",
+        # Its kind of study may bring further tables.
+        {"studies/{study}/effects.parquet": _SEVERAL, "studies/{study}/fields.nc": _SEVERAL},
+        stage=("run_study", "config_sha256"),
+    ),
     Kind("activations", "scratch/activations/{block}/{split}/manifest.json", "stores"),
 )}

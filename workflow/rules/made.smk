@@ -21,6 +21,7 @@ if workflow.is_main_process and not MAY_LOOK:
                 *((ALL_KINDS[name], _by_block(MADE[name])) for name in MADE),
                 (ALL_KINDS["label_reference"], [{}]),
                 (ALL_KINDS["labels"], [{"day": day} for day in LABEL_DAYS]),
+                (ALL_KINDS["study"], [{"study": name} for name in study_names()]),
             ],
             PRIVATE.parent / "metadata",
         )

@@ -129,25 +129,26 @@ def _product(rows: Rows, values: np.ndarray, n_features: int, weight_tl: np.ndar
     return csr_matrix((values, rows.feature.astype(np.int32), rows.ends), shape=(len(weight_tl), n_features)).T @ weight_tl
 
 
-def correlations(sums: Anomalies, settings: AtlasSettings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """`ranom`, and the ends of its 95 % interval from blocks drawn again with return, (features, labels) each; NaN if undefined."""
+def correlations(
+    sums: Anomalies, feature_i: np.ndarray, label_i: np.ndarray, settings: AtlasSettings
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`ranom` of some pairs, and the ends of its 95 % interval from blocks drawn again with return, (pairs,) each; NaN if undefined."""
     n_blocks = len(sums.field_bl)
     rng = generator(Stream.ATLAS_BOOTSTRAP, settings.seed)
     times_rb = rng.multinomial(n_blocks, np.full(n_blocks, 1 / n_blocks), settings.resamples).astype(np.float64)
-    value = _correlation(sums.cross_bfl.sum(axis=0), sums.feature_bfl.sum(axis=0), sums.field_bl.sum(axis=0))
-    low, high = np.full(value.shape, np.nan), np.full(value.shape, np.nan)
-    step = max(1, _TILE // settings.resamples // max(1, value.shape[1]))
-    for first in range(0, len(value), step):
+    value, low, high = (np.full(len(feature_i), np.nan) for _ in range(3))
+    step = max(1, _TILE // settings.resamples)
+    for first in range(0, len(feature_i), step):
         at = slice(first, first + step)
-        cross, feature = (np.tensordot(times_rb, each[:, at], 1) for each in (sums.cross_bfl, sums.feature_bfl))
-        drawn = _correlation(cross, feature, (times_rb @ sums.field_bl)[:, None, :])
-        with np.errstate(all="ignore"):
-            is_defined = ~np.isnan(drawn).any(axis=0)
-            ends = np.quantile(np.nan_to_num(drawn), (0.025, 0.975), axis=0)
+        parts = sums.cross_bfl[:, feature_i[at], label_i[at]], sums.feature_bfl[:, feature_i[at], label_i[at]], sums.field_bl[:, label_i[at]]
+        value[at] = _correlation(*(part_bi.sum(axis=0) for part_bi in parts))
+        drawn = _correlation(*(np.einsum("rb,bi->ri", times_rb, part_bi) for part_bi in parts))
+        is_defined = ~np.isnan(drawn).any(axis=0)
+        ends = np.quantile(np.nan_to_num(drawn), (0.025, 0.975), axis=0)
         low[at], high[at] = (np.where(is_defined, end, np.nan) for end in ends)
     return value, low, high
 
 
 def _correlation(cross: np.ndarray, feature: np.ndarray, field: np.ndarray) -> np.ndarray:
     product = feature * field
-    return np.divide(cross, np.sqrt(product), out=np.full(np.broadcast(cross, product).shape, np.nan), where=product > 0)
+    return np.divide(cross, np.sqrt(product), out=np.full(cross.shape, np.nan), where=product > 0)

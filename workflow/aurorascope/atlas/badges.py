@@ -13,9 +13,10 @@ import numpy as np
 from aurorascope.atlas.entries import Entries
 from aurorascope.atlas.splits import days_of
 from aurorascope.spec import WINDOW
+from aurorascope.sphere import RADIUS_M
 from aurorascope.tokens import TokenGrid
 
-RADIUS_KM = 6371.0
+_RADIUS_KM = RADIUS_M / 1000
 _ROWS_AT_ONCE = 1024
 
 
@@ -190,7 +191,7 @@ def scale_km(entries: Entries, snapshots: np.ndarray, grid: TokenGrid, features:
         variance = np.repeat(covariance[:, :1], len(lag), axis=1)
         by_bin, whole = (np.bincount(bin_yk[is_kept], each[is_kept], n_bins) for each in (covariance, variance))
         found[feature] = _falls(np.divide(by_bin, whole, out=np.zeros(n_bins), where=whole > 0)) if whole[0] > 0 else np.nan
-    return found * step * RADIUS_KM
+    return found * step * _RADIUS_KM
 
 
 def _falls(correlation: np.ndarray) -> float:

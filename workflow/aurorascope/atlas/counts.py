@@ -4,6 +4,7 @@ A variant is a label as it is, or shifted by a null. The sums are over the entri
 once over all entries, so that their cost grows with what is on. All are of whole numbers: exact, in whatever order they are taken.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -45,8 +46,9 @@ class Counts:
     """Sums of one variant over a split.
 
     Attributes:
-        on_lfb: (levels, features, bins) area of tokens on for the label, by the feature's bin.
-        off_lfb: the same, for tokens that are off for the label.
+        area_l2fb: (levels, on or not counted, features, bins) int64, area of tokens on for the label, and of those that do not
+            count, by the feature's bin.
+        total_lfb: (levels, features, bins) float64, area of all tokens.
         reached_pfb: (levels + 1, features, bins) objects by the highest bin whose tokens, with those above, hold a tenth of
             the object's area; level pool 0 is all levels together.
         n_objects: objects.
@@ -54,12 +56,22 @@ class Counts:
         off_area: where it is off.
     """
 
-    on_lfb: np.ndarray
-    off_lfb: np.ndarray
+    area_l2fb: np.ndarray
+    total_lfb: np.ndarray
     reached_pfb: np.ndarray
     n_objects: int
     on_area: int
     off_area: int
+
+    @functools.cached_property
+    def on_lfb(self) -> np.ndarray:
+        """Area of tokens on for the label, by the feature's bin, (levels, features, bins) float64."""
+        return self.area_l2fb[:, 0].astype(np.float64)
+
+    @functools.cached_property
+    def off_lfb(self) -> np.ndarray:
+        """The same, for tokens that are off for the label."""
+        return self.total_lfb - self.area_l2fb.sum(axis=1)
 
 
 def total_counts(entries: Entries, bins: Bins, snapshots: np.ndarray, area_p: np.ndarray) -> np.ndarray:
@@ -93,29 +105,31 @@ def count(
     n_bins, n_features, levels = bins.n // fold, entries.n_features, entries.n_levels
     folded_lfb = total_lfb.reshape(*total_lfb.shape[:2], n_bins, fold).sum(axis=-1)
     size, coded = n_features * n_bins, entries.coded(bins)
-    step = max(1, int(memory // (size * (2 * levels * 8 + (levels + 1) * 4))))
-    scratch = np.empty((n_features, levels, n_bins), np.int64), np.empty((n_features, levels), np.int64), np.full((n_features, levels), -1)
     groups = _groups(entries, snapshots, most)
+    # Where the entries are read once anyway, one variant after the other, whose sums stay in the processor's cache.
+    step = 1 if len(groups) == 1 else max(1, int(memory // (size * (2 * levels * 8 + (levels + 1) * 4))))
+    scratch = np.empty((n_features, levels, n_bins), np.int64), np.empty((n_features, levels), np.int64), np.full((n_features, levels), -1)
+    areas = np.empty((min(step, len(variants)), levels, 2, size), np.int64)
+    reacheds = np.empty((min(step, len(variants)), levels + 1, size), np.int32)
     for first in range(0, len(variants), step):
         here = variants[first : first + step]
-        area = np.zeros((len(here), levels, 2, size), np.int64)
-        reached = np.zeros((len(here), levels + 1, size), np.int32)
+        area, reached = areas[: len(here)], reacheds[: len(here)]
+        area[:], reached[:] = 0, 0
         for group in groups:
             for place, variant in enumerate(here):
-                found = labels.of(variant.label, variant.cells)
-                sources = variant.snapshots(at[group])
+                found, sources = labels.of(variant.label, variant.cells), variant.snapshots(at[group])
                 add_label(
                     coded.feature, coded.code, coded.row_end, coded.first_s2[group], n_bins, fold.bit_length() - 1,
-                    found.parts.token, found.parts.object, found.parts.area, found.parts.kind,
-                    found.part_s2[sources], found.object_area, found.object_s2[sources], found.token_of, labels.plane.area_p, *scratch, area[place], reached[place],
+                    found.parts.token, found.parts.object, found.parts.area, found.parts.kind, found.part_s2[sources],
+                    found.object_area, found.object_s2[sources], found.token_of, labels.plane.area_p, *scratch,
+                    area[place], reached[place],
                 )
         for place, variant in enumerate(here):
             sources = variant.snapshots(at[snapshots])
             on, not_counted = labels.areas(variant.label, sources, variant.cells)
-            on_lfb, between_lfb = (area[place, :, i].reshape(folded_lfb.shape).astype(np.float64) for i in (0, 1))
             use(first + place, Counts(
-                on_lfb, folded_lfb - on_lfb - between_lfb, reached[place].reshape(levels + 1, n_features, n_bins),
-                int(labels.n_objects(variant.label, sources).sum()), on,
+                area[place].reshape(levels, 2, n_features, n_bins).copy(), folded_lfb,
+                reached[place].reshape(levels + 1, n_features, n_bins).copy(), int(labels.n_objects(variant.label, sources).sum()), on,
                 int(labels.plane.area_p.sum()) * len(snapshots) - on - not_counted,
             ))
 

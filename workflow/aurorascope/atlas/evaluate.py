@@ -155,6 +155,8 @@ def _f1_pairs(
     entries: Entries, labels: TokenLabels, which: Sequence[int], select: np.ndarray, test: np.ndarray, settings: AtlasSettings
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     bins = Bins.of(entries.peaks(select), settings)
-    choices, _ = choose_and_score(entries, bins, labels, select, which)
-    scored = score_split(entries, bins, labels, test, which, choices)
-    return [(choice.f1_f, scores.f1_f) for choice, scores in zip(choices, scored, strict=True)]
+    choices: list[Choice] = []
+    at_test: list[np.ndarray] = []
+    _count(entries, bins, labels, select, which, lambda _, counts: choices.append(choose(counts)))
+    _count(entries, bins, labels, test, which, lambda place, counts: at_test.append(at_choice(counts, choices[place])[2]))
+    return [(choice.f1_f, f1_f) for choice, f1_f in zip(choices, at_test, strict=True)]

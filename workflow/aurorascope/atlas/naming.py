@@ -25,8 +25,9 @@ class Name:
         margin: F1 on `test` above the runner-up's; NaN without one.
         verdict: the word of the best pair.
         label: id of the label it is shown with, else empty.
-        reason: "labelled", or the first thing that did not hold: "never on", "no label", "too_coarse", "uncalibrated",
-            "unlabelled" (within a null), "control", "weak" (F1), "tracks ..." (a baseline is as good), "ambiguous".
+        reason: "labelled", or the first thing that did not hold: "never on", "no label", "too_coarse", "uncalibrated", "unlabelled"
+            (within a null), "weak" (no label that a feature follows, or too low an F1 on `test`), "control", "tracks ..." (a baseline
+            is as good), "ambiguous".
     """
 
     top: int
@@ -43,7 +44,8 @@ def name_features(labelled: Labelled, ids: tuple[str, ...], density_f: np.ndarra
     if not len(which):
         return [Name(-1, -1, float("nan"), "no label", "", "no label") for _ in density_f]
     select_lf, test_lf = (np.stack([labelled.scores[split][label].f1_f for label in which]) for split in ("select", "test"))
-    uncalibrated = any(each.gate["verdict"] != "calibrated" for each in labelled.compared.values())
+    # Where nothing was compared no gate was tried, and every pair is weak.
+    uncalibrated = bool(labelled.followed) and any(each.gate["verdict"] != "calibrated" for each in labelled.compared.values())
     beyond_lf = np.isin(labelled.verdict_lf[which], _BEYOND)
     is_control_l = np.array([ids[label].startswith(CONTROL) for label in which])
     candidate_lf = beyond_lf & (select_lf >= settings.least_f1) & ~is_control_l[:, None]

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from aurorascope.atlas.write import TABLES
 from aurorascope.files import check_file, read_record
 
+TABLES = ("features", "labels", "examples", "maps")
 # An atlas's verdict with which labels are shown.
 CALIBRATED = "calibrated"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from aurorascope.atlas.anomalies import Anomalies, correlations, sum_anomalies
+from aurorascope.atlas.anomalies import Anomalies, sum_anomalies
 from aurorascope.atlas.baselines import Baseline
 from aurorascope.atlas.bins import Bins
 from aurorascope.atlas.counts import total_counts
@@ -31,18 +31,19 @@ class Labelled:
 
     Attributes:
         status: "ok", "too_rare", or "constant" where a label is nowhere or everywhere.
+        followed: places of the labels that are "ok" and that a feature has `least_f1` for on `select`; the others have no nulls.
         choices: where each feature is read.
         scores: by split, "select", "test" and, where given, "held_out".
         nulls: rotations and date shifts.
         compared: by kind of null.
         verdict_lf: words.
-        baselines: the best of each kind; empty for a label whose status is not "ok".
+        baselines: the best of each kind; empty for a label that no feature follows.
         gain_lf: F1 on `test` above the best baseline's; NaN where there is none.
-        ranom: correlation of anomalies on `test`, and its interval's ends, (features, labels) each.
         rule: which dates climatologies are of.
     """
 
     status: tuple[str, ...]
+    followed: tuple[int, ...]
     choices: list[Choice]
     scores: dict[str, list[Scores]]
     nulls: tuple[Nulls, Nulls]
@@ -50,7 +51,6 @@ class Labelled:
     verdict_lf: np.ndarray
     baselines: list[list[Baseline]]
     gain_lf: np.ndarray
-    ranom: tuple[np.ndarray, np.ndarray, np.ndarray]
     rule: str
 
 
@@ -129,7 +129,7 @@ def score_features(
         if not splits.reason:
             third_f = terciles(density_f)
             on_plane = PlaneBaselines(None, folder) if on_plane is None else on_plane
-            labelled = _label(entries, linear, n_components, bins, third_f, labels, splits, anomalies, on_plane, settings)
+            labelled = _label(entries, linear, n_components, bins, third_f, labels, splits, on_plane, settings)
             if held_out is not None:
                 source, its_labels = held_out
                 places = np.arange(len(source.times))
@@ -142,27 +142,28 @@ def score_features(
 
 def _label(
     entries: Entries, linear: Entries, n_components: int, bins: Bins, third_f: np.ndarray, labels: TokenLabels, splits: Splits,
-    anomalies: Anomalies, on_plane: PlaneBaselines, settings: AtlasSettings,
+    on_plane: PlaneBaselines, settings: AtlasSettings,
 ) -> Labelled:
-    """Score all labels, and compare those that are neither too rare nor constant."""
+    """Score all labels, and compare those that are neither too rare nor constant, and that a feature follows at all."""
     select, test, every = splits.of(SELECT), splits.of(TEST), range(len(labels.ids))
     choices, at_select = choose_and_score(entries, bins, labels, select, every)
     scores = {"select": at_select, "test": score_split(entries, bins, labels, test, every, choices)}
     status = tuple(label_status(labels, label, splits, settings) for label in every)
     which = [label for label in every if status[label] == "ok"]
+    # No feature could be named by another, whatever its nulls and competitors score.
+    followed = [label for label in which if choices[label].f1_f.max(initial=0.0) >= settings.least_f1]
     nulls = (rotations(labels.plane, settings), date_shifts(labels.times, settings))
-    compared = compare(entries, bins, labels, which, select, third_f, nulls, settings)
-    directions = score_directions(linear, n_components, labels, which, select, test, settings)
+    compared = compare(entries, bins, labels, followed, select, third_f, nulls, settings)
+    directions = score_directions(linear, n_components, labels, followed, select, test, settings)
     others, rule = on_plane.score(labels, which, select, test, splits.block, settings)
+    others = [found for label, found in zip(which, others, strict=True) if label in followed]
     baselines: list[list[Baseline]] = [[] for _ in every]
     gain_lf = np.full((len(labels.ids), entries.n_features), np.nan)
-    for label, found in zip(which, [a + b for a, b in zip(directions, others, strict=True)], strict=True):
+    for label, found in zip(followed, [a + b for a, b in zip(directions, others, strict=True)], strict=True):
         baselines[label] = found
         gain_lf[label] = scores["test"][label].f1_f - max(each.f1_test for each in found)
-    verdict_lf = pair_verdicts(compared, status, entries.n_features, settings)
-    return Labelled(
-        status, choices, scores, nulls, compared, verdict_lf, baselines, gain_lf, correlations(anomalies, settings), rule
-    )
+    verdict_lf = pair_verdicts(compared, status, followed, entries.n_features, settings)
+    return Labelled(status, tuple(followed), choices, scores, nulls, compared, verdict_lf, baselines, gain_lf, rule)
 
 
 def label_status(labels: TokenLabels, label: int, splits: Splits, settings: AtlasSettings) -> str:

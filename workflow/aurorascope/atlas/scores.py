@@ -28,19 +28,15 @@ class Choice:
     f1_f: np.ndarray
 
 
-def _pools(values_lfb: np.ndarray) -> np.ndarray:
-    """Area at or above each threshold: all levels together, then each alone, (levels + 1, features, bins)."""
-    above = np.cumsum(values_lfb[:, :, ::-1], axis=2)[:, :, ::-1]
-    return np.concatenate([above.sum(axis=0, keepdims=True), above])
+def _above(values_fb: np.ndarray) -> np.ndarray:
+    """Sum over each bin and those above it."""
+    return np.cumsum(values_fb[:, ::-1], axis=1)[:, ::-1]
 
 
-def precision_recall(counts: Counts) -> tuple[np.ndarray, np.ndarray]:
-    """P and R at each threshold, (levels + 1, features, bins) each; 0 where nothing is at or above it."""
-    on, off = _pools(counts.on_lfb), _pools(counts.off_lfb)
-    covered = on + off
-    precision = np.divide(on, covered, out=np.zeros_like(on), where=covered > 0)
-    reached = np.cumsum(counts.reached_pfb[:, :, ::-1], axis=2)[:, :, ::-1]
-    return precision, reached / max(1, counts.n_objects)
+def _of_pool(values_lfb: np.ndarray, pool_f: np.ndarray) -> np.ndarray:
+    """Each feature's values in its level pool, (features, bins)."""
+    alone = values_lfb[np.maximum(pool_f - 1, 0), np.arange(len(pool_f))]
+    return np.where(pool_f[:, None] == 0, values_lfb.sum(axis=0), alone)
 
 
 def f1_of(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:
@@ -51,17 +47,21 @@ def f1_of(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:
 
 def choose(counts: Counts) -> Choice:
     """The best level pool and threshold of each feature; of equal ones all levels together, and the lowest."""
-    n_features = counts.on_lfb.shape[1]
+    n_features = counts.total_lfb.shape[1]
     pool_f, bin_f, f1_f = np.zeros(n_features, np.int64), np.zeros(n_features, np.int64), np.zeros(n_features)
-    best_thresholds(counts.on_lfb, counts.off_lfb, counts.reached_pfb, counts.n_objects, pool_f, bin_f, f1_f)
+    best_thresholds(counts.area_l2fb, counts.total_lfb, counts.reached_pfb, counts.n_objects, pool_f, bin_f, f1_f)
     return Choice(pool_f, bin_f, f1_f)
 
 
 def at_choice(counts: Counts, choice: Choice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """P, R and F1 of each feature where it was chosen to be read, (features,) each."""
-    precision, recall = precision_recall(counts)
-    where = (choice.pool_f, np.arange(len(choice.pool_f)), choice.bin_f)
-    return precision[where], recall[where], f1_of(precision[where], recall[where])
+    where = (np.arange(len(choice.pool_f)), choice.bin_f)
+    on, off = (_above(_of_pool(values_lfb, choice.pool_f))[where] for values_lfb in (counts.on_lfb, counts.off_lfb))
+    reached = _above(counts.reached_pfb[choice.pool_f, where[0]])[where]
+    covered = on + off
+    precision = np.divide(on, covered, out=np.zeros_like(on), where=covered > 0)
+    recall = reached / max(1, counts.n_objects)
+    return precision, recall, f1_of(precision, recall)
 
 
 def ranking(counts: Counts, pool_f: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -71,11 +71,10 @@ def ranking(counts: Counts, pool_f: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     precision. Tokens where the feature is not on rank last, together. NaN where the label is nowhere or everywhere.
     """
     n_levels, n_features = counts.on_lfb.shape[:2]
-    each = np.arange(n_features)
     planes = np.where(pool_f == 0, n_levels, 1)
     rank = []
     for values, whole in ((counts.on_lfb, counts.on_area), (counts.off_lfb, counts.off_area)):
-        by_pool = np.concatenate([values.sum(axis=0, keepdims=True), values])[pool_f, each]
+        by_pool = _of_pool(values, pool_f)
         # From the highest bin down, what is not on last.
         rest = np.maximum(planes * float(whole) - by_pool.sum(axis=1), 0.0)
         rank.append(np.concatenate([by_pool[:, ::-1], rest[:, None]], axis=1))

@@ -138,32 +138,39 @@ def add_label(  # noqa: ANN201
 
 
 @numba.njit(nogil=True)
-def best_thresholds(on_lfb, off_lfb, reached_pfb, n_objects, pool_f, bin_f, f1_f):  # noqa: ANN001, ANN201
+def best_thresholds(area_l2fb, total_lfb, reached_pfb, n_objects, pool_f, bin_f, f1_f):  # noqa: ANN001, ANN201
     """The level pool and bin where each feature's F1 is highest; of equal ones the first pool, and in it the lowest bin.
 
     Args:
-        on_lfb: (levels, features, bins) float64, area on for the label, by bin.
-        off_lfb: the same, off for it.
+        area_l2fb: (levels, on or not counted, features, bins) int64, area that is on for the label, and that does not count.
+        total_lfb: (levels, features, bins) float64, all area.
         reached_pfb: (levels + 1, features, bins) int32, objects by the highest bin that reaches them.
         n_objects: objects.
         pool_f: (features,) int64, written.
         bin_f: (features,) int64, written.
         f1_f: (features,) float64, written.
     """
-    n_levels, n_features, n_bins = on_lfb.shape
+    n_levels, n_features, n_bins = total_lfb.shape
     for f in range(n_features):
         best = -1.0
         for pool in range(n_levels + 1):
             levels = range(n_levels) if pool == 0 else range(pool - 1, pool)
-            on, off, reached, best_here, bin_here = 0.0, 0.0, 0, -1.0, 0
+            on, off, reached, f1, best_here, bin_here = 0.0, 0.0, 0, 0.0, -1.0, 0
             for b in range(n_bins - 1, -1, -1):
+                is_new = False
                 for level in levels:
-                    on += on_lfb[level, f, b]
-                    off += off_lfb[level, f, b]
+                    total = total_lfb[level, f, b]
+                    if total > 0:
+                        # Whole numbers below 2^53: no difference rounds.
+                        is_new = True
+                        on += area_l2fb[level, 0, f, b]
+                        off += total - area_l2fb[level, 0, f, b] - area_l2fb[level, 1, f, b]
                 reached += reached_pfb[pool, f, b]
-                precision = on / (on + off) if on + off > 0 else 0.0
-                recall = reached / max(1, n_objects)
-                f1 = 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
+                # Bins that hold nothing are many, and F1 stays as it is.
+                if is_new:
+                    precision = on / (on + off) if on + off > 0 else 0.0
+                    recall = reached / max(1, n_objects)
+                    f1 = 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
                 if f1 >= best_here:
                     best_here, bin_here = f1, b
             if best_here > best:

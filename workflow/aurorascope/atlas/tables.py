@@ -1,10 +1,12 @@
 """The atlas as tables: a row a feature, a row a pair of feature and label that is worth a look, a row an example."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from aurorascope.atlas.anomalies import correlations
 from aurorascope.atlas.badges import (
     Limits,
     antipodes,
@@ -19,18 +21,18 @@ from aurorascope.atlas.badges import (
 from aurorascope.atlas.decoys import terciles
 from aurorascope.atlas.examples import strongest_tokens
 from aurorascope.atlas.ids import feature_ids
-from aurorascope.atlas.linear import classes
 from aurorascope.atlas.lock import measure_overlaps, pair_dates
 from aurorascope.atlas.naming import Name, best_baseline, described, name_features
 from aurorascope.atlas.nulls import DATE_SHIFT, ROTATION
 from aurorascope.atlas.score import Scored
-from aurorascope.atlas.token_labels import ON
+from aurorascope.atlas.token_labels import ON, TokenLabels
 from aurorascope.atlas.verdicts import spaced
 from aurorascope.spec import LATENT_LEVELS
 from aurorascope.tokens import TokenGrid
 
 # A feature's pairs are few; of each label this many of the best are listed, too.
 _BEST_OF_LABEL = 20
+_RANOM = ("ranom", "ranom_low", "ranom_high")
 # Of which maps are in memory.
 _FEATURES_AT_ONCE = 64
 
@@ -82,11 +84,7 @@ def examples_table(scored: Scored, grid: TokenGrid, signed: bool) -> pd.DataFram
     feature, snapshot, token, value = strongest_tokens(scored.entries, scored.used, scored.settings.examples)
     level, row, column = np.unravel_index(token, grid.shape)
     plane = token % scored.entries.n_plane
-    on = np.empty((len(token), len(scored.labels.ids)), bool)
-    for place in np.unique(snapshot).tolist():
-        here = snapshot == place
-        for label in range(on.shape[1]):
-            on[here, label] = classes(scored.labels, label, place)[plane[here]] == ON
+    on = np.stack([_is_on(scored.labels, label, snapshot, plane) for label in range(len(scored.labels.ids))], axis=1)
     ids = np.array(scored.labels.ids)
     first = np.concatenate([[True], feature[1:] != feature[:-1]]) if len(feature) else np.zeros(0, bool)
     start = np.flatnonzero(first)
@@ -101,45 +99,60 @@ def examples_table(scored: Scored, grid: TokenGrid, signed: bool) -> pd.DataFram
 
 def _pairs(scored: Scored, pairs: list[tuple[int, int]]) -> pd.DataFrame:
     """Scores of (feature, label); a label of -1 has none."""
-    labelled, columns = scored.labelled, []
-    levels = np.array(["all", *LATENT_LEVELS])
-    for feature, label in pairs if labelled is not None else ():
-        if label < 0:
-            columns.append({"label": ""})
-            continue
-        choice, test = labelled.choices[label], labelled.scores["test"][label]
-        bin_ = choice.bin_f[feature : feature + 1]
-        row: dict[str, Any] = {
-            "label": scored.labels.ids[label],
-            "verdict": str(labelled.verdict_lf[label, feature]),
-            "level": levels[choice.pool_f[feature]],
-            "threshold": float(scored.bins.thresholds(np.array([feature]), bin_)[0]) * scored.entries.scale,
-            "f1_select": choice.f1_f[feature], "f1_test": test.f1_f[feature],
-            "precision": test.precision_f[feature], "recall": test.recall_f[feature],
-            "auroc": test.auroc_f[feature], "ap": test.average_f[feature], "base_rate": test.base,
-            "lift": test.average_f[feature] / test.base if test.base else np.nan,
-        }
-        if "held_out" in labelled.scores:
-            held_out = labelled.scores["held_out"][label]
-            row["f1_held_out"] = held_out.f1_f[feature] if held_out.n_objects else np.nan
-        for kind in (ROTATION, DATE_SHIFT):
-            for name in ("p", "q", "z"):
-                known = labelled.compared.get(kind)
-                row[f"{name}_{kind}"] = getattr(known, f"{name}_lf")[label, feature] if known else np.nan
-        found = labelled.baselines[label]
-        row["gain"] = labelled.gain_lf[label, feature]
-        row["baseline"] = described(best_baseline(found)) if found else ""
-        for name, values in zip(("ranom", "ranom_low", "ranom_high"), labelled.ranom, strict=True):
-            row[name] = values[feature, label]
-        columns.append(row)
-    return pd.DataFrame(columns, columns=_pair_columns(labelled is not None and "held_out" in labelled.scores))
+    labelled = scored.labelled
+    names = _pair_columns(labelled is not None and "held_out" in labelled.scores)
+    if labelled is None or not pairs:
+        return pd.DataFrame(columns=names)
+    feature_i, label_i = np.array(pairs, np.int64).T
+    which = np.flatnonzero(label_i >= 0)
+    feature, label, levels = feature_i[which], label_i[which], np.array(["all", *LATENT_LEVELS])
+
+    def of(found: Sequence[Any], name: str) -> np.ndarray:
+        """One number a pair, of what each label has by feature."""
+        return np.stack([getattr(each, name) for each in found])[label, feature]
+
+    choices, test = labelled.choices, labelled.scores["test"]
+    base = np.array([each.base for each in test])[label]
+    average = of(test, "average_f")
+    columns: dict[str, Any] = {
+        "verdict": labelled.verdict_lf[label, feature],
+        "level": levels[of(choices, "pool_f")],
+        "threshold": scored.bins.thresholds(feature, of(choices, "bin_f")) * scored.entries.scale,
+        "f1_select": of(choices, "f1_f"), "f1_test": of(test, "f1_f"),
+        "precision": of(test, "precision_f"), "recall": of(test, "recall_f"),
+        "auroc": of(test, "auroc_f"), "ap": average, "base_rate": base,
+        "lift": np.divide(average, base, out=np.full(len(base), np.nan), where=base > 0),
+    }
+    if "held_out" in labelled.scores:
+        held_out = labelled.scores["held_out"]
+        there = np.array([each.n_objects for each in held_out])[label] > 0
+        columns["f1_held_out"] = np.where(there, of(held_out, "f1_f"), np.nan)
+    for kind in (ROTATION, DATE_SHIFT):
+        for name in ("p", "q", "z"):
+            known = labelled.compared.get(kind)
+            columns[f"{name}_{kind}"] = getattr(known, f"{name}_lf")[label, feature] if known else np.nan
+    best = np.array([described(best_baseline(found)) if found else "" for found in labelled.baselines], object)
+    columns |= {"gain": labelled.gain_lf[label, feature], "baseline": best[label]}
+    columns |= dict(zip(_RANOM, correlations(scored.anomalies, feature, label, scored.settings), strict=True))
+    table = pd.DataFrame(columns, index=which).reindex(range(len(pairs)))
+    # A pair without a label has no number.
+    table["label"] = np.array([*scored.labels.ids, ""], object)[label_i]
+    return table[names]
+
+
+def _is_on(labels: TokenLabels, label: int, snapshot_i: np.ndarray, token_i: np.ndarray) -> np.ndarray:
+    """Whether a label is on at some tokens of the plane, each of its own snapshot."""
+    places, at = np.unique(snapshot_i, return_inverse=True)
+    parts, counts = labels.parts(label, places)
+    key = np.repeat(np.arange(len(places)) * labels.plane.n, counts) + parts.token
+    return np.isin(at * labels.plane.n + token_i, key[parts.kind == ON])
 
 
 def _pair_columns(has_held_out: bool) -> list[str]:
     kinds = [f"{name}_{kind}" for kind in (ROTATION, DATE_SHIFT) for name in ("p", "q", "z")]
     return [
         "label", "verdict", "level", "threshold", "f1_select", "f1_test", "precision", "recall", "auroc", "ap", "base_rate", "lift",
-        *(["f1_held_out"] if has_held_out else []), *kinds, "gain", "baseline", "ranom", "ranom_low", "ranom_high",
+        *(["f1_held_out"] if has_held_out else []), *kinds, "gain", "baseline", *_RANOM,
     ]
 
 

@@ -17,6 +17,8 @@ from aurorascope.tokens import TokenGrid
 
 # Class of a token for a label. OFF is not stored but for parts of objects that lie in such tokens.
 OFF, ON, NOT_COUNTED = 0, 1, 2
+# Keys that there could be for each that there is, up to which they are counted in a table.
+_TABLE = 32
 
 
 @dataclass(frozen=True)
@@ -131,17 +133,14 @@ def parts_of(
     """
     row_i, x_i = np.nonzero(mask_yx[: plane.n_lat])
     token_row = (np.searchsorted(plane.row_starts, row_i, "right") - 1) * plane.shape[1]
-    numbers, object_i = np.unique(object_yx[row_i, x_i], return_inverse=True)
-    n_objects = max(1, len(numbers))
+    object_i, n_objects = _places(object_yx[row_i, x_i])
     token_ui = token_row + col_x[(x_i + np.asarray(turns)[:, None]) % len(col_x)]
     key_ui = (np.arange(len(turns))[:, None] * plane.n + token_ui) * n_objects + object_i
-    pairs, place = np.unique(key_ui, return_inverse=True)
-    # Whole numbers below 2^53.
-    area = np.bincount(place.reshape(-1), np.tile(plane.area_y[row_i], len(turns)), len(pairs)).astype(np.int64)
+    pairs, area = _totals(key_ui.reshape(-1), np.tile(plane.area_y[row_i], len(turns)), len(turns) * plane.n * n_objects)
     token, object_ = np.divmod(pairs, n_objects)
-    first, at = np.unique(token, return_index=True)
+    at = np.flatnonzero(np.diff(token, prepend=-1))
     held = np.add.reduceat(area, at) if len(at) else area
-    whole = plane.area_p[first % plane.n]
+    whole = plane.area_p[token[at] % plane.n]
     kind = np.zeros(len(pairs), np.uint8)
     kind[at] = ON if is_line else np.where(2 * held >= whole, ON, np.where(10 * held >= whole, NOT_COUNTED, OFF))
     turn, token = np.divmod(token, plane.n)
@@ -149,11 +148,30 @@ def parts_of(
     return parts, np.searchsorted(turn, np.arange(len(turns) + 1))
 
 
+def _places(numbers_i: np.ndarray) -> tuple[np.ndarray, int]:
+    """Place of each number among those that there are, in their order, and how many there are, at least 1."""
+    is_there = np.zeros(int(numbers_i.max(initial=0)) + 1, bool)
+    is_there[numbers_i] = True
+    place = np.cumsum(is_there) - 1
+    return place[numbers_i], max(1, int(place[-1]) + 1 if len(numbers_i) else 1)
+
+
+def _totals(key_i: np.ndarray, area_i: np.ndarray, n_keys: int) -> tuple[np.ndarray, np.ndarray]:
+    """The keys that there are, ascending, and the area of each, int64."""
+    # Sums of whole numbers below 2^53, exact. A table of all keys is quicker than sorting while it is small.
+    if n_keys <= _TABLE * (len(key_i) + 1):
+        total = np.bincount(key_i, area_i, n_keys)
+        keys = np.flatnonzero(total)
+        return keys, total[keys].astype(np.int64)
+    keys, place = np.unique(key_i, return_inverse=True)
+    return keys, np.bincount(place.reshape(-1), area_i, len(keys)).astype(np.int64)
+
+
 def mean_field(field_yx: np.ndarray, plane: Plane) -> np.ndarray:
     """Area-weighted mean of a field over each token's cells that have a value, (..., rows * columns) float32; NaN for none."""
     values = np.asarray(field_yx[..., : plane.n_lat, :], np.float64)
-    weight = np.where(np.isnan(values), 0.0, plane.area_y[:, None].astype(np.float64))
-    total, held = plane.total(np.nan_to_num(values) * weight), plane.total(weight)
+    area, is_missing = plane.area_y[:, None].astype(np.float64), np.isnan(values)
+    total, held = plane.total(np.where(is_missing, 0.0, values) * area), plane.total(np.where(is_missing, 0.0, area))
     mean = np.divide(total, held, out=np.full(total.shape, np.nan), where=held > 0)
     return mean.reshape(*mean.shape[:-2], -1).astype(np.float32)
 
@@ -210,6 +228,8 @@ class TokenLabels:
         self._fields, self._areas = Spool(folder, np.float32), Spool(folder, np.int64)
         self._part_utl2 = np.zeros((len(self._turns), len(self.times), len(self.ids), 2), np.int64)
         self._object_tl2 = np.zeros((len(self.times), len(self.ids), 2), np.int64)
+        # Area on, and area not counted.
+        self._area_utl2 = np.zeros((len(self._turns), len(self.times), len(self.ids), 2), np.int64)
 
     def add(self, labels: GridLabels) -> None:
         """Add the labels of the next snapshot.
@@ -226,6 +246,11 @@ class TokenLabels:
             found, ends = parts_of(labels.mask[place], labels.object[place], self.plane, self._col_x, is_line, self._turns)
             parts.append(found)
             self._part_utl2[:, at, place] = np.stack([ends[:-1], ends[1:]], axis=1) + first
+            # A whole shift keeps the row, and so a token's area.
+            area = self.plane.area_p[found.token]
+            for side, kind in enumerate((ON, NOT_COUNTED)):
+                so_far = np.concatenate([[0], np.cumsum(np.where(found.kind == kind, area, 0))])
+                self._area_utl2[:, at, place, side] = np.diff(so_far[ends])
             first += int(ends[-1])
             areas.append(np.bincount(found.object[: ends[1]], found.area[: ends[1]]).astype(np.int64))
             self._object_tl2[at, place] = n_objects, n_objects + len(areas[-1])
@@ -242,12 +267,9 @@ class TokenLabels:
     def of(self, label: int, cells: int = 0) -> LabelParts:
         """One label, shifted eastwards by so many columns of cells; the shift is whole, or one of those asked for."""
         rows, columns = self.plane.shape
-        token_of, turn = np.arange(self.plane.n), 0
-        if _is_whole(cells, self.plane):
-            if cells:
-                token_of = np.roll(token_of.reshape(rows, columns), -(cells // self.plane.width), axis=1).reshape(-1)
-        else:
-            turn = self._turns.index(cells)
+        token_of, turn = np.arange(self.plane.n), self._turn(cells)
+        if cells and turn == 0:
+            token_of = np.roll(token_of.reshape(rows, columns), -(cells // self.plane.width), axis=1).reshape(-1)
         return LabelParts(self._parts, self._part_utl2[turn, :, label], self._object_area, self._object_tl2[:, label], token_of)
 
     def parts(self, label: int, snapshots: np.ndarray, cells: int = 0) -> tuple[Parts, np.ndarray]:
@@ -262,10 +284,12 @@ class TokenLabels:
 
     def areas(self, label: int, snapshots: np.ndarray, cells: int = 0) -> tuple[int, int]:
         """Area over some snapshots' planes where a label is on, and where it is not counted."""
-        parts, _ = self.parts(label, snapshots, cells)
-        # A whole shift keeps the row, and so a token's area.
-        area = self.plane.area_p[parts.token]
-        return int(area[parts.kind == ON].sum()), int(area[parts.kind == NOT_COUNTED].sum())
+        on, not_counted = self._area_utl2[self._turn(cells), snapshots, label].sum(axis=0).tolist()
+        return on, not_counted
+
+    def _turn(self, cells: int) -> int:
+        """Which of the turns that parts were found for a shift takes its parts from."""
+        return 0 if _is_whole(cells, self.plane) else self._turns.index(cells)
 
 
 def _is_whole(cells: int, plane: Plane) -> bool:

@@ -19,7 +19,7 @@ from aurorascope.atlas.token_labels import TokenLabels
 
 @dataclass(frozen=True)
 class Compared:
-    """All pairs against the nulls of one kind, (labels, features) each; what was not compared has p = q = 1.
+    """All pairs against the nulls of one kind, (labels, features) each; NaN where a label was not compared.
 
     Attributes:
         p_lf: empirical p.
@@ -59,7 +59,7 @@ def compare(
     some = spaced(select, settings.null_snapshots)
     total = total_counts(entries, bins, some, labels.plane.area_p)
     arrays = {
-        each.kind: (np.ones((n_labels, n_features)), np.full((n_labels, n_features), np.nan), np.ones((n_labels, n_features)))
+        each.kind: tuple(np.full((n_labels, n_features), np.nan) for _ in range(3))
         for each in usable
     }
     gates = {each.kind: Gate(each.against, n_features, settings) for each in usable}
@@ -93,14 +93,19 @@ def spaced(snapshots: np.ndarray, most: int) -> np.ndarray:
     return snapshots[np.linspace(0, len(snapshots) - 1, most).round().astype(np.int64)]
 
 
-def pair_verdicts(compared: dict[str, Compared], status: Sequence[str], n_features: int, settings: AtlasSettings) -> np.ndarray:
+def pair_verdicts(
+    compared: dict[str, Compared], status: Sequence[str], which: Sequence[int], n_features: int, settings: AtlasSettings
+) -> np.ndarray:
     """The word for each pair, (labels, features) array of strings.
 
-    A label that was not compared has its own status as the word; where a kind of null is too coarse, "too_coarse".
+    A label that is not "ok" has its status as the word, one that was not compared though it is, "weak"; where a kind of null is too
+    coarse, all the others have "too_coarse".
     """
     words = np.full((len(status), n_features), "too_coarse", dtype="<U16")
     if ROTATION in compared and DATE_SHIFT in compared:
-        words[:] = verdict_of(compared[ROTATION].beats(settings), compared[DATE_SHIFT].beats(settings))
+        words[:] = "weak"
+        found = verdict_of(compared[ROTATION].beats(settings), compared[DATE_SHIFT].beats(settings))
+        words[list(which)] = found[list(which)]
     for label, word in enumerate(status):
         if word != "ok":
             words[label] = word

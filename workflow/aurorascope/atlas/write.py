@@ -11,14 +11,13 @@ from aurorascope.atlas.encoding import is_signed
 from aurorascope.atlas.maps import MapSettings, maps_table
 from aurorascope.atlas.naming import Name
 from aurorascope.atlas.nulls import DATE_SHIFT, ROTATION
+from aurorascope.atlas.read import TABLES
 from aurorascope.atlas.score import Scored
 from aurorascope.atlas.splits import DROPPED
 from aurorascope.atlas.tables import examples_table, features_table, labels_table, names_of
 from aurorascope.files import sha256_file, write_json, write_table
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.tokens import TokenGrid
-
-TABLES = ("features", "labels", "examples", "maps")
 
 
 def make_tables(
@@ -62,7 +61,7 @@ def summary(scored: Scored, names: list[Name] | None) -> dict[str, Any]:
     verdicts = [gate["verdict"] for gate in gates.values()]
     if coarse:
         verdict = "too_coarse"
-    elif not any(word == "ok" for word in labelled.status):
+    elif not labelled.followed:
         verdict = "no label"
     else:
         verdict = "calibrated" if verdicts and all(each == "calibrated" for each in verdicts) else "uncalibrated"
@@ -110,6 +109,7 @@ def _label(scored: Scored, names: list[Name], label: int) -> dict[str, Any]:
     return {
         "id": scored.labels.ids[label],
         "status": labelled.status[label],
+        "compared": label in labelled.followed,
         "base_rate": base,
         "f1_of_base_rate": 2 * base["test"] / (1 + base["test"]),
         "n_objects": {split: found[label].n_objects for split, found in labelled.scores.items()},

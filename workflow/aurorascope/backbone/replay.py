@@ -71,6 +71,10 @@ class Replay:
         # Of the block's stage only its own output is read again: the blocks before it return it too, to no effect.
         self._outputs = {**{module: found[module] for module in outside}, **dict.fromkeys(inside, found[inside[-1]])}
 
+    def output(self, block: Block) -> torch.Tensor:
+        """Clean output of the block advanced to, (1, n_tokens, width)."""
+        return self._outputs[block.module(self._model)]
+
     def forecast(self) -> Batch:
         """The forecast 12 hours ahead, under whatever hooks are on blocks from the one advanced to on."""
         with self.known(), torch.inference_mode():

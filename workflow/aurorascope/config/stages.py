@@ -26,7 +26,7 @@ RECIPES = {
     "write_features": 1,
     "measure_fidelity": 1,
     "measure_stability": 1,
-    "score_features": 2,
+    "score_features": 3,
     "reproduce_sae": 1,
     "build_index": 1,
     "write_card": 3,
@@ -38,6 +38,7 @@ RECIPES = {
     "draw_feature": 2,
     "draw_storyline": 1,
     "draw_atlas": 1,
+    "run_study": 1,
 }
 
 # Instead, where latents are chosen by their number (`keeps_k`): the other architectures' SAEs stay as they were.
@@ -88,6 +89,8 @@ KEYS = {
     "draw_feature": _COMPUTE,
     "draw_storyline": ("blocks",),
     "draw_atlas": ("blocks",),
+    # Dates, blocks and all else stand in the study's file.
+    "run_study": ("aurora.autocast", *_COMPUTE),
 }
 
 NO_NUMBERS = (

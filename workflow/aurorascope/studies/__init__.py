@@ -1,14 +1,17 @@
 """Studies: what an edit of features, or a change of inputs, does to the forecast, beside every control, with a word for it."""
 
-from aurorascope.studies.input_arms import InputPlan, plan_input_study
-from aurorascope.studies.input_run import InputStudyResult, UnseenWarning, run_input_study
-from aurorascope.studies.input_study import InputStudy, read_input_study
-from aurorascope.studies.run import StudyResult, run_study
-from aurorascope.studies.study import Change, Study, read_study
-from aurorascope.studies.verdict import judge
-from aurorascope.studies.where import Where
+import importlib
 
-__all__ = [
-    "Change", "InputPlan", "InputStudy", "InputStudyResult", "Study", "StudyResult", "UnseenWarning", "Where", "judge", "plan_input_study",
-    "read_input_study", "read_study", "run_input_study", "run_study",
-]
+_MODULES = {
+    "Change": "study", "Study": "study", "StudyResult": "run", "Where": "where", "judge": "verdict", "read_study": "study", "run_study": "run",
+    "InputPlan": "input_arms", "InputStudy": "input_study", "InputStudyResult": "input_run", "UnseenWarning": "input_run",
+    "plan_input_study": "input_arms", "read_input_study": "input_study", "run_input_study": "input_run",
+}
+__all__ = list(_MODULES)
+
+
+def __getattr__(name: str) -> object:
+    """Imported when first asked for: what planning reads of a study's file needs neither torch nor Aurora."""
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"aurorascope.studies.{_MODULES[name]}"), name)
+    raise AttributeError(f"module 'aurorascope.studies' has no attribute {name!r}")

@@ -7,6 +7,7 @@ from aurora import AuroraAirPollution, Batch
 
 from aurorascope.errors import UserError
 from aurorascope.studies.checks import is_finite
+from aurorascope.studies.clean_runs import CleanRuns
 from aurorascope.studies.day import Day, run_early
 from aurorascope.studies.kept import Kept, KeptForecast
 from aurorascope.studies.study import Study, feature_outcomes
@@ -21,13 +22,16 @@ class CleanRun:
         batch: the date's input.
         date: `YYYY-MM-DD`.
         scratch: where forecasts wait on disk; None for the system's folder.
+        shared: forecasts of other studies, and for others; None where nothing is shared.
 
     Raises:
         UserError: a forecast that is not finite.
     """
 
-    def __init__(self, study: Study, model: AuroraAirPollution, batch: Batch, date: str, scratch: Path | None = None) -> None:
-        self._study, self._model, self._batch, self._date = study, model, batch, date
+    def __init__(
+        self, study: Study, model: AuroraAirPollution, batch: Batch, date: str, scratch: Path | None = None, shared: CleanRuns | None = None
+    ) -> None:
+        self._study, self._model, self._batch, self._date, self._shared = study, model, batch, date, shared
         self._device = next(model.parameters()).device
         self._kept = Kept(scratch)
         self._listened = tuple(dict.fromkeys(each.block for each in feature_outcomes(study)))
@@ -47,8 +51,22 @@ class CleanRun:
         """
         study = self._study
         day = Day(self._model, study.block, self.start(), range(self.first, study.steps), self._listened)
-        day.run(lambda step: None, self._keep)
+        if not self._take(day):
+            day.run(lambda step: None, self._keep)
+            if self._shared is not None:
+                self._shared.keep(self._batch, [self.forecast(step) for step in range(study.steps)])
         return day
+
+    def _take(self, day: Day) -> bool:
+        """Take the forecasts that another study left, where they are all that is needed: of blocks' outputs nobody keeps any."""
+        if self._shared is None or self._listened or self._study.edit_steps != (0,):
+            return False
+        found = self._shared.find(self._batch, self._study.steps)
+        for step, forecast in enumerate(found or []):
+            self._kept.take_forecast(step, forecast)
+        if found is not None:
+            self._kept.put_output(0, self._study.block, day.output())
+        return found is not None
 
     def forecast(self, step: int) -> KeptForecast:
         """The clean forecast of a step, from 0."""

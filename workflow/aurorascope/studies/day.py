@@ -33,6 +33,10 @@ class Day:
         self._replay = Replay(model, batch)
         self._replay.advance(BY_ID[block_id])
 
+    def output(self) -> torch.Tensor:
+        """The edited block's clean output in the first edited step, (n_tokens, d)."""
+        return self._replay.output(BY_ID[self._block_id])[0]
+
     def run(self, change_of: Callable[[int], tuple[Added, float] | None], receive: Receive) -> None:
         """Forecast step by step; a forecast is not kept once `receive` has had it.
 

@@ -69,6 +69,10 @@ class Kept:
         save_file(tensors, path)
         self._forecasts[step] = KeptForecast(path, fields)
 
+    def take_forecast(self, step: int, forecast: KeptForecast) -> None:
+        """Take one that lies elsewhere, and stays there."""
+        self._forecasts[step] = forecast
+
     def forecast(self, step: int) -> KeptForecast:
         """That of a step, from 0."""
         return self._forecasts[step]

@@ -1,7 +1,7 @@
 """Run a study: every date with every arm, and a word for what came of it."""
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from aurorascope.studies.arms import arms_of, choose_controls, draw_directions
 from aurorascope.studies.changes import has_placebo
 from aurorascope.studies.checks import axes_of, check_study, time_of
 from aurorascope.studies.clean_run import CleanRun
+from aurorascope.studies.clean_runs import CleanRuns
 from aurorascope.studies.measure import DateRun, Measured
 from aurorascope.studies.results import digest_of, plain
 from aurorascope.studies.study import Study
@@ -58,6 +59,7 @@ def run_study(
     study: Study, model: AuroraAirPollution, saes: Mapping[str, AuroraSAE], batches: Mapping[str, Batch], *,
     labels: Path | None = None, labelled_same: Iterable[FeatureId] = (), quiet: Iterable[Batch] = (),
     done: Done | None = None, keep: Callable[[tuple[str, str], Measured], None] | None = None, scratch: Path | None = None,
+    shared: CleanRuns | None = None,
 ) -> StudyResult:
     """Run every arm on every date.
 
@@ -72,18 +74,19 @@ def run_study(
         done: what an interrupted run kept, which is not run again.
         keep: called with date and name of each arm that has run, and what was measured, for a later `done`.
         scratch: folder where clean forecasts of a date wait on disk; None for the system's.
+        shared: clean forecasts that studies share.
 
     Raises:
         UserError: what `check_study` refuses, before any forward; an edit that needs quiet dates and has none.
     """
     features = check_study(study, model, saes, batches, labels)
-    quiet = list(quiet)
-    if study.change.needs_reference and not quiet:
+    quiet = quiet if isinstance(quiet, Sized) else list(quiet)
+    if study.change.needs_reference and not len(quiet):
         raise UserError(f"the study, edit {study.change.kind}", "quiet dates, which say what is usual", "none", "give quiet=, some batches")
     times = {date: time_of(batches[date]) for date in study.dates}
     regions = {date: study.where.region("the study, region", time, labels) for date, time in times.items()}
     sae = saes[study.block]
-    clean = {date: CleanRun(study, model, batches[date], date, scratch) for date in study.dates}
+    clean = {date: CleanRun(study, model, batches[date], date, scratch, shared) for date in study.dates}
     found = survey(model, study.block, sae, features, batches, regions, study.seed, lambda date: clean[date].start())
     controls = choose_controls(study, saes, features, found, frozenset(labelled_same))
     known = _reference(study, model, sae, [features, *controls], quiet)
@@ -113,7 +116,7 @@ def run_study(
 
 
 def _reference(
-    study: Study, model: AuroraAirPollution, sae: AuroraSAE, sets: list[tuple[FeatureId, ...]], quiet: list[Batch]
+    study: Study, model: AuroraAirPollution, sae: AuroraSAE, sets: list[tuple[FeatureId, ...]], quiet: Iterable[Batch]
 ) -> Reference | None:
     if not study.change.needs_reference:
         return None

@@ -5,6 +5,7 @@ track so far leads, within 5 degrees. Where it finds none the track is lost in t
 """
 
 import copy
+import dataclasses
 import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -121,7 +122,12 @@ class Follower:
         self._dtype = state.surf_vars["msl"].dtype if outcomes else torch.float32
         self._axes = state.metadata.lat[:n_rows].cpu(), state.metadata.lon.cpu()
         self._lsm = {"lsm": state.static_vars["lsm"][:n_rows].cpu()} if outcomes else {}
-        self._trackers = {each.start: Tracker(*each.start, self._time) for each in outcomes}
+        # The tracker extrapolates longitudes by a straight line, which a track across 0 degrees breaks: it is given a globe that
+        # is turned so that the low starts at 180.
+        self._turns = {each.start: _turn(self._axes[1], each.start[1]) for each in outcomes}
+        self._trackers = {
+            start: Tracker(start[0], (start[1] + turn.degrees) % 360, self._time) for start, turn in self._turns.items()
+        }
 
     def copy(self) -> "Follower":
         """One that goes on from here by itself."""
@@ -134,18 +140,41 @@ class Follower:
         self._step += 1
         if not self._trackers:
             return {}
-        batch = self._batch(forecast)
-        return {start: _follow(tracker, batch) for start, tracker in self._trackers.items()}
+        found = {}
+        for start, tracker in self._trackers.items():
+            turn = self._turns[start]
+            eye = _follow(tracker, self._batch(forecast, turn.columns))
+            found[start] = dataclasses.replace(eye, lon=(eye.lon - turn.degrees) % 360)
+        return found
 
-    def _batch(self, forecast: Batch | KeptFields) -> Batch:
-        """What the tracker reads, in the form that it reads."""
+    def _batch(self, forecast: Batch | KeptFields, columns: int) -> Batch:
+        """What the tracker reads, in the form that it reads, turned eastwards by so many columns."""
         def tensor(name: str, level: int | None = None) -> torch.Tensor:
-            return torch.from_numpy(values_of(forecast, (name, level), self._n)).to(self._dtype)
+            return torch.from_numpy(np.roll(values_of(forecast, (name, level), self._n), columns, axis=-1)).to(self._dtype)
 
         time = self._time + datetime.timedelta(hours=STEP_HOURS * self._step)
         surface = {name: tensor(name)[None, None] for name in ("msl", "10u", "10v")}
         metadata = Metadata(*self._axes, time=(time,), atmos_levels=(700,), rollout_step=self._step)
-        return Batch(surface, self._lsm, {"z": tensor("z", 700)[None, None, None]}, metadata)
+        lsm = {name: field.roll(columns, dims=-1) for name, field in self._lsm.items()}
+        return Batch(surface, lsm, {"z": tensor("z", 700)[None, None, None]}, metadata)
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """A turn of the globe eastwards, by whole columns of cells."""
+
+    columns: int
+    degrees: float
+
+
+def _turn(lon: torch.Tensor, start: float) -> _Turn:
+    """The turn that brings a longitude to 180 degrees; none where columns do not go around the globe evenly."""
+    axis = lon.double().numpy()
+    width = 360 / len(axis)
+    if not np.allclose(np.diff(axis), width, rtol=0, atol=1e-3):
+        return _Turn(0, 0.0)
+    columns = round((180 - start) / width) % len(axis)
+    return _Turn(columns, columns * width)
 
 
 def _follow(tracker: Tracker, batch: Batch) -> Eye:

@@ -11,7 +11,7 @@ from aurorascope.atlas.evaluate import PlaneBaselines
 from aurorascope.atlas.nulls import rotations
 from aurorascope.atlas.token_labels import GridLabels, Plane, TokenLabels, mean_field
 from aurorascope.blocks import BY_ID
-from aurorascope.cams.states import load_state
+from aurorascope.cams.states import load_state, open_states
 from aurorascope.cams.variables import ATMOS, SURFACE
 from aurorascope.config.calendar import snapshots
 from aurorascope.config.model import Config
@@ -108,16 +108,20 @@ class Planes:
         names = [f"{v.netcdf} ({v.units})" for v in SURFACE]
         names += [f"{v.netcdf} at {level} hPa ({v.units})" for v in ATMOS for level in levels]
         found = [np.empty((len(self._times["train"]), len(names), plane.n), np.float32) for plane in planes]
-        for at, time in enumerate(self._times["train"]):
-            for place, field_yx in enumerate(self._fields(time, levels)):
+        at = 0
+        # A day is opened once for all its times.
+        for _, times in itertools.groupby(self._times["train"], key=lambda time: time[:10]):
+            for fields_vyx in self._fields(list(times), levels):
                 for values_tvp, plane in zip(found, planes, strict=True):
-                    values_tvp[at, place] = mean_field(field_yx, plane)
+                    values_tvp[at] = mean_field(fields_vyx, plane)
+                at += 1
         return [Variables(names, each) for each in found]
 
-    def _fields(self, time: str, levels: Sequence[int]) -> Iterator[np.ndarray]:
-        state = load_state(self._results / "scratch" / "cams", time)
-        for variable in SURFACE:
-            yield state[variable.netcdf].values
-        for variable in ATMOS:
-            for level in levels:
-                yield state[variable.netcdf].sel(level=level).values
+    def _fields(self, times: Sequence[str], levels: Sequence[int]) -> Iterator[np.ndarray]:
+        """Variables of each of some times, (variables, rows, columns), in the order of their names."""
+        states = open_states(self._results / "scratch" / "cams", times)
+        place = [int(np.flatnonzero(states["level"].values == level)[0]) for level in levels]
+        for at in range(len(times)):
+            surface = [states[variable.netcdf].values[at] for variable in SURFACE]
+            atmos = [states[variable.netcdf].values[at, each] for variable in ATMOS for each in place]
+            yield np.stack([*surface, *atmos])

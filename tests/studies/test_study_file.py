@@ -1,0 +1,148 @@
+"""Studies' files: what is refused with the file's name, what a study needs, and which dates are quiet."""
+
+import dataclasses
+import datetime
+import itertools
+
+import pytest
+from aurorascope.config.calendar import snapshots
+from aurorascope.errors import UserError
+from aurorascope.studies.claim import was_read
+from aurorascope.studies.needs import QUIET_DAYS, asks_what_is_usual, needs_of, quiet_dates
+from aurorascope.studies.study import Change, read_study
+from aurorascope.studies.study_file import naming, read_study_file, study_names
+
+from tests.studies import folder
+
+CAMS = folder.config().cams
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Write a file and read it."""
+
+    def write(content, name="one"):
+        folder.write_file(tmp_path, name, content)
+        return read_study_file(name, tmp_path / "studies")
+
+    return write
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("block: a\nblock: b\n", "line 2: expected each key once, found block twice"),
+    ("outcomes:\n- {kind: linear, name: a, name: b}\n", "line 2: expected each key once, found name twice"),
+    ("block: [a\n", "expected YAML"),
+    ("- a\n", "expected keys with values"),
+    ("", "expected keys with values"),
+    ("a: &a [*a]\n", "hold themselves"),
+    ("name: other\n", "the file's name is the study's"),
+    ("edit: {scale: .inf}\n", "edit, scale: expected a finite number"),
+    ("edit: !!binary aGk=\n", "expected text, numbers"),
+    ("edit: !!python/object/apply:os.getcwd []\n", "could not determine a constructor"),
+    ("hour: 24\n", "hour: expected an hour"),
+    ("quiet_dates: [2022-02-30]\n", "day is out of range"),
+    ("quiet_dates: [2022-6-3]\n", "quiet_dates: expected dates"),
+    ("quiet_dates: [2022-06-01, 2022-06-01]\n", "each once"),
+])
+def test_a_wrong_file_is_refused_by_name(written, tmp_path, text, words):
+    with pytest.raises(UserError) as caught:
+        written(text)
+    assert words in str(caught.value) and str(caught.value).startswith(str(tmp_path / "studies" / "one.yaml"))
+
+
+def test_a_missing_file_names_the_nearest(written, tmp_path):
+    written(folder.given(1), "storm")
+    with pytest.raises(UserError, match="take storm"):
+        read_study_file("strom", tmp_path / "studies")
+
+
+def test_another_ending_is_not_passed_over(tmp_path):
+    path = folder.write_file(tmp_path, "storm", folder.given(1))
+    path.rename(path.with_suffix(".yml"))
+    assert study_names(tmp_path / "studies") == ["storm"]
+    with pytest.raises(UserError, match="rename it to storm.yaml"):
+        read_study_file("storm", tmp_path / "studies")
+
+
+def test_dates_are_read_as_text(written):
+    """YAML turns what looks like a date into one."""
+    file = written("dates: [2022-06-02, '2022-06-20']\nquiet_dates: [2022-07-05]\n")
+    assert file.asked == {"dates": ["2022-06-02", "2022-06-20"]} and file.quiet_dates == ("2022-07-05",)
+
+
+def test_what_is_needed_follows_from_the_file(written):
+    later = {"kind": "feature", "name": "later", "block": folder.LATER, "feature": 3}
+    needs = needs_of(written(folder.given(1, outcomes=[*folder.OUTCOMES, later])), CAMS)
+    assert needs.blocks == (folder.BLOCK, folder.LATER) and needs.dates == folder.DATES and not needs.has_labels and not needs.quiet_dates
+    assert needs.hour == 12 and needs.time("2022-06-02") == "2022-06-02T12:00:00Z"
+    outcome = folder.OUTCOMES[0] | {"region": {"label": "dust"}}
+    assert needs_of(written(folder.given(1, outcomes=[outcome])), CAMS).has_labels
+    assert needs_of(written(folder.given(1, region={"label": "dust"})), CAMS).has_labels
+    assert needs_of(written(folder.given(1, edit="normal")), CAMS).quiet_dates == ("2022-07-05",)
+    assert needs_of(written(folder.given(1, edit="normal", quiet_dates=["2022-06-01"])), CAMS).quiet_dates == ("2022-06-01",)
+
+
+@pytest.mark.parametrize(("changes", "words"), [
+    ({"block": "encoder_s0_c2"}, "block: expected a block of Aurora, found 'encoder_s0_c2'. Next: take encoder_s0_b2"),
+    ({"block": None}, "block: expected a block"),
+    ({"dates": None}, "dates: expected a list"),
+    ({"dates": ["2022-08-01"]}, "dates, 2022-08-01: expected a date with a configured snapshot"),
+    ({"hour": 6}, "hour: expected one of cams.init_hours, 12"),
+    ({"outcomes": [{"kind": "feature", "name": "a", "block": "decoder_s2_b6", "feature": 1}]}, "take encoder_s2_b6"),
+    ({"outcomes": []}, "outcomes: expected a list"),
+    ({"edit": "normal", "quiet_dates": ["2022-08-01"]}, "quiet_dates, 2022-08-01"),
+    ({"edit": "normal", "quiet_dates": ["2022-06-02"]}, "none of the study's"),
+    ({"edit": "normal", "dates": ["2022-06-02", "2022-06-20", "2022-07-05"], "quiet_dates": None}, "no configured one"),
+])
+def test_what_cannot_be_planned_is_refused(written, changes, words):
+    with pytest.raises(UserError) as caught:
+        needs_of(written(folder.given(1, **changes)), CAMS)
+    assert "one.yaml, " in str(caught.value) and words in str(caught.value)
+
+
+def test_errors_of_a_study_name_its_file(written):
+    """Those of its description, and no others."""
+    file = written(folder.given(1, dates=["2022-06-02"], featurs=[2]))
+    with pytest.raises(UserError, match=r"one.yaml, featurs: .* take features"), naming(file.path):
+        read_study({"name": file.name, **file.asked})
+    with pytest.raises(UserError, match=r"^elsewhere: "), naming(file.path):
+        raise UserError("elsewhere", "a", "b", "c")
+
+
+@pytest.mark.parametrize("edit", ["ablate", "normal", "mean", "position_mean", {"scale": 2}, {"gain": 2}, {"clamp": 1}, {"clamp": "2*p99"}])
+def test_planning_knows_which_edits_ask_what_is_usual(edit):
+    kind, value = next(iter(edit.items())) if isinstance(edit, dict) else (edit, None)
+    assert asks_what_is_usual(edit) == Change(kind, value).needs_reference
+
+
+def days(*spans):
+    """ISO dates of (first, number) spans."""
+    return [(datetime.date.fromisoformat(first) + datetime.timedelta(at)).isoformat() for first, n in spans for at in range(n)]
+
+
+def test_quiet_dates_are_far_from_the_study_and_evenly_spread():
+    year = days(("2022-01-01", 365))
+    found = quiet_dates(["2022-07-01"], [year])
+    assert len(found) == 16 and list(found) == sorted(set(found))
+    far = [(datetime.date.fromisoformat(each) - datetime.date(2022, 7, 1)).days for each in found]
+    assert all(abs(each) > QUIET_DAYS for each in far)
+    gaps = [second - first for first, second in itertools.pairwise(far)]
+    assert max(gaps) <= 23 + 2 * QUIET_DAYS + 1 and min(gaps) >= 22
+    assert quiet_dates(["2022-07-06"], [["2022-07-01", "2022-06-30"]]) == ("2022-06-30",)
+
+
+def test_held_out_dates_come_first():
+    """Training ones fill up what is left."""
+    held_out, train = days(("2022-06-01", 10)), days(("2022-01-01", 100))
+    found = quiet_dates(["2021-06-01"], [held_out, train])
+    assert set(held_out) <= set(found) and len(found) == 16 and len(set(found) & set(train)) == 6
+    assert quiet_dates(["2021-06-01"], [days(("2022-06-01", 40)), train])[0] > "2022-06"
+    assert {time.time[:10] for time in snapshots(CAMS, "held_out")} == {"2022-06-20", "2022-07-05"}
+
+
+def test_a_file_that_has_run_is_not_read_again_for_planning(small, finished_study):
+    """Until it changes."""
+    file = read_study_file(finished_study, small.path / "studies")
+    assert was_read(file, small.path / "results")
+    assert not was_read(dataclasses.replace(file, asked={**file.asked, "seed": 5}), small.path / "results")
+    assert not was_read(dataclasses.replace(file, name="second"), small.path / "results")

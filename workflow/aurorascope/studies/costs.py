@@ -1,0 +1,108 @@
+"""What the studies in `studies/` cost, for the plan, from their files alone. Nothing heavy is imported here.
+
+A forecast of an arm goes on from the edited block in the first edited step, and is whole in later ones; what comes before the block
+runs twice a date, for the survey and for the arms, and once a quiet date. Steps before the first edited one are made once a date. Aurora's decoder of the atmosphere, which is not counted in the
+plan's forwards either, is left out.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from aurorascope.blocks import BLOCKS
+from aurorascope.config.model import Config
+from aurorascope.config.stages import stage_digest
+from aurorascope.costs.flops import forward_flops
+from aurorascope.costs.hours import stage
+from aurorascope.costs.rows import OtherCost, there
+from aurorascope.errors import UserError
+from aurorascope.files import find_record
+from aurorascope.records import KINDS
+from aurorascope.studies.needs import Needs, needs_of
+from aurorascope.studies.study_file import FOLDER, StudyFile, read_study_file, study_names
+from aurorascope.units import duration, figure
+
+N_CONTROLS, N_DOSES = 20, 4
+"""As `studies.study` has them, where a file says nothing; a test compares."""
+
+
+@dataclass(frozen=True)
+class StudyCost:
+    """One study.
+
+    Attributes:
+        n_forwards: steps of all arms on all dates, and those before the first edited one, once a date.
+        whole: what they and all else take, in whole forwards.
+    """
+
+    n_forwards: int
+    whole: float
+
+
+def arms_at_most(asked: StudyFile) -> int:
+    """Arms of one date, all controls and both placebo and difference of means being there."""
+    n_controls = asked.asked.get("n_controls")
+    n = n_controls if isinstance(n_controls, int) else N_CONTROLS
+    # Clean, clean again and reconstruction; feature and reverse; controls and directions; difference of means and placebo.
+    return 3 + 2 * N_DOSES + 2 * n + 2
+
+
+def study_cost(file: StudyFile, needs: Needs, share: float) -> StudyCost:
+    """What a study costs.
+
+    Args:
+        file: its file.
+        needs: what it reads.
+        share: of a whole forward that is over once the edited block has run.
+    """
+    n_steps, edited = file.asked.get("steps", 1), file.asked.get("edit_steps")
+    arms, early = arms_at_most(file), min(edited) if isinstance(edited, list) and all(isinstance(each, int) for each in edited) else 0
+    later = max(1, n_steps if isinstance(n_steps, int) else 1) - early
+    whole = len(needs.dates) * (early + 2 * share + arms * (later - share)) + len(needs.quiet_dates) * share
+    return StudyCost(len(needs.dates) * (early + arms * later), whole)
+
+
+def studies_cost(config: Config, grid: tuple[int, int], results: Path | None, folder: Path = FOLDER) -> list[OtherCost]:
+    """The plan's section on studies; none where there is no file.
+
+    Args:
+        config: the configuration.
+        grid: rows and columns of the states.
+        results: the results folder, whose studies are counted as there; None where it holds another run.
+        folder: of studies' files.
+    """
+    names = study_names(folder)
+    if not names:
+        return []
+    forward = forward_flops(grid, len(config.cams.levels), config.aurora.embed_dim)
+    last, rows, left, n_done = forward[BLOCKS[-1].id], [], 0.0, 0
+    for name in names:
+        try:
+            file = read_study_file(name, folder)
+            needs = needs_of(file, config.cams)
+        except UserError as error:
+            rows.append((name, "not counted", error.one_line()))
+            continue
+        cost = study_cost(file, needs, forward[needs.blocks[0]] / last)
+        is_there = results is not None and _is_there(config, file, needs, results)
+        n_done += is_there
+        left += 0 if is_there else cost.whole
+        dates = f"{len(needs.dates)} date{'s' if len(needs.dates) > 1 else ''}"
+        note = "; already there" if is_there else ""
+        saved = f"{max(0, 1 - cost.whole / cost.n_forwards):.0%} of them saved by going on from {needs.blocks[0]}"
+        rows.append((name, f"{cost.n_forwards:,} forwards", f"derived; {dates}, with all controls; {saved}{note}"))
+    hours = stage(left * last, 0, config.plan).compute
+    basis = f"{figure(left)} whole forwards at {config.plan.tflops:g} TFLOP/s (plan.tflops), without loading and comparing"
+    rows.append(("time left", duration(hours), basis))
+    title = f"Studies, with the target `studies` alone (not counted above or below); {there(n_done, 'studies')}"
+    return [OtherCost(title, tuple(rows))]
+
+
+def _is_there(config: Config, file: StudyFile, needs: Needs, results: Path) -> bool:
+    record = find_record(KINDS["study"].where(results, study=file.name), "study")
+    if record is None:
+        return False
+    expected = {
+        "asked": dict(file.asked), "hour": needs.hour, "quiet_dates": list(needs.quiet_dates),
+        "config_sha256": stage_digest(config, "run_study"),
+    }
+    return all(record.get(key) == value for key, value in expected.items())
