@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from aurorascope.studies import run_study
 
-from tests.studies import folder, linear, planted
+from tests.studies import folder, input_planted, linear, planted
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +31,17 @@ def ran(line, sae):
         return found[feature]
 
     return run
+
+
+@pytest.fixture(scope="session")
+def carrying():
+    """See `input_planted.planted_model`."""
+    return input_planted.planted_model()
+
+
+@pytest.fixture(scope="session")
+def inputs_by_date():
+    return input_planted.inputs_of()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -39,6 +39,8 @@ class Stream(enum.IntEnum):
     """Directions that it is compared with; further seed: the study's."""
     STUDY_BOOTSTRAP = 45
     """Clusters of dates drawn again and again for its interval; further seed: the study's."""
+    PERTURBATION_NOISE = 51
+    """Waves that a change of inputs is compared with; further seeds: the study's, number of the draw, hours since 1970 of its time."""
 
 
 def generator(stream: Stream, *seeds: int) -> np.random.Generator:

@@ -58,13 +58,16 @@ def control_day_of_month(state: LabelState, reference: Reference, thresholds: Th
 
 
 def red_noise(time: np.datetime64, lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
+    """`waves` seeded by the time alone, float32, (rows, columns)."""
+    return waves(generator(Stream.RED_NOISE, int(np.datetime64(time, "h").astype(np.int64))), lat, lon)
+
+
+def waves(random: np.random.Generator, lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
     """A random field on the sphere with more power in larger waves, of mean 0 and variance 1 over draws, float32, (rows, columns).
 
     The sum of 64 plane waves in space, seen on the sphere: directions uniform, 2 to 24 radians per radius, amplitudes as 1 over
-    these, phases uniform. So it looks the same everywhere and in every direction, at the poles too. Seeded by the time alone.
+    these, phases uniform. So it looks the same everywhere and in every direction, at the poles too.
     """
-    hours = int(np.datetime64(time, "h").astype(np.int64))
-    random = generator(Stream.RED_NOISE, hours)
     towards = random.standard_normal((_WAVES, 3))
     towards /= np.sqrt((towards**2).sum(axis=1, keepdims=True))
     number, phase = random.uniform(_FEWEST, _MOST, _WAVES), random.uniform(0, 2 * np.pi, _WAVES)

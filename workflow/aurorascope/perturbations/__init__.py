@@ -13,15 +13,15 @@ from aurorascope.perturbations.checks import normalised_size, unseen
 from aurorascope.perturbations.control_changes import controls, matched
 from aurorascope.perturbations.inputs import Inputs
 from aurorascope.perturbations.means import ReplaceByMean, position_mean
-from aurorascope.perturbations.noise import AddRedNoise
+from aurorascope.perturbations.noise import AddRedNoise, ScaleEmissionByNoise
 from aurorascope.perturbations.operations import AddPlume, ScaleEmission, ScaleVariables
 from aurorascope.perturbations.reach_by_block import Reach, reach
-from aurorascope.perturbations.regions import Band, Box, Disk, Everywhere, Region
+from aurorascope.perturbations.regions import AnyOf, Band, Box, Disk, Everywhere, Region
 from aurorascope.perturbations.responses import RegionWeights, Response, block_outputs, feature_responses, respond
 from aurorascope.perturbations.scores import DOSES, score
 
 __all__ = [
-    "DOSES", "AddPlume", "AddRedNoise", "Band", "Box", "Disk", "Everywhere", "ForecastChange", "Inputs", "Reach", "Region",
-    "RegionWeights", "ReplaceByMean", "Response", "ScaleEmission", "ScaleVariables", "apply", "block_outputs", "controls",
+    "DOSES", "AddPlume", "AddRedNoise", "AnyOf", "Band", "Box", "Disk", "Everywhere", "ForecastChange", "Inputs", "Reach", "Region",
+    "RegionWeights", "ReplaceByMean", "Response", "ScaleEmission", "ScaleEmissionByNoise", "ScaleVariables", "apply", "block_outputs", "controls",
     "feature_responses", "matched", "normalised_size", "perturb", "position_mean", "reach", "respond", "score", "split_change", "unseen",
 ]

@@ -17,7 +17,7 @@ from aurorascope.perturbations.consistency import (
 )
 from aurorascope.perturbations.inputs import Inputs, find_variable
 from aurorascope.perturbations.logarithms import fit_logarithm
-from aurorascope.perturbations.operations import Fields, Operation, ScaleEmission, StateOperation
+from aurorascope.perturbations.operations import Fields, Operation, StateOperation, StaticOperation
 
 
 def perturb(inputs: Inputs, operations: Sequence[Operation]) -> tuple[Inputs, list[str]]:
@@ -41,19 +41,18 @@ def perturb(inputs: Inputs, operations: Sequence[Operation]) -> tuple[Inputs, li
 def apply(inputs: Inputs, operations: Sequence[Operation]) -> Inputs:
     """The changed inputs alone, whatever the encoder sees of them; see `perturb`."""
     for operation in operations:
-        if isinstance(operation, ScaleEmission):
+        if isinstance(operation, StaticOperation):
             inputs = _scaled_emission(inputs, operation)
         else:
             inputs = _changed_states(inputs, operation)
     return inputs
 
 
-def _scaled_emission(inputs: Inputs, operation: ScaleEmission) -> Inputs:
+def _scaled_emission(inputs: Inputs, operation: StaticOperation) -> Inputs:
     name = operation.emission
     emission_yx, log_yx = inputs.static[name], inputs.static[f"{name}_log"]
     logarithm = fit_logarithm(name, emission_yx, log_yx)
-    factor_yx = 1 + (operation.factor - 1) * operation.region.weight(inputs.lat, inputs.lon)
-    new_yx = (emission_yx * factor_yx).astype(np.float32)
+    new_yx = (emission_yx * operation.factors(inputs)).astype(np.float32)
     # Where the emission stays, so do the logarithm's bits.
     new_log_yx = np.where(new_yx == emission_yx, log_yx, logarithm(new_yx)).astype(np.float32)
     return dataclasses.replace(inputs, static={**inputs.static, name: new_yx, f"{name}_log": new_log_yx})

@@ -64,11 +64,10 @@ def split_change(model: AuroraAirPollution, clean: Batch, changed: Batch) -> For
     """
     _check_alike(clean, changed)
     with torch.inference_mode():
-        with _kept(model.decoder) as kept:
+        with decoded(model) as kept:
             clean_forecast = forecast_fields(model(clean))
         changed_forecast = forecast_fields(model(changed))
-        with returning({model.encoder: None, model.backbone: None, model.decoder: kept["output"]}):
-            carried = forecast_fields(model(changed))
+    carried = forecast_fields(carried_forecast(model, kept["output"], changed))
     return ForecastChange(
         clean_forecast,
         total=_difference(changed_forecast, clean_forecast),
@@ -90,15 +89,27 @@ def _check_alike(clean: Batch, changed: Batch) -> None:
         raise ValueError("the inputs lie on different grids")
 
 
+def carried_forecast(model: AuroraAirPollution, output: Any, changed: Batch) -> Batch:
+    """Aurora's own forward on a changed input while its decoder returns what it returned on the clean one.
+
+    Args:
+        model: the model.
+        output: what `decoded` kept of the clean forward.
+        changed: the changed input.
+    """
+    with torch.inference_mode(), returning({model.encoder: None, model.backbone: None, model.decoder: output}):
+        return model(changed)
+
+
 @contextlib.contextmanager
-def _kept(module: torch.nn.Module) -> Iterator[dict[str, Any]]:
-    """Keep a module's output under "output"."""
+def decoded(model: AuroraAirPollution) -> Iterator[dict[str, Any]]:
+    """Keep what the decoder returned last inside the `with`, under "output"."""
     found: dict[str, Any] = {}
 
     def keep(_module: torch.nn.Module, _args: tuple, output: Any) -> None:
         found["output"] = output
 
-    handle = module.register_forward_hook(keep)
+    handle = model.decoder.register_forward_hook(keep)
     try:
         yield found
     finally:

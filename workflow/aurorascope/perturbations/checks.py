@@ -97,6 +97,24 @@ def unseen(before: Inputs, after: Inputs) -> list[str]:
     return lines
 
 
+def seen_share(before: Inputs, after: Inputs) -> float:
+    """Share of the area that changes, over variables, levels and times, where the encoder's linear part sees a change of composition.
+
+    Weather counts in full, and a place whose emissions change by their logarithm. 0 where all lies below the floor or above the
+    clamp; NaN where nothing changes.
+    """
+    seen, area = 0.0, 0.0
+    for variable in SURFACE + ATMOS:
+        for share in _shares(variable, before, after):
+            area += share.area
+            seen += share.area * (1 - share.below - share.above if variable.composition else 1.0)
+    sizes = [np.abs(np.asarray(after.static[name], np.float64) - before.static[name]) / AURORA_SCALES[name] for name in STATIC]
+    largest_yx = np.max(sizes, axis=0)
+    area += float(((largest_yx > 0) * before.area_y[:, None]).sum())
+    seen += float(((largest_yx > FLOOR) * before.area_y[:, None]).sum())
+    return seen / area if area else float("nan")
+
+
 def emptied(before: Inputs, after: Inputs) -> list[str]:
     """Lines on columns that are nothing at some place where there was something: levels have lost as much as the column held, or more."""
     lines = []

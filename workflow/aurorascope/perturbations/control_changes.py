@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -9,37 +10,82 @@ from aurorascope.errors import UserError
 from aurorascope.perturbations.apply_changes import apply
 from aurorascope.perturbations.checks import normalised_size
 from aurorascope.perturbations.inputs import Inputs
-from aurorascope.perturbations.noise import AddRedNoise
-from aurorascope.perturbations.operations import AddPlume, Operation, ScaleEmission, ScaleVariables
+from aurorascope.perturbations.noise import AddRedNoise, ScaleEmissionByNoise
+from aurorascope.perturbations.operations import (
+    AddPlume,
+    Operation,
+    ScaleEmission,
+    ScaleVariables,
+    StateOperation,
+    StaticOperation,
+)
+from aurorascope.perturbations.regions import Region
 
 EAST = 90.0
 """How far east of the region the same change is made, degrees."""
 _TRIES, _PRECISION = 60, 1e-3
+# Of the logarithm of the size by that of the amplitude.
+_LEAST_SLOPE = 0.05
 
 
 def matched(make: Callable[[float], Operation], inputs: Inputs, size: float) -> Operation:
-    """The operation of a family whose change is as large as asked for, within a thousandth.
+    """The operation of a family whose change is as large as asked for; see `matched_amplitude`."""
+    return make(matched_amplitude(lambda amplitude: [make(amplitude)], inputs, size))
+
+
+def matched_amplitude(make: Callable[[float], Sequence[Operation]], inputs: Inputs, size: float) -> float:
+    """The amplitude at which a family of changes is as large as asked for, within a thousandth.
 
     Args:
-        make: the operation of an amplitude above 0, whose change grows with it.
+        make: the operations of an amplitude above 0, whose change grows with it.
         inputs: what it changes.
         size: root mean square of the change, as `checks.normalised_size` has it.
 
     Raises:
         UserError: no amplitude changes anything, or none changes as much.
     """
-    amplitude = 1.0
+    amplitude, slope, before = 1.0, 1.0, (1.0, 0.0)
     for _ in range(_TRIES):
-        found = normalised_size(inputs, apply(inputs, [make(amplitude)]))
+        found = normalised_size(inputs, apply(inputs, make(amplitude)))
         if not 0 < found < np.inf:
             break
         if abs(found / size - 1) <= _PRECISION:
-            return make(amplitude)
-        amplitude *= size / found
+            return amplitude
+        if before[1] > 0 and amplitude != before[0]:
+            slope = np.log(found / before[1]) / np.log(amplitude / before[0])
+        # What takes away from amounts ends where there are none left: more of it changes nothing.
+        if slope < _LEAST_SLOPE:
+            break
+        before, amplitude = (amplitude, found), amplitude * (size / found) ** (1 / slope)
     raise UserError(
         f"a control as large as {size:.3g} of Aurora's units", "an amplitude that changes as much",
         f"{found:.3g} at amplitude {amplitude:.3g}", "take another variable for the control, or a smaller change",
     )
+
+
+def scaled_instead(operation: Operation, other: str, amplitude: float) -> Operation:
+    """Another variable scaled up by 1 + amplitude where, on which levels and when an operation changes its own; for one of emissions another one."""
+    if isinstance(operation, StaticOperation):
+        return ScaleEmission(other, 1 + amplitude, operation.region)
+    return ScaleVariables((other,), 1 + amplitude, **_extent(operation))
+
+
+def noise_instead(operation: Operation, amplitude: float, seed: int = 0, draw: int | None = None) -> Operation:
+    """Red noise of the variables or the emission that an operation changes, where, on which levels and when it does."""
+    if isinstance(operation, StaticOperation):
+        return ScaleEmissionByNoise(operation.emission, amplitude, operation.region, seed, draw)
+    named = (operation.variable,) if isinstance(operation, AddPlume) else tuple(operation.variables)
+    return AddRedNoise(named, amplitude, **_extent(operation), seed=seed, draw=draw)
+
+
+def _extent(operation: StateOperation) -> dict[str, Any]:
+    return {name: getattr(operation, name) for name in ("region", "levels", "times", "consistent")}
+
+
+def overlaps(region: Region, moved: Region, inputs: Inputs) -> bool:
+    """Whether some place of the inputs' grid lies in both regions."""
+    here_yx, there_yx = (each.weight(inputs.lat, inputs.lon) > 0 for each in (region, moved))
+    return bool((here_yx & there_yx).any())
 
 
 def controls(operation: Operation, inputs: Inputs, other: str) -> tuple[dict[str, Operation], list[str]]:
@@ -65,24 +111,17 @@ def controls(operation: Operation, inputs: Inputs, other: str) -> tuple[dict[str
     found, lines = {}, []
     region = operation.region
     moved = region.moved_east(EAST)
-    here_yx, there_yx = (each.weight(inputs.lat, inputs.lon) > 0 for each in (region, moved))
-    if (here_yx & there_yx).any():
+    if overlaps(region, moved, inputs):
         lines.append(f"no control {EAST:g} degrees east: the region {region} overlaps itself there.")
     else:
         found["east"] = dataclasses.replace(operation, region=moved)
-    if isinstance(operation, ScaleEmission):
-        _refuse_same(other, [operation.emission])
-        found["other"] = matched(lambda a: ScaleEmission(other, 1 + a, region), inputs, size)
-        lines.append("no control by red noise: emissions have none.")
-        return found, lines
-    named = (operation.variable,) if isinstance(operation, AddPlume) else tuple(operation.variables)
-    _refuse_same(other, changed.changed_names(inputs))
-    common = {"region": region, "levels": operation.levels, "times": operation.times, "consistent": operation.consistent}
-    found["other"] = matched(lambda a: ScaleVariables((other,), 1 + a, **common), inputs, size)
-    found["noise"] = matched(lambda a: AddRedNoise(named, a, **common), inputs, size)
+    refuse_same(other, [operation.emission] if isinstance(operation, StaticOperation) else changed.changed_names(inputs))
+    found["other"] = matched(lambda a: scaled_instead(operation, other, a), inputs, size)
+    found["noise"] = matched(lambda a: noise_instead(operation, a), inputs, size)
     return found, lines
 
 
-def _refuse_same(other: str, changed: Sequence[str]) -> None:
+def refuse_same(other: str, changed: Sequence[str]) -> None:
+    """Refuse a variable that changes already as a control."""
     if other in changed:
         raise UserError("the control's other variable", f"none of {', '.join(changed)}, which change already", other, "take another")

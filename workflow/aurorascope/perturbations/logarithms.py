@@ -15,6 +15,12 @@ EMISSIONS = ("static_ammonia", "static_co", "static_nox", "static_so2")
 _ERROR, _LOWEST = 1e-3, 1e-6
 
 
+def check_emission(name: str) -> None:
+    """Refuse what is no static field of emissions."""
+    if name not in EMISSIONS:
+        raise UserError(f"emission {name!r}", f"one of {', '.join(EMISSIONS)}", "no such field", "correct emission")
+
+
 @dataclass(frozen=True)
 class Logarithm:
     """The logarithm of an emission x: intercept + slope ln(max(x, floor)).

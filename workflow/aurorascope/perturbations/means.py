@@ -39,7 +39,7 @@ def position_mean(states: Mapping[str, xr.Dataset]) -> xr.Dataset:
 
 @dataclass(frozen=True, eq=False)
 class ReplaceByMean:
-    """Variables moved to what they are on average at each position: x + weight (mean - x).
+    """Variables moved to what they are on average at each position: x + share weight (mean - x).
 
     Attributes:
         variables: their names in Aurora or NetCDF files.
@@ -48,6 +48,7 @@ class ReplaceByMean:
         levels: hPa; None for all.
         times: "both" or "latest".
         consistent: whether columns move with levels and particles of all sizes together.
+        share: of the way to the mean, 1 for all of it; away from it where negative.
     """
 
     variables: tuple[str, ...]
@@ -56,6 +57,7 @@ class ReplaceByMean:
     levels: tuple[int, ...] | None = None
     times: str = "both"
     consistent: bool = True
+    share: float = 1.0
 
     def __post_init__(self) -> None:
         check_times(self, self.times)
@@ -63,7 +65,7 @@ class ReplaceByMean:
 
     def new_values(self, inputs: Inputs, place: int) -> Fields:
         """See `StateOperation`."""
-        weight_yx, rows = self.region.weight(inputs.lat, inputs.lon), level_rows(self.levels, inputs)
+        weight_yx, rows = self.share * self.region.weight(inputs.lat, inputs.lon), level_rows(self.levels, inputs)
         hour = inputs.times[place].hour
         for axis in ("latitude", "longitude", "level"):
             if not np.array_equal(self.mean[axis].values, inputs.current[axis].values):

@@ -6,14 +6,14 @@ Each operation names variables, a region and, where there are some, levels; it c
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from aurorascope.errors import UserError
 from aurorascope.perturbations.consistency import COLUMNS, PARTICLES, level_masses
 from aurorascope.perturbations.inputs import TIMES, Inputs, find_variable, level_rows
-from aurorascope.perturbations.logarithms import EMISSIONS
+from aurorascope.perturbations.logarithms import check_emission
 from aurorascope.perturbations.regions import Everywhere, Region
 
 Fields = dict[str, np.ndarray]
@@ -22,11 +22,24 @@ Fields = dict[str, np.ndarray]
 class StateOperation(Protocol):
     """A change of states."""
 
+    region: Region
+    levels: tuple[int, ...] | None
     times: str
     consistent: bool
 
     def new_values(self, inputs: Inputs, place: int) -> Fields:
         """Values by NetCDF name, float64, ([level,] rows, columns), of the state at `place` (0: t - 12 h, 1: t)."""
+
+
+@runtime_checkable
+class StaticOperation(Protocol):
+    """A change of a static field of emissions."""
+
+    emission: str
+    region: Region
+
+    def factors(self, inputs: Inputs) -> np.ndarray:
+        """What the emission is multiplied with at each place, float64, (rows, columns)."""
 
 
 def check_times(operation: object, times: str) -> None:
@@ -181,10 +194,13 @@ class ScaleEmission:
     region: Region = field(default_factory=Everywhere)
 
     def __post_init__(self) -> None:
-        if self.emission not in EMISSIONS:
-            raise UserError(f"emission {self.emission!r}", f"one of {', '.join(EMISSIONS)}", "no such field", "correct emission")
+        check_emission(self.emission)
         if not 0 <= self.factor < np.inf:
             raise UserError(f"factor of {self.emission}", "a number of 0 or more", str(self.factor), "correct factor")
 
+    def factors(self, inputs: Inputs) -> np.ndarray:
+        """See `StaticOperation`."""
+        return 1 + (self.factor - 1) * self.region.weight(inputs.lat, inputs.lon)
 
-Operation = StateOperation | ScaleEmission
+
+Operation = StateOperation | StaticOperation

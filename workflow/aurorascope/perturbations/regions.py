@@ -60,6 +60,29 @@ class Everywhere:
 
 
 @dataclass(frozen=True)
+class AnyOf:
+    """Places that lie in any of some regions, each with its largest weight in one.
+
+    Attributes:
+        regions: at least one.
+    """
+
+    regions: tuple[Region, ...]
+
+    def weight(self, lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
+        """See `Region`."""
+        return np.max([each.weight(lat, lon) for each in self.regions], axis=0)
+
+    def distance_km(self, lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
+        """See `Region`."""
+        return np.min([each.distance_km(lat, lon) for each in self.regions], axis=0)
+
+    def moved_east(self, degrees: float) -> "AnyOf":
+        """See `Region`."""
+        return AnyOf(tuple(each.moved_east(degrees) for each in self.regions))
+
+
+@dataclass(frozen=True)
 class Disk:
     """Places within `km` of a point.
 

@@ -24,7 +24,7 @@ from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.sphere import cell_areas
 from aurorascope.tokens import TokenGrid, token_grid
 
-# Tokens encoded at once, as the atlas does: products of another number of rows may round otherwise.
+# Tokens encoded at once, so that their features stay small; the same tokens of both outputs, in the same rows, so that both round alike.
 _ROWS = 4096
 
 
@@ -107,16 +107,17 @@ def respond(sae: AuroraSAE, clean_nd: torch.Tensor, changed_nd: torch.Tensor, we
     signed = RELEASED[sae.architecture].signed
     n_features = sae.d_hidden * (2 if signed else 1)
     clean_rk, change_rk = (np.zeros((n_regions, n_levels * n_features)) for _ in range(2))
+    # Tokens in no region are not encoded.
+    counted_n = (np.arange(n_levels)[:, None] * n_plane + np.flatnonzero(weights.weight_rp.any(axis=0))).reshape(-1)
     with torch.inference_mode():
-        for start in range(0, len(clean_nd), _ROWS):
-            part = slice(start, start + _ROWS)
-            level_n, plane_n = np.divmod(np.arange(start, min(start + _ROWS, len(clean_nd))), n_plane)
+        for start in range(0, len(counted_n), _ROWS):
+            here_n = counted_n[start : start + _ROWS]
+            level_n, plane_n = np.divmod(here_n, n_plane)
             weight_rn = weights.weight_rp[:, plane_n]
-            if not weight_rn.any():
-                continue
-            clean = _entries(encode(sae, clean_nd[part]), signed)
+            clean_td, changed_td = (x_nd[torch.from_numpy(here_n)] for x_nd in (clean_nd, changed_nd))
+            clean = _entries(encode(sae, clean_td), signed)
             # A token whose activations are the same bits has the same features, wherever it lies among the rows.
-            changed = clean if torch.equal(clean_nd[part], changed_nd[part]) else _entries(encode(sae, changed_nd[part]), signed)
+            changed = clean if torch.equal(clean_td, changed_td) else _entries(encode(sae, changed_td), signed)
             for (key, value), total_rk in ((clean, clean_rk), (_difference(clean, changed), change_rk)):
                 row, feature = np.divmod(key, n_features)
                 place = level_n[row] * n_features + feature

@@ -2,6 +2,7 @@
 
 import datetime
 import difflib
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -41,6 +42,21 @@ def check_list(where: str, given: Any) -> list[Any]:
     if not isinstance(given, list | tuple) or not given:
         raise UserError(where, "a list of at least one", repr(given)[:80], "correct it")
     return list(given)
+
+
+def check_number(where: str, given: Any) -> float:
+    """A finite number, also as the text that YAML makes of 1e9.
+
+    Raises:
+        UserError: it is something else.
+    """
+    try:
+        found = math.nan if isinstance(given, bool) else float(given)
+    except (TypeError, ValueError):
+        found = math.nan
+    if not math.isfinite(found):
+        raise UserError(where, "a finite number", repr(given), "correct it")
+    return found
 
 
 def check_integer(where: str, given: Any, least: int) -> int:

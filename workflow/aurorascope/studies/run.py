@@ -1,7 +1,5 @@
 """Run a study: every date with every arm, and a word for what came of it."""
 
-import hashlib
-import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sized
 from dataclasses import dataclass
@@ -24,6 +22,7 @@ from aurorascope.studies.checks import axes_of, check_study, time_of
 from aurorascope.studies.clean_run import CleanRun
 from aurorascope.studies.clean_runs import CleanRuns
 from aurorascope.studies.measure import DateRun, Measured
+from aurorascope.studies.results import digest_of, plain
 from aurorascope.studies.study import Study
 from aurorascope.studies.survey import Survey, survey
 from aurorascope.studies.verdict import judge
@@ -52,16 +51,8 @@ class StudyResult:
 
     def digest(self) -> str:
         """SHA-256 over the bytes of all numbers and names, to compare two runs."""
-        found = hashlib.sha256(repr(self.summary).encode())
-        for table in (self.effects, self.fields):
-            for name in table:
-                column = table[name]
-                found.update(name.encode())
-                found.update(column.to_numpy().tobytes() if column.dtype.kind in "fi" else repr(column.tolist()).encode())
-        for date, fields in self.maps.items():
-            for field, change_yx in fields.items():
-                found.update(f"{date} {field}".encode() + change_yx.tobytes())
-        return found.hexdigest()
+        maps = {f"{date} {field}": change_yx for date, fields in self.maps.items() for field, change_yx in fields.items()}
+        return digest_of(self.summary, (self.effects, self.fields), maps)
 
 
 def run_study(
@@ -153,7 +144,7 @@ def _result(
         "controls": [{"features": [list(each) for each in ids], "exposure": [exposure[each] for each in ids]} for ids in controls],
         "absent_arms": absent, "diverged_at_step": {name: int(step) for name, step in diverged.items()}, "n_forwards": _n_forwards(study, len(measured)),
     }
-    return StudyResult(effects, fields, maps, _plain(summary))
+    return StudyResult(effects, fields, maps, plain(summary))
 
 
 def _n_forwards(study: Study, n_arms: int) -> int:
@@ -161,11 +152,3 @@ def _n_forwards(study: Study, n_arms: int) -> int:
     first = study.edit_steps[0]
     return n_arms * (study.steps - first) + len(study.dates) * first
 
-
-def _plain(value: Any) -> Any:
-    """Numbers that are not finite as None, which JSON has a word for."""
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -102,16 +102,11 @@ def read_study(given: Mapping[str, Any]) -> Study:
     block, sign, degrees = given["block"], given.get("expected_sign"), given.get("placebo_degrees", 180.0)
     if block not in BY_ID:
         raise UserError("the study, block", "a block of Aurora", repr(block), nearest(block, BY_ID))
-    if sign not in (None, 1, -1):
-        raise UserError("the study, expected_sign", "1, -1 or none", repr(sign), "correct it")
+    check_sign(sign)
     if isinstance(degrees, bool) or not isinstance(degrees, int | float) or not 0 < degrees < 360:
         raise UserError("the study, placebo_degrees", "degrees east between 0 and 360", repr(degrees), "correct it")
     asked = [tuple(each) if isinstance(each, list) else each for each in check_list("the study, features", given["features"])]
-    outcomes = tuple(_outcome(at, each) for at, each in enumerate(check_list("the study, outcomes", given["outcomes"])))
-    names = [each.name for each in outcomes]
-    if len(set(names)) < len(names):
-        raise UserError("the study, outcomes", "each name once", ", ".join(names), "rename one")
-    steps = check_integer("the study, steps", given.get("steps", 1), 1)
+    outcomes, steps = read_outcomes(given["outcomes"]), check_integer("the study, steps", given.get("steps", 1), 1)
     return Study(
         name=str(given["name"]), block=block, features=read_features("the study, features", asked), change=_change(given["edit"]),
         where=Where.read("the study, region", given.get("region")), dates=check_dates("the study, dates", given["dates"]), outcomes=outcomes,
@@ -142,6 +137,22 @@ def _edit_steps(given: Any, steps: int) -> tuple[int, ...]:
     if len(set(found)) < len(found) or max(found) >= steps:
         raise UserError(where, f"steps 0 to {steps - 1}, each once", repr(found), "correct it, or raise steps")
     return tuple(sorted(found))
+
+
+def check_sign(given: Any) -> int | None:
+    """The sign that the first outcome's effect is expected to have, or None."""
+    if given not in (None, 1, -1):
+        raise UserError("the study, expected_sign", "1, -1 or none", repr(given), "correct it")
+    return given
+
+
+def read_outcomes(given: Any) -> tuple[Outcome, ...]:
+    """Outcomes, each name once."""
+    outcomes = tuple(_outcome(at, each) for at, each in enumerate(check_list("the study, outcomes", given)))
+    names = [each.name for each in outcomes]
+    if len(set(names)) < len(names):
+        raise UserError("the study, outcomes", "each name once", ", ".join(names), "rename one")
+    return outcomes
 
 
 def _outcome(at: int, given: Any) -> Outcome:

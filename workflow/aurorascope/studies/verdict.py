@@ -2,12 +2,14 @@
 
 import datetime
 import math
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
 from aurorascope.streams import Stream, generator
+from aurorascope.studies.outcomes import Outcome
 from aurorascope.studies.study import Study
 from aurorascope.studies.tracks import Track
 
@@ -18,6 +20,15 @@ WORDS = ("diverged_at_step", "track lost", "no exposure", "within floor", "too f
 LEAST_EXPOSURE, FLOORS, FEWEST_CONTROLS = 0.05, 3.0, 10
 _QUANTILE, _BENT, _CLUSTER_DAYS, _RESAMPLED, _INTERVAL = 0.95, 0.1, 10, 2000, (0.025, 0.975)
 _FEW_CLUSTERS = 20
+
+
+class Asked(Protocol):
+    """What a verdict needs to know of a study."""
+
+    outcomes: tuple[Outcome, ...]
+    steps: int
+    expected_sign: int | None
+    seed: int
 
 
 def judge(study: Study, effects: pd.DataFrame, outcome: str) -> dict[str, Any]:
@@ -36,32 +47,50 @@ def judge(study: Study, effects: pd.DataFrame, outcome: str) -> dict[str, Any]:
         word, effect, floor, threshold and n of controls, p, slope, antisymmetry, doses, linear_to, on_target, collateral, interval; for a
         track also in how many runs of each kind of arm it was lost in the last step.
     """
-    rows = effects[(effects.outcome == outcome) & (effects.step == study.steps)]
-    means = {name: float(_column(part, "effect").sum() / len(part)) for name, part in rows.groupby("arm", sort=False)}
+    rows, means = rows_of(study, effects, outcome)
     feature, at_one = means["feature_1"], rows[rows.arm == "feature_1"]
-    is_exposed = _column(at_one, "exposure_share") >= LEAST_EXPOSURE
-    again = rows[rows.kind == "clean_again"]
-    floor = float(np.maximum(np.abs(_column(again, "effect")), _column(again, "rounding")).sum() / len(again))
-    sizes = {kind: _sizes(rows, means, kind) for kind in ("control", "direction")}
-    every = np.concatenate(list(sizes.values()))
-    threshold = float(np.quantile(every, _QUANTILE, method="higher")) if len(every) else math.nan
+    is_exposed = column(at_one, "exposure_share") >= LEAST_EXPOSURE
+    floor = floor_of(rows)
+    sizes = {kind: sizes_of(rows, means, kind) for kind in ("control", "direction")}
     found = {
-        "effect": feature, "floor": floor, "controls_95": threshold, "n_controls": len(sizes["control"]),
-        "n_directions": len(sizes["direction"]), "p": (1 + int((every >= abs(feature)).sum())) / (1 + len(every)),
-        "n_exposed": int(is_exposed.sum()), "n_dates": len(at_one),
+        "effect": feature, "floor": floor, **bar(np.concatenate(list(sizes.values())), feature), "n_controls": len(sizes["control"]),
+        "n_directions": len(sizes["direction"]), "n_exposed": int(is_exposed.sum()), "n_dates": len(at_one),
         "arms": {name: means[name] for name in means if name in ("reconstruction_1", "difference_of_means_1", "placebo_1")},
-        **_doses(rows, means, floor), **_where(at_one), **_interval(study, at_one),
+        **doses_of(rows, means, floor, FEATURE_LADDER), **on_target(at_one), **interval(study, at_one),
     }
-    lost = {}
-    if any(isinstance(each, Track) and each.name == outcome for each in study.outcomes):
-        is_lost = np.isnan(_column(rows, "effect")) & (rows.diverged_at_step == 0)
-        lost = {"n_lost": {kind: int(is_lost[rows.kind == kind].sum()) for kind in rows.kind.unique()}}
-    found |= lost
-    return {"word": _word(found, at_one), "sign_as_expected": _sign(study, outcome, feature), **found}
+    found |= lost_of(study, rows, outcome)
+    return {"word": word_of(found, at_one), "sign_as_expected": sign_of(study, outcome, feature), **found}
 
 
-def _word(found: dict[str, Any], at_one: pd.DataFrame) -> str:
-    if not np.isfinite(_column(at_one, "effect")).all():
+def rows_of(study: Asked, effects: pd.DataFrame, outcome: str) -> tuple[pd.DataFrame, dict[str, float]]:
+    """The rows of an outcome at the last step, and the mean over dates of each arm's effect."""
+    rows = effects[(effects.outcome == outcome) & (effects.step == study.steps)]
+    return rows, {name: float(column(part, "effect").sum() / len(part)) for name, part in rows.groupby("arm", sort=False)}
+
+
+def lost_of(study: Asked, rows: pd.DataFrame, outcome: str) -> dict[str, dict[str, int]]:
+    """Of a track, in how many runs of each kind of arm it was lost; nothing for other outcomes."""
+    if not any(isinstance(each, Track) and each.name == outcome for each in study.outcomes):
+        return {}
+    is_lost = np.isnan(column(rows, "effect")) & (rows.diverged_at_step == 0)
+    return {"n_lost": {kind: int(is_lost[rows.kind == kind].sum()) for kind in rows.kind.unique()}}
+
+
+def floor_of(rows: pd.DataFrame) -> float:
+    """Mean over dates of the larger of what the clean run differs from itself by and one rounding of it."""
+    again = rows[rows.kind == "clean_again"]
+    return float(np.maximum(np.abs(column(again, "effect")), column(again, "rounding")).sum() / len(again))
+
+
+def bar(sizes: np.ndarray, effect: float) -> dict[str, float]:
+    """The controls' 95th percentile, NaN for none, and p of an effect among them."""
+    threshold = float(np.quantile(sizes, _QUANTILE, method="higher")) if len(sizes) else math.nan
+    return {"controls_95": threshold, "p": (1 + int((sizes >= abs(effect)).sum())) / (1 + len(sizes))}
+
+
+def word_of(found: dict[str, Any], at_one: pd.DataFrame) -> str:
+    """The word of an outcome from the numbers found, in the order of `WORDS`."""
+    if not np.isfinite(column(at_one, "effect")).all():
         return "track lost" if "n_lost" in found and not (at_one.diverged_at_step > 0).any() else "diverged_at_step"
     if found["n_dates"] - found["n_exposed"] > found["n_dates"] / 2:
         return "no exposure"
@@ -72,37 +101,61 @@ def _word(found: dict[str, Any], at_one: pd.DataFrame) -> str:
     return "effect" if abs(found["effect"]) > found["controls_95"] else "not beyond controls"
 
 
-def _sign(study: Study, outcome: str, effect: float) -> bool | None:
+def sign_of(study: Asked, outcome: str, effect: float) -> bool | None:
+    """Whether the first outcome's effect has the sign expected; None for others, or where none is."""
     if study.expected_sign is None or outcome != study.outcomes[0].name or not effect:
         return None
     return bool(np.sign(effect) == study.expected_sign)
 
 
-def _column(rows: pd.DataFrame, name: str) -> np.ndarray:
+def column(rows: pd.DataFrame, name: str) -> np.ndarray:
+    """Numbers of a column, float64."""
     return rows[name].to_numpy(np.float64)
 
 
-def _sizes(rows: pd.DataFrame, means: dict[str, float], kind: str) -> np.ndarray:
+def sizes_of(rows: pd.DataFrame, means: dict[str, float], kind: str) -> np.ndarray:
     """Size of each control's mean effect; infinite for one that diverged, so that it counts against the feature."""
     found = np.abs([means[name] for name in rows[rows.kind == kind].arm.unique()])
     return np.where(np.isnan(found), np.inf, found)
 
 
-def _doses(rows: pd.DataFrame, means: dict[str, float], floor: float) -> dict[str, Any]:
-    """Slope through the origin over all doses, antisymmetry at dose 1, each dose in token norms, and where linearity ends.
+@dataclass(frozen=True)
+class Ladder:
+    """The arms of a change at all doses, and the columns that say how large each is.
+
+    Attributes:
+        plus: kind of the arms of the change.
+        minus: kind of those of its reverse.
+        size: column whose mean over dates is given for each dose.
+        largest: column whose largest value is, or None.
+        unit: what the end of linearity is given in beside the dose.
+    """
+
+    plus: str
+    minus: str
+    size: str
+    largest: str | None
+    unit: str
+
+
+FEATURE_LADDER = Ladder("feature", "minus_feature", "norms_mean", "norms_max", "norms")
+
+
+def doses_of(rows: pd.DataFrame, means: dict[str, float], floor: float, kinds: Ladder) -> dict[str, Any]:
+    """Slope through the origin over all doses, antisymmetry at the largest dose up to 1 with a reverse, sizes, and where linearity ends.
 
     That is the largest dose up to which, with either sign, effects are within a tenth, or the floor, of what the smallest dose says.
     """
-    ladder = rows[rows.kind.isin(("feature", "minus_feature"))]
+    ladder = rows[rows.kind.isin((kinds.plus, kinds.minus))]
     table = []
     for name, part in ladder.groupby("arm", sort=False):
-        norms = float(_column(part, "norms_mean").sum() / len(part))
-        row = {"dose": float(part.dose.iloc[0]), "effect": means[name], "norms_mean": norms, "norms_max": float(part.norms_max.max())}
-        table.append(row)
+        row = {"dose": float(part.dose.iloc[0]), "effect": means[name], kinds.size: float(column(part, kinds.size).sum() / len(part))}
+        table.append(row | ({} if kinds.largest is None else {kinds.largest: float(part[kinds.largest].max())}))
     table.sort(key=lambda row: row["dose"])
     dose, effect = (np.array([row[key] for row in table]) for key in ("dose", "effect"))
     slope = float((dose * effect).sum() / (dose**2).sum())
-    plus, minus = means["feature_1"], means["minus_feature_1"]
+    both = max((each for each in dose if 0 < each <= 1 and -each in dose), default=math.nan)
+    plus, minus = (means.get(f"{kind}_{both:g}", math.nan) for kind in (kinds.plus, kinds.minus))
     total = abs(plus) + abs(minus)
     small = np.abs(dose) == np.abs(dose).min()
     first = float((dose[small] * effect[small]).sum() / (dose[small] ** 2).sum())
@@ -112,20 +165,20 @@ def _doses(rows: pd.DataFrame, means: dict[str, float], floor: float) -> dict[st
     return {
         "slope": slope, "antisymmetry": abs(plus + minus) / total if total else math.nan, "doses": table,
         "linear_to_dose": max((abs(row["dose"]) for row in upto), default=0.0),
-        "linear_to_norms": max((row["norms_mean"] for row in upto), default=0.0), "is_linear_throughout": math.isinf(bent),
+        f"linear_to_{kinds.unit}": max((row[kinds.size] for row in upto), default=0.0), "is_linear_throughout": math.isinf(bent),
     }
 
 
-def _where(at_one: pd.DataFrame) -> dict[str, Any]:
+def on_target(at_one: pd.DataFrame) -> dict[str, Any]:
     """Share of D2 in the outcome's fields and region, and the root of the rest by unit of edit, means over dates."""
-    target, everything, size = (_column(at_one, name) for name in ("d2_target", "d2", "size"))
+    target, everything, size = (column(at_one, name) for name in ("d2_target", "d2", "size"))
     share = np.divide(target, everything, out=np.full(len(target), np.nan), where=everything > 0)
     rest = np.sqrt((everything - target).clip(0))
     collateral = np.divide(rest, size, out=np.full(len(rest), np.nan), where=size > 0)
     return {"on_target": float(share.sum() / len(share)), "collateral": float(collateral.sum() / len(collateral))}
 
 
-def _interval(study: Study, at_one: pd.DataFrame) -> dict[str, Any]:
+def interval(study: Asked, at_one: pd.DataFrame) -> dict[str, Any]:
     """95 % interval of the mean effect from drawing clusters of dates; none of fewer than 2.
 
     A cluster begins with the first date that is ten days or more after the first one of the cluster before.
@@ -140,7 +193,7 @@ def _interval(study: Study, at_one: pd.DataFrame) -> dict[str, Any]:
     found = {"n_clusters": len(names), "is_exploratory": len(names) < _FEW_CLUSTERS, "interval": None}
     if len(names) < 2:
         return found
-    effect = _column(at_one, "effect")
+    effect = column(at_one, "effect")
     total_c, n_c = (np.array([values[cluster == name].sum() for name in names]) for values in (effect, np.ones(len(effect))))
     drawn_rc = generator(Stream.STUDY_BOOTSTRAP, study.seed).integers(len(names), size=(_RESAMPLED, len(names)))
     means = total_c[drawn_rc].sum(axis=1) / n_c[drawn_rc].sum(axis=1)
