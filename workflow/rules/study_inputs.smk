@@ -45,5 +45,6 @@ def study_hour(wildcards):
 
 
 def study_atlas(wildcards):
-    """Digest of the record of the edited block's atlas, if there is one."""
-    return atlas_digest(RESULTS, _study(wildcards.study)[1].blocks[0])
+    """Digest of the record of the edited block's atlas, if there is one; studies of changed inputs read none."""
+    block = _study(wildcards.study)[1].edited_block
+    return atlas_digest(RESULTS, block) if block else None

@@ -1,12 +1,15 @@
 """What the studies in `studies/` cost, for the plan, from their files alone. Nothing heavy is imported here.
 
-A forecast of an arm goes on from the edited block in the first edited step, and is whole in later ones; what comes before the block
+A forecast of an arm of an edit goes on from the edited block in the first edited step, and is whole in later ones; what comes before the block
 runs twice a date, for the survey and for the arms, and once a quiet date. Steps before the first edited one are made once a date. Aurora's decoder of the atmosphere, which is not counted in the
-plan's forwards either, is left out.
+plan's forwards either, is left out. A forecast from changed inputs is a whole forward, and each date has two more for the reach of the
+change over blocks.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from aurorascope.blocks import BLOCKS
 from aurorascope.config.model import Config
@@ -23,6 +26,10 @@ from aurorascope.units import duration, figure
 
 N_CONTROLS, N_DOSES = 20, 4
 """As `studies.study` has them, where a file says nothing; a test compares."""
+N_INPUT_DOSES, N_MOVED, N_REACH = 6, 3, 2
+"""As `studies.input_study` and `studies.input_arms` have them: doses of changed inputs, with their reverse, places further east, and
+forwards for the reach of one date. A test compares."""
+_N_EMISSIONS = 4
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,8 @@ class StudyCost:
     """One study.
 
     Attributes:
-        n_forwards: steps of all arms on all dates, and those before the first edited one, once a date.
+        n_forwards: steps of all arms on all dates, and those before the first edited one, once a date; of changed inputs those of the
+            reach, too.
         whole: what they and all else take, in whole forwards.
     """
 
@@ -40,10 +48,27 @@ class StudyCost:
 
 def arms_at_most(asked: StudyFile) -> int:
     """Arms of one date, all controls and both placebo and difference of means being there."""
-    n_controls = asked.asked.get("n_controls")
-    n = n_controls if isinstance(n_controls, int) else N_CONTROLS
+    n = _integer(asked, "n_controls", N_CONTROLS)
+    if "perturb" in asked.asked:
+        # Clean and clean again; all doses; places further east, other variables and red noise.
+        return 2 + N_INPUT_DOSES + N_MOVED + _n_others(asked.asked) + n
     # Clean, clean again and reconstruction; feature and reverse; controls and directions; difference of means and placebo.
     return 3 + 2 * N_DOSES + 2 * n + 2
+
+
+def _integer(file: StudyFile, key: str, default: int) -> int:
+    """A number of the file, the default where it is none: files that are wrong are refused when they run."""
+    found = file.asked.get(key)
+    return found if isinstance(found, int) else default
+
+
+def _n_others(asked: Mapping[str, Any]) -> int:
+    """Variables, or of a change of emissions alone emissions, that are changed as much instead."""
+    if isinstance(asked.get("others"), list):
+        return len(dict.fromkeys(map(str, asked["others"])))
+    changes = [each for each in asked["perturb"] if isinstance(each, Mapping)] if isinstance(asked["perturb"], list) else []
+    emissions = [each["scale_emission"] for each in changes if isinstance(each.get("scale_emission"), Mapping)]
+    return _N_EMISSIONS - len({str(each.get("emission")) for each in emissions}) if len(emissions) == len(changes) else 1
 
 
 def study_cost(file: StudyFile, needs: Needs, share: float) -> StudyCost:
@@ -52,13 +77,16 @@ def study_cost(file: StudyFile, needs: Needs, share: float) -> StudyCost:
     Args:
         file: its file.
         needs: what it reads.
-        share: of a whole forward that is over once the edited block has run.
+        share: of a whole forward that is over once the edited block has run; 0 where inputs are changed.
     """
-    n_steps, edited = file.asked.get("steps", 1), file.asked.get("edit_steps")
+    n_steps, edited, n_dates = max(1, _integer(file, "steps", 1)), file.asked.get("edit_steps"), len(needs.dates)
+    if needs.edited_block is None:
+        n_forwards = n_dates * (arms_at_most(file) * n_steps + N_REACH)
+        return StudyCost(n_forwards, float(n_forwards))
     arms, early = arms_at_most(file), min(edited) if isinstance(edited, list) and all(isinstance(each, int) for each in edited) else 0
-    later = max(1, n_steps if isinstance(n_steps, int) else 1) - early
-    whole = len(needs.dates) * (early + 2 * share + arms * (later - share)) + len(needs.quiet_dates) * share
-    return StudyCost(len(needs.dates) * (early + arms * later), whole)
+    later = n_steps - early
+    whole = n_dates * (early + 2 * share + arms * (later - share)) + len(needs.quiet_dates) * share
+    return StudyCost(n_dates * (early + arms * later), whole)
 
 
 def studies_cost(config: Config, grid: tuple[int, int], results: Path | None, folder: Path = FOLDER) -> list[OtherCost]:
@@ -82,13 +110,14 @@ def studies_cost(config: Config, grid: tuple[int, int], results: Path | None, fo
         except UserError as error:
             rows.append((name, "not counted", error.one_line()))
             continue
-        cost = study_cost(file, needs, forward[needs.blocks[0]] / last)
+        cost = study_cost(file, needs, forward[needs.edited_block] / last if needs.edited_block else 0.0)
         is_there = results is not None and _is_there(config, file, needs, results)
         n_done += is_there
         left += 0 if is_there else cost.whole
         dates = f"{len(needs.dates)} date{'s' if len(needs.dates) > 1 else ''}"
         note = "; already there" if is_there else ""
-        saved = f"{max(0, 1 - cost.whole / cost.n_forwards):.0%} of them saved by going on from {needs.blocks[0]}"
+        share = f"{max(0, 1 - cost.whole / cost.n_forwards):.0%}"
+        saved = f"{share} of them saved by going on from {needs.edited_block}" if needs.edited_block else "all of them whole"
         rows.append((name, f"{cost.n_forwards:,} forwards", f"derived; {dates}, with all controls; {saved}{note}"))
     hours = stage(left * last, 0, config.plan).compute
     basis = f"{figure(left)} whole forwards at {config.plan.tflops:g} TFLOP/s (plan.tflops), without loading and comparing"

@@ -20,7 +20,7 @@ from aurorascope.perturbations.control_changes import (
 from aurorascope.perturbations.inputs import Inputs, find_variable
 from aurorascope.perturbations.logarithms import EMISSIONS
 from aurorascope.perturbations.operations import Operation, StaticOperation, checked_names
-from aurorascope.studies.input_changes import InputChange
+from aurorascope.studies.input_changes import InputChange, of_change
 from aurorascope.studies.input_study import DOSES, InputStudy
 from aurorascope.studies.reading import nearest
 
@@ -93,8 +93,10 @@ def plan_input_study(study: InputStudy, inputs: Mapping[str, Inputs], mean: xr.D
     clean, arms = arms_of(study)[:2], arms_of(study)[2:]
     built, exposure, lines, absent, unseen_on = {}, {}, [], {}, []
     for date in study.dates:
-        builder = _Builder(study, date, inputs[date], mean)
-        exposure[date], said, error = builder.look()
+        given = inputs[date]
+        with of_change("the study, perturb"):
+            builder = _Builder(study, date, given, mean)
+            exposure[date], said, error = builder.look()
         lines += [f"{date}: {line}" for line in said]
         unseen_on += [error] if error else []
         for arm in arms:

@@ -1,6 +1,7 @@
 """Changes of Aurora's inputs as a study describes them, which turn into operations at any dose and place."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,7 +89,8 @@ class InputChange:
             check_number(f"{where}, depth_m", keys["depth_m"]) if "depth_m" in keys else None,
         )
         # Operations refuse what no value of theirs is; the mean is known later.
-        found.operation(mean=xr.Dataset())
+        with of_change(where):
+            found.operation(mean=xr.Dataset())
         return found
 
     def operation(self, dose: float = 1.0, mean: xr.Dataset | None = None, degrees: float = 0.0) -> Operation:
@@ -115,6 +117,17 @@ class InputChange:
         if mean is None:
             raise UserError("the study, perturb, replace_by_mean", "means of states", "none", "give mean=, what position_mean returns")
         return ReplaceByMean(self.names, mean, **common, share=dose)
+
+
+@contextlib.contextmanager
+def of_change(where: str) -> Iterator[None]:
+    """Let errors of an operation, which knows of no study, say where in it the change stands."""
+    try:
+        yield
+    except UserError as error:
+        if error.where.startswith("the "):
+            raise
+        raise UserError(f"{where}, {error.where}", error.expected, error.found, error.fix) from None
 
 
 def _factor(factor: float, dose: float) -> float:

@@ -4,6 +4,7 @@ Whatever is not said well enough to be planned is refused here; all the rest is,
 """
 
 import datetime
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,9 @@ from aurorascope.studies.study_file import StudyFile, naming
 MOST_QUIET, QUIET_DAYS = 16, 5
 """Quiet dates that are chosen at most, and days from any date of the study within which none is."""
 
+KINDS = ("perturb", "edit")
+"""Keys that tell what kind of study a file asks for, the first that it has."""
+
 # Edits that ask what features usually are, as `studies.study.REFERRING`; a test compares.
 _REFERRING = ("normal", "mean", "position_mean", "gain")
 
@@ -27,14 +31,16 @@ class Needs:
     """What a study reads.
 
     Attributes:
-        blocks: ids of blocks whose SAEs are read, the edited one first.
+        blocks: ids of blocks whose SAEs are read, an edited one first.
+        edited_block: of an edit; None where inputs are changed.
         dates: of the study, ascending.
         hour: of their snapshots, UTC.
-        quiet_dates: that say what features usually are, ascending; empty where nobody asks.
+        quiet_dates: that say what features, or variables, usually are, ascending; empty where nobody asks.
         has_labels: whether labels of the dates are read.
     """
 
     blocks: tuple[str, ...]
+    edited_block: str | None
     dates: tuple[str, ...]
     hour: int
     quiet_dates: tuple[str, ...]
@@ -59,11 +65,36 @@ def needs_of(file: StudyFile, cams: Cams) -> Needs:
             _check_date("the study, dates", date, hour, cams)
         outcomes = [each for each in check_list("the study, outcomes", asked.get("outcomes")) if isinstance(each, Mapping)]
         read = [each["block"] for each in outcomes if "block" in each]
-        blocks = tuple(dict.fromkeys(_block(each) for each in (asked.get("block"), *read)))
+        edited = None if _changes_inputs(file) else _block("the study, block", asked.get("block"))
+        named = check_list("the study, blocks", asked["blocks"]) if edited is None and asked.get("blocks") else []
+        blocks = [*([edited] if edited else []), *(_block("the study, blocks", each) for each in named)]
+        blocks += [_block("the study, outcomes, block", each) for each in read]
         regions = [asked.get("region"), *(each.get("region") for each in outcomes)]
         has_labels = any(isinstance(region, Mapping) and region.get("label") is not None for region in regions)
-        quiet = _quiet(file, dates, hour, cams) if asks_what_is_usual(asked.get("edit")) else ()
-    return Needs(blocks, dates, hour, quiet, has_labels)
+        is_asked = replaces_by_mean(asked["perturb"]) if edited is None else asks_what_is_usual(asked.get("edit"))
+        quiet = _quiet(file, dates, hour, cams) if is_asked else ()
+    return Needs(tuple(dict.fromkeys(blocks)), edited, dates, hour, quiet, has_labels)
+
+
+def _changes_inputs(file: StudyFile) -> bool:
+    """Whether a study changes inputs; otherwise it edits features.
+
+    Raises:
+        UserError: no key tells.
+    """
+    found = next((key for key in KINDS if key in file.asked), None)
+    if found is None and "block" not in file.asked:
+        for key in file.asked:
+            if difflib.get_close_matches(key, KINDS, 1):
+                raise UserError(f"the study, {key}", f"a key {' or '.join(KINDS)}", repr(key), nearest(key, KINDS))
+        words = ", ".join(file.asked) or "no key"
+        raise UserError("the study", "a key edit, of features, or perturb, of inputs", words, "add one of them")
+    return found == "perturb"
+
+
+def replaces_by_mean(perturb: Any) -> bool:
+    """Whether changes of inputs, as a file has them, need quiet dates."""
+    return isinstance(perturb, list) and any(isinstance(each, Mapping) and "replace_by_mean" in each for each in perturb)
 
 
 def asks_what_is_usual(edit: Any) -> bool:
@@ -72,9 +103,9 @@ def asks_what_is_usual(edit: Any) -> bool:
     return kind in _REFERRING or (kind == "clamp" and isinstance(value, str))
 
 
-def _block(block: Any) -> str:
+def _block(where: str, block: Any) -> str:
     if block not in BY_ID:
-        raise UserError("the study, block", "a block of Aurora", repr(block), nearest(block, BY_ID))
+        raise UserError(where, "a block of Aurora", repr(block), nearest(block, BY_ID))
     return block
 
 
