@@ -29,6 +29,14 @@ OUTCOMES = [
     {"kind": "msl_min", "name": "low", "region": {"disk": [30.0, 200.0, 4000.0]}},
 ]
 
+DISK = {"disk": [30.0, 100.0, 4000.0], "taper_km": 2000.0}
+# Of changed inputs; a feature of a later block is among them.
+INPUT_OUTCOMES = [
+    {"kind": "linear", "name": "smoke", "variable": "no2", "level": 1000, "region": {"disk": [30.0, 100.0, 5000.0]}},
+    {"kind": "msl_min", "name": "low", "region": {"disk": [30.0, 200.0, 4000.0]}},
+    {"kind": "feature", "name": "later", "block": LATER, "feature": 3},
+]
+
 
 def mapping():
     """The configuration as verbs read it: snapshots of two training and two held-out dates."""
@@ -46,6 +54,15 @@ def given(feature, **changes):
     found = {
         "block": BLOCK, "features": [feature], "edit": {"clamp": 0.5}, "region": REGION, "dates": list(DATES), "outcomes": OUTCOMES,
         "n_controls": 2, **changes,
+    }
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def given_inputs(**changes):
+    """What stands in the file of a study of twice the nitrogen dioxide; None leaves a key out."""
+    found = {
+        "perturb": [{"scale": {"variables": ["no2"], "factor": 2, "region": DISK}}], "dates": list(DATES), "outcomes": INPUT_OUTCOMES,
+        "blocks": [BLOCK], "n_controls": 1, **changes,
     }
     return {key: value for key, value in found.items() if value is not None}
 

@@ -97,6 +97,21 @@ def test_five_kills_leave_the_bytes_of_none(small, driver):
     assert not (small.path / "results/scratch/studies/arms/killed").exists()
 
 
+def test_kills_of_a_study_of_changed_inputs_leave_the_bytes_of_none(small, driver):
+    """One that replaces by the mean of quiet dates, which each job finds anew."""
+    perturb, rng = [{"replace_by_mean": {"variables": ["no2"], "region": folder.DISK}}], random.Random(3)
+    folder.write_file(small.path, "inputs_killed", folder.given_inputs(perturb=perturb, quiet_dates=["2022-06-01", "2022-07-05"]))
+    left = [driver.kill("inputs_killed", n_more, rng) for n_more in (2, 5, 4)]
+    assert left == sorted(set(left)) and left[-1] >= 11
+    driver.finish("inputs_killed")
+    assert f"{left[-1]} arms were kept" in (small.path / "inputs_killed.log").read_text()
+    found = folder.contents(small.path, "inputs_killed")
+    driver.finish("inputs_killed")
+    assert "were kept" not in (small.path / "inputs_killed.log").read_text()
+    assert folder.contents(small.path, "inputs_killed") == found
+    assert {"responses.parquet", "reach.parquet", "rings.parquet"} < set(found)
+
+
 def test_a_study_that_was_changed_after_a_kill_begins_anew(small, driver):
     """Arms of another digest are neither gone on from nor left."""
     rng = random.Random(1)

@@ -14,6 +14,9 @@ STUDY = {
     "outcomes": [{"kind": "linear", "name": "pressure", "variable": "msl", "region": {"label": "low"}}], "n_controls": 2,
 }
 
+# In place of the keys of an edit.
+CHANGED = {"block": None, "features": None, "edit": None, "region": None, "perturb": [{"scale": {"variables": ["co"], "factor": 1.5}}]}
+
 
 def write(project, name="low", **changes):
     """Put a study's file in place."""
@@ -52,9 +55,9 @@ def test_its_files_are_verified(studied, tmp_path):
 
 
 def test_what_a_study_is_made_from_has_it_made_again(studied, tmp_path):
-    """Its file and the block's atlas do; other files, other settings and another study do not."""
+    """Its file and the block's atlas do; other files, other settings and another study do not, here one of changed inputs without blocks."""
     project = studied.copy(tmp_path / "project")
-    write(project, "other", dates=["2022-06-21"])
+    write(project, "other", dates=["2022-06-21"], **CHANGED)
     assert project.planned("results/studies/low/record.json") == {}
     assert project.planned("studies").get("run_study") == 1
     write(project, seed=4)
@@ -74,6 +77,7 @@ def test_what_a_study_is_made_from_has_it_made_again(studied, tmp_path):
     ({"dates": ["2022-07-20"]}, "studies/low.yaml, dates, 2022-07-20: expected a date with a configured snapshot"),
     ({"edit": "normal"}, "studies/low.yaml, quiet_dates: "),
     ({"outcomes": [{"kind": "linier", "name": "a"}]}, "take linear"),
+    (CHANGED | {"perturb": [{"scale": {"variables": ["c0"], "factor": 1.5}}]}, "studies/low.yaml, change 0, scale, variable 'c0': "),
 ])
 def test_a_wrong_file_ends_the_planning_with_a_line(studied, tmp_path, changes, words):
     """And leaves what other studies have."""

@@ -1,4 +1,4 @@
-# Studies: edits of features with all their controls, each asked for by a file in `studies/`. No plain run makes them: ask for
+# Studies: edits of features, or changes of inputs, with all their controls, each asked for by a file in `studies/`. No plain run makes them: ask for
 # `studies`, or for one study's record.
 
 

@@ -26,10 +26,9 @@ from aurorascope.units import duration, figure
 
 N_CONTROLS, N_DOSES = 20, 4
 """As `studies.study` has them, where a file says nothing; a test compares."""
-N_INPUT_DOSES, N_MOVED, N_REACH = 6, 3, 2
-"""As `studies.input_study` and `studies.input_arms` have them: doses of changed inputs, with their reverse, places further east, and
+N_INPUT_DOSES, N_MOVED, N_EMISSIONS, N_REACH = 6, 3, 4, 2
+"""Of changed inputs, as `studies.input_arms` has them: doses with their reverse, places further east, emissions that there are, and
 forwards for the reach of one date. A test compares."""
-_N_EMISSIONS = 4
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def _n_others(asked: Mapping[str, Any]) -> int:
         return len(dict.fromkeys(map(str, asked["others"])))
     changes = [each for each in asked["perturb"] if isinstance(each, Mapping)] if isinstance(asked["perturb"], list) else []
     emissions = [each["scale_emission"] for each in changes if isinstance(each.get("scale_emission"), Mapping)]
-    return _N_EMISSIONS - len({str(each.get("emission")) for each in emissions}) if len(emissions) == len(changes) else 1
+    return N_EMISSIONS - len({str(each.get("emission")) for each in emissions}) if len(emissions) == len(changes) else 1
 
 
 def study_cost(file: StudyFile, needs: Needs, share: float) -> StudyCost:

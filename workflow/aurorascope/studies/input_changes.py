@@ -166,4 +166,6 @@ def read_region(where: str, given: Any) -> Region:
     numbers = [check_number(f"{where}, {name}", each) for each in check_list(f"{where}, {name}", given[name])]
     if len(numbers) != len(words.split(", ")):
         raise UserError(f"{where}, {name}", f"{len(words.split(', '))} numbers: {words}", repr(given[name]), "correct it")
-    return shape(*numbers, taper_km=check_number(f"{where}, taper_km", given.get("taper_km", 0.0)))
+    taper = check_number(f"{where}, taper_km", given.get("taper_km", 0.0))
+    with of_change(where):
+        return shape(*numbers, taper_km=taper)

@@ -84,7 +84,7 @@ def read_input_study(given: Mapping[str, Any]) -> InputStudy:
     changes = [InputChange.read(f"the study, change {at}", each) for at, each in enumerate(check_list("the study, perturb", given["perturb"]))]
     blocks = check_list("the study, blocks", given["blocks"]) if given.get("blocks") else []
     for block in blocks:
-        if block not in BY_ID:
+        if not isinstance(block, str) or block not in BY_ID:
             raise UserError("the study, blocks", "blocks of Aurora", repr(block), nearest(block, BY_ID))
     if len(set(blocks)) < len(blocks):
         raise UserError("the study, blocks", "each block once", ", ".join(blocks), "leave one out")

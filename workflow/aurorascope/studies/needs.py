@@ -104,7 +104,7 @@ def asks_what_is_usual(edit: Any) -> bool:
 
 
 def _block(where: str, block: Any) -> str:
-    if block not in BY_ID:
+    if not isinstance(block, str) or block not in BY_ID:
         raise UserError(where, "a block of Aurora", repr(block), nearest(block, BY_ID))
     return block
 

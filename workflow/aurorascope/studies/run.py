@@ -110,7 +110,9 @@ def run_study(
             if keep is not None:
                 keep((date, arm.name), measured[date, arm.name])
         clean[date].close()
-    absent = [kind for kind, has in (("difference_of_means", found.difference_d is not None), ("placebo", all_placebo)) if not has]
+    absent = {} if found.difference_d is not None else {"difference_of_means": "no token lies outside the region"}
+    if not all_placebo:
+        absent["placebo"] = f"the region meets itself where it is moved {study.placebo_degrees:g} degrees east"
     in_order = [measured[date, arm.name] for date in study.dates for arm in arms]
     return _result(study, in_order, found, controls, features, absent)
 
@@ -125,7 +127,7 @@ def _reference(
 
 def _result(
     study: Study, measured: list[Measured], found: Survey, controls: list[tuple[FeatureId, ...]], features: tuple[FeatureId, ...],
-    absent: list[str],
+    absent: dict[str, str],
 ) -> StudyResult:
     effects = pd.DataFrame([row for each in measured for row in each.effects])
     fields = pd.DataFrame([row for each in measured for row in each.fields]).astype({"level": "Int64"})
