@@ -10,8 +10,6 @@ import pytest
 import xarray as xr
 from aurorascope.backbone.model import open_model
 from aurorascope.cams.states import load_state
-from aurorascope.config import from_mapping
-from aurorascope.config.resolve import resolve
 from aurorascope.errors import UserError
 from aurorascope.files import sha256_file
 from aurorascope.perturbations import Inputs, position_mean
@@ -185,10 +183,3 @@ def test_the_plan_counts_it_and_knows_when_it_is_there(small, made):
     rows = {row[0]: row for row in studies_cost(folder.config(), (19, 36), small.path / "results")[0].rows}
     assert rows["inputs"][1] == f"{record['n_forwards'] + 2 * len(record['absent_arms'])} forwards"
     assert rows["inputs"][2] == "derived; 2 dates, with all controls; all of them whole; already there"
-
-
-def test_the_example_can_be_planned(small, root):
-    """On the demo, as it is configured."""
-    file, demo = read_study_file("emission", root / "docs/examples/studies"), from_mapping(resolve({})[0])
-    needs = needs_of(file, demo.cams)
-    assert needs.blocks == tuple(INPUT.read(file).blocks) and kind_of(file) is INPUT

@@ -3,12 +3,18 @@
 import re
 
 import pytest
-import yaml
+from aurorascope.config import from_mapping
+from aurorascope.config.resolve import resolve
 from aurorascope.perturbations.regions import Disk
-from aurorascope.studies import read_input_study
 from aurorascope.studies.input_arms import arms_of, n_forwards
 from aurorascope.studies.input_changes import SHAPES, kinds
+from aurorascope.studies.input_kind import INPUT
 from aurorascope.studies.input_study import InputStudy
+from aurorascope.studies.kinds import kind_of
+from aurorascope.studies.needs import needs_of
+from aurorascope.studies.study_file import OF_FILE, read_study_file
+
+from tests.studies.folder import write_file
 
 
 @pytest.fixture(scope="module")
@@ -16,9 +22,11 @@ def page(root):
     return (root / "docs" / "changed-inputs.md").read_text()
 
 
-def test_the_pages_study_is_one(page):
-    (given,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
-    study = read_input_study(yaml.safe_load(given))
+def test_the_pages_study_is_one(page, tmp_path):
+    (given,) = re.findall(r"```yaml\n# studies/smoke.yaml\n(.*?)```", page, re.DOTALL)
+    file = read_study_file("smoke", write_file(tmp_path, "smoke", given).parent)
+    assert kind_of(file) is INPUT
+    study = INPUT.read(file)
     (plume,) = study.operations()
     assert (plume.variable, plume.kg, plume.depth_m, plume.region) == ("pm2p5", 3e8, 1000, Disk(40, 116, 2500, taper_km=1000))
     assert n_forwards(study) == int(re.search(r"for (\d+) forwards", page)[1])
@@ -26,9 +34,17 @@ def test_the_pages_study_is_one(page):
                                                   for name in re.findall(r"`(\w+)`", row)}
 
 
+def test_the_emission_on_the_page_can_be_planned(page, root):
+    """On the demo, as it is configured, for as many forwards as the page has."""
+    file, demo = read_study_file("emission", root / "docs/examples/studies"), from_mapping(resolve({})[0])
+    study, needs = INPUT.read(file), needs_of(file, demo.cams)
+    assert needs.blocks == study.blocks and needs.dates == study.dates and not needs.quiet_dates
+    assert n_forwards(study) == int(re.search(r"for (\d+) forwards", page.split("## An emission")[1])[1])
+
+
 def test_the_page_has_every_key_kind_and_shape(page):
     rows = {name: words for name, words in re.findall(r"^\| `(\w+)` \| (.*) \|$", page.split("## What runs")[0], re.MULTILINE)}
-    assert set(InputStudy.__dataclass_fields__) - {"name"} | set(kinds()) == set(rows)
+    assert set(InputStudy.__dataclass_fields__) - {"name"} | set(OF_FILE) | set(kinds()) == set(rows)
     for kind, (needed, optional) in kinds().items():
         for key in {*needed, *optional} - {"region", "levels", "times", "consistent"}:
             assert f"`{key}`" in rows[kind], f"{kind}: {key}"

@@ -17,8 +17,8 @@ from aurorascope.studies.reading import check_dates, check_integer, nearest
 FOLDER = Path("studies")
 """Of the files, in the folder that a run is started in."""
 
-# Keys of the file alone: what a study in Python is given as arguments.
-_OF_FILE = ("hour", "quiet_dates")
+OF_FILE = ("hour", "quiet_dates")
+"""Keys of the file alone: what a study in Python is given as arguments."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -70,7 +70,7 @@ def read_study_file(name: str, folder: Path = FOLDER) -> StudyFile:
         if hour is not None and check_integer("the study, hour", hour, 0) > 23:
             raise UserError("the study, hour", "an hour from 0 to 23", repr(hour), "correct it")
         quiet = check_dates("the study, quiet_dates", given["quiet_dates"]) if given.get("quiet_dates") is not None else None
-    return StudyFile(path, name, {key: value for key, value in given.items() if key not in _OF_FILE}, hour, quiet)
+    return StudyFile(path, name, {key: value for key, value in given.items() if key not in OF_FILE}, hour, quiet)
 
 
 @contextlib.contextmanager
