@@ -42,7 +42,7 @@ def draw_arms(study: FinishedStudy, outcome: str, png: Path) -> None:
     table, verdict = arms_table(study, outcome), study.record["outcomes"][outcome]
     asked = next(asked for asked, _ in study.outcomes if asked["name"] == outcome)
     kinds = list(dict.fromkeys(table["kind"]))
-    figure, axis = plt.subplots(figsize=(6.2, 1.7 + 0.36 * len(kinds)))
+    figure, axis = plt.subplots(figsize=(4.8, 1.8 + 0.36 * len(kinds)))
     floor = FLOORS * verdict["floor"]
     axis.axvspan(-floor, floor, color=FLOOR, lw=0, label=f"within {FLOORS:g} floors")
     axis.axvline(0, color="black", lw=0.6)

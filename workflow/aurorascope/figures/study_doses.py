@@ -43,7 +43,7 @@ def draw_doses(study: FinishedStudy, outcome: str, png: Path) -> None:
     """
     table, verdict = doses_table(study, outcome), study.record["outcomes"][outcome]
     asked = next(asked for asked, _ in study.outcomes if asked["name"] == outcome)
-    figure, axis = plt.subplots(figsize=(6.2, 4.2))
+    figure, axis = plt.subplots(figsize=(4.8, 4.3))
     most = float(table["dose"].abs().max())
     axis.axhspan(-FLOORS * verdict["floor"], FLOORS * verdict["floor"], color=FLOOR, lw=0, label=f"within {FLOORS:g} floors")
     axis.axhline(0, color="black", lw=0.6)

@@ -109,7 +109,7 @@ def _draw(
     change_yx: np.ndarray, factor: int, inside_yx: np.ndarray | None, top: float, largest: float, units: str, ground: Ground, png: Path,
     title: str, is_small: bool,
 ) -> None:
-    figure, axis = plt.subplots(figsize=(4.6, 2.3) if is_small else (7.6, 3.9))
+    figure, axis = plt.subplots(figsize=(4.2, 2.2) if is_small else (6.0, 3.2))
     power, top = power_of(top), top or 1.0
     scale = 10.0**-power
     lat_edges, lon_edges = _edges(ground, change_yx.shape, factor)

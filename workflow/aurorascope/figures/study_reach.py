@@ -28,7 +28,7 @@ def draw_reach(study: FinishedStudy, png: Path) -> None:
         png: where to.
     """
     table = reach_table(study)
-    figure, axes = plt.subplots(2, 1, figsize=(6.2, 5.0), sharex=True)
+    figure, axes = plt.subplots(2, 1, figsize=(5.2, 5.0), sharex=True)
     axes[0].plot(table["depth"], table["relative"], color=FEATURE, marker="o", ms=3, lw=1)
     if (table["relative"] > 0).any():
         axes[0].set_yscale("log")

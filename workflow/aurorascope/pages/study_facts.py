@@ -55,11 +55,11 @@ def question(study: FinishedStudy) -> str:
     """What a study asks, in words: what is changed, where, when, and what is looked at."""
     asked, record = study.asked, study.record
     names = several([str(outcome["name"]) for outcome, _ in study.outcomes])
-    end = f"what becomes of {names} in the forecast for {hours(study.steps)} later?"
+    end = f"what becomes of {names} in the forecast {hours(study.steps)} later?"
     if study.changes_inputs:
         return f"With {several([change_words(each) for each in asked['perturb']])} in Aurora's input, {end}"
     edit = edit_words(asked["edit"], len(record["features"]))
-    return f"Where {feature_words(record['features'])} of block {record['block']} {edit}, {region_words(asked.get('region'))}, {end}"
+    return f"If {feature_words(record['features'])} of block {record['block']} {edit}, {region_words(asked.get('region'))}, {end}"
 
 
 def facts(study: FinishedStudy, asked: Mapping[str, Any], verdict: Mapping[str, Any]) -> list[Fact]:
@@ -87,7 +87,7 @@ def facts(study: FinishedStudy, asked: Mapping[str, Any], verdict: Mapping[str, 
         share = verdict["on_target"]
         found += [
             Fact("On target", "not known" if share is None else f"{number(100 * share)} %", "of the squared change of all fields, what is in the outcome's own fields and region"),
-            Fact("Collateral", f"{number(verdict['collateral'])} clean tendencies {per}", "root mean square of the rest of that change, summed over fields"),
+            Fact("Collateral", f"{number(verdict['collateral'])} clean tendencies {per}", "root of the rest of that change, summed over fields"),
         ]
     exposed = "the encoder sees the change" if study.changes_inputs else "the features are on enough in the region"
     found.append(Fact("Exposed", f"{verdict['n_exposed']} of {_count(verdict['n_dates'], 'date')}", f"dates on which {exposed}"))

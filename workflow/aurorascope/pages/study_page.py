@@ -1,12 +1,11 @@
 """Write the page of one study: plain HTML beside the study's files, which needs no script, no server and no network."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from aurorascope.errors import remake, snakemake
 from aurorascope.files import write_text
 from aurorascope.interventions.log import WARNED
 from aurorascope.pages.html import STATIC, render
@@ -17,6 +16,8 @@ from aurorascope.studies.pictures import MapPicture, StudyPictures
 from aurorascope.studies.wording import field_words, number, outcome_words, several, unit_of
 
 STYLE = "style.css"
+_AGAIN = "rm -f results/studies/{0}/record.json && .venv/bin/snakemake results/studies/{0}/index.html --cores 2"
+_ORDER = ("perturb", "block", "features", "edit", "region", "dates", "outcomes")
 _PARTS = {
     "total": "The whole change", "carry": "Carry: what the output takes over from the input, past all blocks", "backbone": "Backbone: what the blocks do",
 }
@@ -44,8 +45,7 @@ def write_study_page(study: FinishedStudy, pictures: StudyPictures, results: Pat
         meaning=meaning(study.record["word"], study.changes_inputs), dates=_dates(study), notices=_notices(study), blocks=study.blocks, links=links,
         has_atlas=(results / "atlas" / "index.html").is_file(), maps=_maps(pictures.maps), is_outlined=pictures.is_outlined,
         reach=pictures.reach, changes_inputs=study.changes_inputs, responses=response_tables(study, links), divergence=divergence_table(study),
-        exposure=exposure_table(study, links), ran=_ran(study), draw=snakemake(f"results/studies/{study.name}/index.html --cores 2"),
-        again=remake(f"results/studies/{study.name}/record.json"), asked=yaml.safe_dump(_file(study), sort_keys=False, allow_unicode=True),
+        exposure=exposure_table(study, links), ran=_ran(study), again=_AGAIN.format(study.name), asked=_file(study),
         files=sorted(Path(each).name for each in study.record["files"]),
     )
     write_style(study.folder)
@@ -102,10 +102,13 @@ def _atlas(note: Mapping[str, Any]) -> str:
     return f"labels of the edited features: {labels}; {note.get('n_labelled_same', 0)} features with one of these were no controls"
 
 
-def _file(study: FinishedStudy) -> dict[str, Any]:
-    """The study's file as it can be written again."""
-    quiet = {"quiet_dates": study.record["quiet_dates"]} if study.record["quiet_dates"] else {}
-    return {**study.asked, "hour": study.record["hour"], **quiet}
+def _file(study: FinishedStudy) -> str:
+    """The study's file as it can be written again, what a reader looks for first."""
+    asked = {**study.asked, "hour": study.record["hour"]}
+    if study.record["quiet_dates"]:
+        asked["quiet_dates"] = study.record["quiet_dates"]
+    ordered = {key: asked[key] for key in (*_ORDER, *sorted(asked)) if key in asked}
+    return yaml.safe_dump(ordered, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100)
 
 
 def _alt_doses(asked: Mapping[str, Any], verdict: Mapping[str, Any]) -> str:
@@ -119,15 +122,17 @@ def _alt_arms(asked: Mapping[str, Any], verdict: Mapping[str, Any]) -> str:
     return f"Effect on {asked['name']} in {unit_of(asked)}: at dose 1 {number(verdict['effect'])}. {bar}.{others}"
 
 
-def _maps(maps: Iterable[MapPicture]) -> list[dict[str, Any]]:
+def _maps(maps: Sequence[MapPicture]) -> list[dict[str, Any]]:
     """Maps by field: means of all parts, then dates."""
     found: dict[str, dict[str, Any]] = {}
+    has_parts = {each.field for each in maps if each.part != "total"}
     for each in maps:
         title = _field_title(each.field)
         field = found.setdefault(each.field, {"title": title, "means": [], "dates": []})
         when = each.date or (f"mean over {each.n_dates} dates" if each.n_dates > 1 else "one date")
         where = f"at {number(abs(each.at[0]))}° {'N' if each.at[0] >= 0 else 'S'}, {number(each.at[1])}° E"
-        caption = f"{each.date or _PARTS[each.part]}. Largest: {number(each.largest)} {each.units} {where}."
+        shown = each.date or (_PARTS[each.part] if each.field in has_parts else f"{when[0].upper()}{when[1:]}")
+        caption = f"{shown}. Largest: {number(each.largest)} {each.units} {where}."
         if each.n_cells > 1:
             caption += f" Means of squares of {each.n_cells} × {each.n_cells} cells are drawn."
         alt = f"Map of the change of {title}, {each.part}, {when}: largest {number(each.largest)} {each.units} {where}."

@@ -64,8 +64,8 @@ def divergence_table(study: FinishedStudy) -> Table | None:
         ))
     found.sort(key=lambda row: (np.isnan(row[0]), -row[0], row[1]))
     cells = [[Cell(name), *(Cell(number(each)) for each in (feature, *others))] for feature, name, *others in found]
-    caption = f"Mean square by area of changed minus clean forecast over that of clean forecast minus input, mean over dates; {len(cells)} fields"
-    titles = ("Field", "Edit (no unit)", "Reverse (no unit)", "Median of controls (no unit)", "Reconstruction (no unit)")
+    caption = f"Mean square by area of changed minus clean forecast over that of clean forecast minus input, mean over dates (no unit); {len(cells)} fields"
+    titles = ("Field", "Edit", "Reverse", "Median of controls", "Reconstruction")
     return Table(caption, titles, (False, True, True, True, True), cells[:_SHOWN], cells[_SHOWN:])
 
 
@@ -78,14 +78,14 @@ def exposure_table(study: FinishedStudy, links: Mapping[str, str]) -> Table | No
     effects = study.effects_of(str(asked["name"])).set_index("arm")["effect"]
     link, rows = links.get(record["block"]), []
     sets = [("edited", "feature_1", record["features"], record["exposure"])]
-    sets += [(f"control {at}", f"control_{at:02d}", each["features"], each["exposure"]) for at, each in enumerate(record["controls"])]
+    sets += [(f"control_{at:02d}", f"control_{at:02d}", each["features"], each["exposure"]) for at, each in enumerate(record["controls"])]
     for name, arm, ids, exposures in sets:
         for at, (feature, exposure) in enumerate(zip(ids, exposures, strict=True)):
             p99 = number(record["p99"][at]) if name == "edited" else ""
             effect = number(effects.get(arm, np.nan)) if not at else ""
             rows.append([Cell(name), feature_cell(feature, link), Cell(number(exposure)), Cell(p99), Cell(effect)])
-    caption = "Mean of each feature by area over the region and over dates, in units of the block's output"
-    titles = ("Set", "Feature", "Exposure", "99th percentile", f"Effect ({unit_of(asked)})")
+    caption = "Mean of each feature by area over the region and over dates, and the effect of each set with the others of its arm"
+    titles = ("Set", "Feature", "Exposure (block's units)", "99th percentile (block's units)", f"Effect ({unit_of(asked)})")
     n = 1 + len(record["features"]) + _SHOWN
     return Table(caption, titles, (False, True, True, True, True), rows[:n], rows[n:])
 

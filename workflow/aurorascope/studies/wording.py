@@ -143,12 +143,12 @@ def edit_words(edit: Any, n_features: int) -> str:
     if isinstance(value, str):
         value = value.replace("p99", f"{their} 99th percentile").replace("*", " × ")
     return {
-        "ablate": f"{are} set to 0",
+        "ablate": f"{are} set to 0 where on",
         "normal": f"{are} held to no more than {their} usual mean while on",
-        "mean": f"{are} set to {their} usual mean",
-        "position_mean": f"{are} set to {their} usual mean at each place",
+        "mean": f"{are} set to {their} usual mean where on",
+        "position_mean": f"{are} set where on to {their} usual mean at each place",
         "scale": f"{are} multiplied by {value}",
-        "clamp": f"{are} set to {value}",
+        "clamp": f"{are} set to {value} where on",
         "gain": f"{'have' if n_features > 1 else 'has'} {value} times what is beyond normal",
     }[kind]
 
