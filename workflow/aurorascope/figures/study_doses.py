@@ -50,16 +50,17 @@ def draw_doses(study: FinishedStudy, outcome: str, png: Path) -> None:
     bar = verdict["controls_95"]
     if bar is not None:
         for sign in (-1, 1):
-            words = {"label": "95 % of controls and directions, dose 1"} if sign > 0 else {}
-            axis.plot([sign * 0.85, sign * 1.15], [sign * bar, sign * bar], color=BAR, lw=2.4, **words)
-            axis.plot([sign * 0.85, sign * 1.15], [-sign * bar, -sign * bar], color=BAR, lw=2.4)
+            words = {"label": "95 % of controls, dose 1"} if sign > 0 else {}
+            ends = [sign - 0.08 * most, sign + 0.08 * most]
+            axis.plot(ends, [bar, bar], color=BAR, lw=2.4, **words)
+            axis.plot(ends, [-bar, -bar], color=BAR, lw=2.4)
     _draw_linear(axis, table, verdict["linear_to_dose"], most)
     names = ("change", "reverse") if study.changes_inputs else ("edit", "reverse of the edit")
     for name, colour, mark, part in (
         (names[0], FEATURE, "o", table[table["dose"] > 0]), (names[1], REVERSE, "s", table[table["dose"] < 0]),
     ):
         axis.plot(part["dose"], part["effect"], color=colour, marker=mark, ms=6, lw=0, label=name, zorder=3)
-    axis.set(xlabel="dose (1: the edit as asked; negative: its reverse)", xlim=(-1.1 * most, 1.1 * most))
+    axis.set(xlabel="dose (1: as asked; below 0: the reverse)", xlim=(-1.12 * most, 1.12 * most))
     power = scale_ticks(axis.yaxis, axis.get_ylim())
     axis.set_ylabel(f"effect on {outcome}\n({with_power(power, unit_of(asked))})", parse_math=False)
     axis.grid(alpha=0.25)

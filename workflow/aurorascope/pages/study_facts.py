@@ -57,7 +57,7 @@ def question(study: FinishedStudy) -> str:
     names = several([str(outcome["name"]) for outcome, _ in study.outcomes])
     end = f"what becomes of {names} in the forecast {hours(study.steps)} later?"
     if study.changes_inputs:
-        return f"With {several([change_words(each) for each in asked['perturb']])} in Aurora's input, {end}"
+        return f"If in Aurora's input {several([change_words(each) for each in asked['perturb']])}, {end}"
     edit = edit_words(asked["edit"], len(record["features"]))
     return f"If {feature_words(record['features'])} of block {record['block']} {edit}, {region_words(asked.get('region'))}, {end}"
 

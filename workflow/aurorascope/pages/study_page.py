@@ -19,7 +19,7 @@ STYLE = "style.css"
 _AGAIN = "rm -f results/studies/{0}/record.json && .venv/bin/snakemake results/studies/{0}/index.html --cores 2"
 _ORDER = ("perturb", "block", "features", "edit", "region", "dates", "outcomes")
 _PARTS = {
-    "total": "The whole change", "carry": "Carry: what the output takes over from the input, past all blocks", "backbone": "Backbone: what the blocks do",
+    "total": "The whole change", "carry": "Carry, what the output takes over from the input", "backbone": "Backbone, what the blocks do",
 }
 
 
@@ -42,7 +42,8 @@ def write_study_page(study: FinishedStudy, pictures: StudyPictures, results: Pat
     ]
     page = render(
         "studies/study.html", name=study.name, question=question(study), word=study.record["word"], outcomes=outcomes,
-        meaning=meaning(study.record["word"], study.changes_inputs), dates=_dates(study), notices=_notices(study), blocks=study.blocks, links=links,
+        meaning=meaning(study.record["word"], study.changes_inputs), dates=_dates(study), notices=_notices(study), said=list(study.record.get("said", ())),
+        blocks=study.blocks, links=links,
         has_atlas=(results / "atlas" / "index.html").is_file(), maps=_maps(pictures.maps), is_outlined=pictures.is_outlined,
         reach=pictures.reach, changes_inputs=study.changes_inputs, responses=response_tables(study, links), divergence=divergence_table(study),
         exposure=exposure_table(study, links), ran=_ran(study), again=_AGAIN.format(study.name), asked=_file(study),
@@ -77,7 +78,6 @@ def _notices(study: FinishedStudy) -> list[str]:
     largest = max((row.get("norms_max") or 0 for row in first["doses"]), default=0)
     if largest > WARNED:
         found.append(f"A token is moved by {number(largest)} times its norm: the model's norms leave no such response linear.")
-    found += list(record.get("said", ()))
     return [each for each in found if each]
 
 
@@ -88,7 +88,10 @@ def _ran(study: FinishedStudy) -> list[tuple[str, str]]:
     absent = record["absent_arms"]
     words = [f"{arm.replace('_', ' ')}: {why}" for arm, why in absent.items()] if isinstance(absent, Mapping) else [each.replace("_", " ") for each in absent]
     found.append(("Arms that could not be made", "; ".join(words) or "none"))
-    if not study.changes_inputs:
+    if study.changes_inputs:
+        seen = [f"{date}: {number(100 * share)} %" for date, share in record["exposure"].items()]
+        found.append(("Share of the changed area where the encoder sees more of the change than its logarithm", "; ".join(seen)))
+    else:
         asks = "the edit asks for none"
         found.append(("Quiet dates, which say what features usually are", several(record["quiet_dates"]) if record["quiet_dates"] else asks))
         found.append(("Atlas", _atlas(record.get("atlas", {"is_used": False}))))
@@ -130,12 +133,13 @@ def _maps(maps: Sequence[MapPicture]) -> list[dict[str, Any]]:
         title = _field_title(each.field)
         field = found.setdefault(each.field, {"title": title, "means": [], "dates": []})
         when = each.date or (f"mean over {each.n_dates} dates" if each.n_dates > 1 else "one date")
-        where = f"at {number(abs(each.at[0]))}° {'N' if each.at[0] >= 0 else 'S'}, {number(each.at[1])}° E"
+        place = f"at {number(abs(each.at[0]))}° {'N' if each.at[0] >= 0 else 'S'}, {number(each.at[1])}° E"
+        most = f"largest {number(each.largest)} {each.units} {place}" if each.largest else "no change anywhere"
         shown = each.date or (_PARTS[each.part] if each.field in has_parts else f"{when[0].upper()}{when[1:]}")
-        caption = f"{shown}. Largest: {number(each.largest)} {each.units} {where}."
+        caption = f"{shown}: {most}."
         if each.n_cells > 1:
             caption += f" Means of squares of {each.n_cells} × {each.n_cells} cells are drawn."
-        alt = f"Map of the change of {title}, {each.part}, {when}: largest {number(each.largest)} {each.units} {where}."
+        alt = f"Map of the change of {title}, {each.part}, {when}: {most}."
         field["dates" if each.date else "means"].append({"name": each.name, "caption": caption, "alt": alt})
         field.setdefault("when", when)
     return list(found.values())

@@ -69,12 +69,11 @@ def divergence_table(study: FinishedStudy) -> Table | None:
     return Table(caption, titles, (False, True, True, True, True), cells[:_SHOWN], cells[_SHOWN:])
 
 
-def exposure_table(study: FinishedStudy, links: Mapping[str, str]) -> Table | None:
-    """Exposure of the edited features and of the controls, and the effect of each set on the first outcome; None for changed inputs."""
-    record = study.record
+def exposure_table(study: FinishedStudy, links: Mapping[str, str]) -> Table:
+    """Exposure of the edited features and of the controls, of changed inputs the size of each change; and effects on the first outcome."""
+    record, (asked, _) = study.record, study.outcomes[0]
     if study.changes_inputs:
-        return None
-    asked, _ = study.outcomes[0]
+        return _size_table(study, asked)
     effects = study.effects_of(str(asked["name"])).set_index("arm")["effect"]
     link, rows = links.get(record["block"]), []
     sets = [("edited", "feature_1", record["features"], record["exposure"])]
@@ -88,6 +87,13 @@ def exposure_table(study: FinishedStudy, links: Mapping[str, str]) -> Table | No
     titles = ("Set", "Feature", "Exposure (block's units)", "99th percentile (block's units)", f"Effect ({unit_of(asked)})")
     n = 1 + len(record["features"]) + _SHOWN
     return Table(caption, titles, (False, True, True, True, True), rows[:n], rows[n:])
+
+
+def _size_table(study: FinishedStudy, asked: Mapping[str, Any]) -> Table:
+    effects = study.effects_of(str(asked["name"])).set_index("arm")["effect"]
+    rows = [[Cell(arm), Cell(number(size)), Cell(number(effects.get(arm, np.nan)))] for arm, size in study.record["sizes"].items()]
+    caption = f"Mean size of each arm's change over dates, and its effect on {asked['name']}"
+    return Table(caption, ("Arm", "Size (Aurora's normalised units)", f"Effect ({unit_of(asked)})"), (False, True, True), rows)
 
 
 def response_tables(study: FinishedStudy, links: Mapping[str, str]) -> list[Table]:

@@ -1,6 +1,7 @@
 """A study in words: what was asked, numbers for readers, and the unit of every number. Pictures and pages share these."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -57,7 +58,7 @@ def number(value: float | None, digits: int = 3) -> str:
         text = text.rstrip("0").rstrip(".") if "." in text else text
     else:
         head, _, power = f"{value:.{digits - 1}e}".partition("e")
-        text = f"{head} × {raised(int(power))}"
+        text = f"{head.rstrip('0').rstrip('.') if '.' in head else head} × {raised(int(power))}"
     return text.replace("-", "−")
 
 
@@ -80,7 +81,7 @@ def feature_words(ids: Sequence[Sequence[int]]) -> str:
 def field_words(variable: str, level: int | None) -> str:
     """A field by its long name, and its level."""
     known = _VARIABLES.get(variable)
-    name = known.request.replace("_", " ") if known else variable
+    name = re.sub(r"(?<=\d)um$", " µm", known.request.replace("_", " ")) if known else variable
     return name if level is None else f"{name} at {level} hPa"
 
 
@@ -157,13 +158,15 @@ def change_words(change: Mapping[str, Any]) -> str:
     """One change of the inputs, as an entry of a file's `perturb` says it."""
     ((kind, keys),) = change.items()
     given = keys.get("variables") or keys.get("variable") or keys.get("emission")
-    names = several([_input_words(each) for each in ([given] if isinstance(given, str) else given)])
+    given = [given] if isinstance(given, str) else list(given)
+    names, are = several([_input_words(each) for each in given]), "are" if len(given) > 1 else "is"
+    amount = number(next((float(keys[name]) for name in ("factor", "kg", "amplitude") if name in keys), None))
     what = {
-        "scale": f"{names} multiplied by {keys.get('factor')}",
-        "add_plume": f"a plume of {keys.get('kg')} kg of {names} added",
-        "replace_by_mean": f"{names} replaced by the mean of each place",
-        "scale_emission": f"the emission {names} multiplied by {keys.get('factor')}",
-        "add_red_noise": f"red noise of amplitude {keys.get('amplitude')} added to {names}",
+        "scale": f"{names} {are} multiplied by {amount}",
+        "add_plume": f"a plume of {amount} kg of {names} is added",
+        "replace_by_mean": f"{names} {are} replaced by the mean of each place",
+        "scale_emission": f"the emission {names} is multiplied by {amount}",
+        "add_red_noise": f"red noise of amplitude {amount} is added to {names}",
     }[kind]
     levels = f" at {several([str(each) for each in keys['levels']])} hPa" if keys.get("levels") else ""
     times = ", at the latest of the two input times alone" if keys.get("times") == "latest" else ""
