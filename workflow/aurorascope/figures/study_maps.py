@@ -19,7 +19,7 @@ MOST_DATES = 6
 # Columns of a map at most; finer grids are averaged over squares of cells, so that a table beside a picture stays small.
 _COLUMNS, _SMALL_COLUMNS = 360, 180
 # Colours end at what all but so much of the cells stay within; arrows at the ends of the bar say that there is more.
-_WITHIN = 0.998
+_WITHIN = 0.9995
 
 
 @dataclass(frozen=True, eq=False)
