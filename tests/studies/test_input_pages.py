@@ -22,7 +22,7 @@ from aurorascope.studies.write import maps_dataset
 from tests.backbone import small as backbone
 from tests.interventions.linear import sae_of
 from tests.pages.test_html import Parsed
-from tests.studies.test_pages import results_like, words
+from tests.studies.drawing import results_like, words
 
 input_run = pytest.importorskip("aurorascope.studies.input_run")
 input_study = pytest.importorskip("aurorascope.studies.input_study")
