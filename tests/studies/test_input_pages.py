@@ -16,7 +16,7 @@ from aurorascope.pages.study_page import write_study_page
 from aurorascope.perturbations.inputs import Inputs
 from aurorascope.studies.finished import read_finished
 from aurorascope.studies.outline import outlined_cells
-from aurorascope.studies.wording import number
+from aurorascope.studies.wording import change_words, number
 from aurorascope.studies.write import maps_dataset
 
 from tests.backbone import small as backbone
@@ -106,3 +106,10 @@ def test_the_outline_is_where_something_changes(drawn):
         found = outlined_cells(study, results, static.latitude.values, static.longitude.values)
     assert set(found) == set(DATES) and 0 < found[DATES[0]].mean() < 0.2
     assert number(study.record["sizes"]["change_1"]) in words(drawn[2])
+
+
+def test_every_kind_of_change_has_words():
+    changes = pytest.importorskip("aurorascope.studies.input_changes")
+    for kind in changes.kinds():
+        keys = {"variables": ["co", "t"], "factor": 2, "kg": 1, "amplitude": 0.5, "region": {"band": [-10, 10]}}
+        assert change_words({kind: keys}).endswith("from 10° S to 10° N")

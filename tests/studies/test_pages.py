@@ -94,6 +94,26 @@ def test_a_date_that_diverged_has_no_map_and_many_dates_have_six(drawn, study, t
     assert found[0].at == (maps.latitude.values[y], maps.longitude.values[x]) and found[0].largest == pytest.approx(maps["msl"].values[0, y, x], rel=1e-6)
 
 
+def test_a_study_whose_forecasts_diverged_has_a_page(drawn, study, tmp_path):
+    """Without numbers of the edit and without maps; its controls are shown all the same."""
+    def diverge(record):
+        record.update(word="diverged_at_step", diverged_at_step={"feature_1": 1})
+        for verdict in record["outcomes"].values():
+            verdict |= dict.fromkeys(("effect", "slope", "antisymmetry", "on_target", "collateral", "interval"))
+            verdict |= {"word": "diverged_at_step", "doses": [row | {"effect": None} for row in verdict["doses"]], "linear_to_dose": 0.0}
+
+    effects = study.tables["effects"]
+    effects = effects.assign(effect=effects["effect"].where(~effects["kind"].isin(("feature", "minus_feature"))))
+    maps = study.maps.drop_vars(list(study.maps.data_vars))
+    broken = dataclasses.replace(with_record(study, diverge), folder=tmp_path, tables=study.tables | {"effects": effects}, maps=maps)
+    pictures = draw_study_pictures(broken, drawn)
+    write_study_page(broken, pictures, drawn)
+    text = words(Parsed((tmp_path / "index.html").read_text()))
+    assert pictures.maps == () and "no forecast with the change was finite" in text and "feature_1 at step 1" in text
+    arms = pd.read_csv(tmp_path / "arms_0.csv")
+    assert arms["effect"].isna().tolist() == arms["kind"].isin(("feature", "minus_feature")).tolist() and "Effect not known" in text
+
+
 def test_twice_gives_the_same_picture(study, tmp_path):
     for name in ("one.png", "two.png"):
         draw_doses(study, "low", tmp_path / name)

@@ -62,7 +62,7 @@ def draw_arms(study: FinishedStudy, outcome: str, png: Path) -> None:
         colour = _COLOURS.get(kind, "black")
         axis.plot(known, at + up, lw=0, marker="o" if is_control else "D", ms=5, mfc="none" if is_control else colour, mec=colour, zorder=3)
         lost = len(part) - len(known)
-        names.append(ROWS[kind] + (f" ({len(part)})" if is_control else "") + (f"\n{lost} diverged" if lost else ""))
+        names.append(ROWS[kind] + (f" ({len(part)})" if is_control else "") + (f"\n{lost} without a value" if lost else ""))
     axis.set_yticks(range(len(kinds)), names)
     axis.set(ylim=(len(kinds) - 0.4, -0.6))
     power = scale_ticks(axis.xaxis, axis.get_xlim())

@@ -19,6 +19,7 @@ from aurorascope.studies.wording import (
 
 _MEANINGS = {
     "diverged_at_step": "A forecast with the change was not finite, so that nothing can be said of its effect.",
+    "track lost": "With the change, Aurora's tracker did not find the low: it may be gone, or have moved too far, and there is no number.",
     "no exposure": f"On more than half of the dates the features have less than {LEAST_EXPOSURE:.0%} of their own 99th percentile in the region: "
     "nothing was tested, and no effect was ruled out.",
     "within floor": f"The effect is no more than {FLOORS:g} times what the model's own arithmetic leaves uncertain.",
@@ -92,6 +93,9 @@ def facts(study: FinishedStudy, asked: Mapping[str, Any], verdict: Mapping[str, 
     exposed = "the encoder sees the change" if study.changes_inputs else "the features are on enough in the region"
     found.append(Fact("Exposed", f"{verdict['n_exposed']} of {_count(verdict['n_dates'], 'date')}", f"dates on which {exposed}"))
     found += _parts(verdict, unit)
+    if "n_lost" in verdict:
+        lost = ", ".join(f"{kind.replace('_', ' ')}: {n}" for kind, n in verdict["n_lost"].items() if n)
+        found.append(Fact("Track lost", lost or "in no run", "runs in which the low was not found in the last step, by kind of arm"))
     if verdict.get("sign_as_expected") is not None:
         wanted = "above 0" if study.asked["expected_sign"] > 0 else "below 0"
         found.append(Fact("Sign as expected", "yes" if verdict["sign_as_expected"] else "no", f"an effect {wanted} was expected"))

@@ -84,7 +84,7 @@ def _notices(study: FinishedStudy) -> list[str]:
 def _ran(study: FinishedStudy) -> list[tuple[str, str]]:
     """What ran, and what could not."""
     record = study.record
-    found = [("Forwards", str(record["n_forwards"])), ("Forecast steps", f"{study.steps} of 12 hours, of which the last is looked at")]
+    found = [("Forwards", str(record["n_forwards"])), ("Forecast steps", _steps(study))]
     absent = record["absent_arms"]
     words = [f"{arm.replace('_', ' ')}: {why}" for arm, why in absent.items()] if isinstance(absent, Mapping) else [each.replace("_", " ") for each in absent]
     found.append(("Arms that could not be made", "; ".join(words) or "none"))
@@ -96,6 +96,12 @@ def _ran(study: FinishedStudy) -> list[tuple[str, str]]:
         found.append(("Quiet dates, which say what features usually are", several(record["quiet_dates"]) if record["quiet_dates"] else asks))
         found.append(("Atlas", _atlas(record.get("atlas", {"is_used": False}))))
     return found
+
+
+def _steps(study: FinishedStudy) -> str:
+    words = f"{study.steps} of 12 hours{', of which the last is looked at' if study.steps > 1 else ''}"
+    edited = study.asked.get("edit_steps")
+    return f"{words}; the edit is made in step{'s' if len(edited) > 1 else ''} {several([str(each + 1) for each in edited])}" if edited else words
 
 
 def _atlas(note: Mapping[str, Any]) -> str:

@@ -12,13 +12,18 @@ TENDENCIES = "clean tendencies"
 
 _VARIABLES = {variable.aurora: variable for variable in (*SURFACE, *ATMOS)}
 _UNITS = {"linear": TENDENCIES, "msl_min": "Pa", "wind_max": "m s⁻¹", "feature": "units of the block's output"}
+# What is read of a low that is followed: its unit, and in words.
+_TRACKS = {
+    "shift": ("km", "distance from where the clean forecast has the low"), "error": ("km", "distance of the low from where it really was"),
+    "pressure": ("Pa", "least pressure at sea level of the low"), "wind": ("m s⁻¹", "greatest wind at 10 m of the low"),
+}
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _STEP_HOURS = 12
 
 
 def unit_of(outcome: Mapping[str, Any]) -> str:
     """Unit of an outcome's effect, from what was asked."""
-    return _UNITS[outcome["kind"]]
+    return _TRACKS[outcome["reads"]][0] if outcome["kind"] == "tracker" else _UNITS[outcome["kind"]]
 
 
 def pretty_unit(units: str) -> str:
@@ -121,6 +126,8 @@ def region_words(region: Mapping[str, Any] | None) -> str:
 def outcome_words(outcome: Mapping[str, Any]) -> str:
     """What an outcome is."""
     kind, where = outcome["kind"], region_words(outcome.get("region"))
+    if kind == "tracker":
+        return f"{_TRACKS[outcome['reads']][1]} that starts at {_north(outcome['lat'])}, {_east(outcome['lon'])}"
     if kind == "msl_min":
         return f"least pressure at sea level {where}"
     if kind == "wind_max":
