@@ -174,17 +174,19 @@ def test_the_page_is_whole_and_asks_for_nothing_outside(drawn, study, page):
                 assert address == "data:," or address.startswith("#") or (path.parent / address).is_file(), address
 
 
-def test_names_are_text_on_page_and_pictures(study, page, drawn, tmp_path):
+@pytest.mark.parametrize("name", [HOSTILE, 5])
+def test_names_are_text_on_page_and_pictures(study, page, drawn, tmp_path, name):
+    """YAML takes a name of digits for a number, which is a name all the same."""
     def rename(record):
-        record["asked"]["outcomes"][1]["name"] = HOSTILE
-        record["outcomes"][HOSTILE] = record["outcomes"].pop("low")
+        record["asked"]["outcomes"][1]["name"] = name
+        record["outcomes"][str(name)] = record["outcomes"].pop("low")
 
-    hostile = dataclasses.replace(
-        with_record(study, rename), folder=tmp_path, tables=study.tables | {"effects": study.tables["effects"].replace({"outcome": {"low": HOSTILE}})},
+    renamed = dataclasses.replace(
+        with_record(study, rename), folder=tmp_path, tables=study.tables | {"effects": study.tables["effects"].replace({"outcome": {"low": str(name)}})},
     )
-    write_study_page(hostile, draw_study_pictures(hostile, drawn), drawn)
+    write_study_page(renamed, draw_study_pictures(renamed, drawn), drawn)
     parsed = Parsed((tmp_path / "index.html").read_text())
-    assert [tag for tag, *_ in parsed.elements] == [tag for tag, *_ in page.elements] and HOSTILE in words(parsed)
+    assert [tag for tag, *_ in parsed.elements] == [tag for tag, *_ in page.elements] and f"{name}: {study.record['outcomes']['low']['word']}" in words(parsed)
 
 
 def test_links_lead_to_an_atlas_that_is_there(study, page, drawn, small, tmp_path):

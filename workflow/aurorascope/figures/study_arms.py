@@ -40,7 +40,6 @@ def draw_arms(study: FinishedStudy, outcome: str, png: Path) -> None:
         png: where to.
     """
     table, verdict = arms_table(study, outcome), study.record["outcomes"][outcome]
-    asked = next(asked for asked, _ in study.outcomes if asked["name"] == outcome)
     kinds = list(dict.fromkeys(table["kind"]))
     figure, axis = plt.subplots(figsize=(4.8, 1.8 + 0.36 * len(kinds)))
     floor = FLOORS * verdict["floor"]
@@ -66,7 +65,7 @@ def draw_arms(study: FinishedStudy, outcome: str, png: Path) -> None:
     axis.set_yticks(range(len(kinds)), names)
     axis.set(ylim=(len(kinds) - 0.4, -0.6))
     power = scale_ticks(axis.xaxis, axis.get_xlim())
-    axis.set_xlabel(f"effect on {outcome} ({with_power(power, unit_of(asked))})", parse_math=False)
+    axis.set_xlabel(f"effect on {outcome} ({with_power(power, unit_of(study.asked_of(outcome)))})", parse_math=False)
     axis.grid(axis="x", alpha=0.25)
     axis.tick_params(axis="y", length=0)
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)

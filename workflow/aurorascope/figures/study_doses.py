@@ -42,7 +42,6 @@ def draw_doses(study: FinishedStudy, outcome: str, png: Path) -> None:
         png: where to.
     """
     table, verdict = doses_table(study, outcome), study.record["outcomes"][outcome]
-    asked = next(asked for asked, _ in study.outcomes if asked["name"] == outcome)
     figure, axis = plt.subplots(figsize=(4.8, 4.3))
     most = float(table["dose"].abs().max())
     axis.axhspan(-FLOORS * verdict["floor"], FLOORS * verdict["floor"], color=FLOOR, lw=0, label=f"within {FLOORS:g} floors")
@@ -62,7 +61,7 @@ def draw_doses(study: FinishedStudy, outcome: str, png: Path) -> None:
         axis.plot(part["dose"], part["effect"], color=colour, marker=mark, ms=6, lw=0, label=name, zorder=3)
     axis.set(xlabel="dose (1: as asked; below 0: the reverse)", xlim=(-1.12 * most, 1.12 * most))
     power = scale_ticks(axis.yaxis, axis.get_ylim())
-    axis.set_ylabel(f"effect on {outcome}\n({with_power(power, unit_of(asked))})", parse_math=False)
+    axis.set_ylabel(f"effect on {outcome}\n({with_power(power, unit_of(study.asked_of(outcome)))})", parse_math=False)
     axis.grid(alpha=0.25)
     _name_sizes(axis, table, most, study.changes_inputs)
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)

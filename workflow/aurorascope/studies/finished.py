@@ -59,6 +59,10 @@ class FinishedStudy:
         """What was asked of each outcome and what came of it, in the order of the file."""
         return [(asked, self.record["outcomes"][str(asked["name"])]) for asked in self.asked["outcomes"]]
 
+    def asked_of(self, outcome: str) -> Mapping[str, Any]:
+        """What was asked of an outcome, by its name."""
+        return next(asked for asked, _ in self.outcomes if str(asked["name"]) == outcome)
+
     @property
     def steps(self) -> int:
         """Forecast steps; words and maps are about the last."""
