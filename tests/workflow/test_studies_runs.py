@@ -45,6 +45,19 @@ def test_one_command_makes_labels_and_the_study(studied):
     assert not studied.planned("studies") and not studied.planned()
 
 
+def test_the_same_command_draws_its_page(studied, tmp_path):
+    """It names the word of the record, is listed, and is drawn again, alone, with links to an atlas that came."""
+    page, word = studied.result("studies/low/index.html").read_text(), studied.record("studies/low/record.json")["word"]
+    assert word in page and "atlas/" not in page and "low/index.html" in studied.result("studies/index.html").read_text()
+    project = studied.copy(tmp_path / "project")
+    (project.result("atlas")).mkdir()
+    for name in ("index", BLOCK):
+        project.result(f"atlas/{name}.html").write_text("")
+    assert project.planned("studies") == {"draw_study": 1, "studies": 1}
+    project.make("studies")
+    assert f"../../atlas/{BLOCK}.html" in project.result("studies/low/index.html").read_text()
+
+
 def test_its_files_are_verified(studied, tmp_path):
     project = studied.copy(tmp_path / "project")
     assert "1 studies" in project.make("verify", cores=1).stdout
@@ -100,7 +113,7 @@ def test_cores_change_no_byte(studied, tmp_path):
     project = studied.copy(tmp_path / "project")
     before = {path.name: path.read_bytes() for path in project.result("studies/low").iterdir()}
     shutil.rmtree(project.result("studies"))
-    project.make("results/studies/low/record.json", cores=1)
+    project.make("results/studies/low/index.html", cores=1)
     assert {path.name: path.read_bytes() for path in project.result("studies/low").iterdir()} == before
 
 

@@ -20,6 +20,7 @@ from aurorascope.labels.make import make_reference
 from aurorascope.labels.together import adopt_label_day, make_label_days
 from aurorascope.measures.atlas.claim import KIND, make_claim
 from aurorascope.measures.atlas.together import score_together
+from aurorascope.studies.make import make_study
 from aurorascope.waiting import Waiting
 
 from tests.workflow.project import ROOT
@@ -56,6 +57,7 @@ VERBS = {
     "draw_storyline": "--results results",
     "draw_atlas": "--results results",
     "run_study": "--study small --results results",
+    "draw_study": "--study small --results results",
 }
 STUDY = f"""
 block: {BLOCK}
@@ -127,9 +129,11 @@ def test_keys_that_a_verb_reads_are_its_parameters(scratch_copy, verb, monkeypat
         _make_atlases(from_mapping(mapping), project.result(""))
     if verb == "draw_atlas":
         draw_depth(from_mapping(mapping), project.result(""))
-    if verb == "run_study":
+    if verb in ("run_study", "draw_study"):
         (project.path / "studies").mkdir(exist_ok=True)
         (project.path / "studies" / "small.yaml").write_text(STUDY)
+    if verb == "draw_study":
+        make_study(from_mapping(mapping), "small", project.result(""), torch.device("cpu"))
     if verb == "dump_activations":
         shutil.rmtree(project.result(f"scratch/activations/{BLOCK}/held_out"))
     module, read = importlib.import_module(f"aurorascope.cli.{verb}"), set()
@@ -146,7 +150,7 @@ def test_keys_that_a_verb_reads_are_its_parameters(scratch_copy, verb, monkeypat
     listed = {*KEYS[verb], *NO_NUMBERS, *compared, *versioned}
     unlisted = {key for key in read if not any(key == name or key.startswith(f"{name}.") for name in listed)}
     assert not unlisted
-    assert read or verb in ("draw_suite",)
+    assert read or verb in ("draw_suite", "draw_study")
 
 
 def test_every_rule_with_numbers_is_covered():

@@ -1,5 +1,5 @@
-# Studies: edits of features, or changes of inputs, with all their controls, each asked for by a file in `studies/`. No plain run makes them: ask for
-# `studies`, or for one study's record.
+# Studies: edits of features, or changes of inputs, with all their controls, each asked for by a file in `studies/`. No plain run
+# makes them: ask for `studies`, or for one study's record or page.
 
 
 rule run_study:
@@ -35,7 +35,40 @@ rule run_study:
         "python -m aurorascope run_study --study {wildcards.study} --results results --log {log}"
 
 
+rule draw_study:
+    # Pictures lie beside the page, undeclared, since which there are depends on what came of the study; so does the list of all
+    # studies that are there, results/studies/index.html, which each of these jobs writes again.
+    input:
+        record="results/studies/{study}/record.json",
+        effects="results/studies/{study}/effects.parquet",
+        fields="results/studies/{study}/fields.nc",
+        static="results/scratch/static/static.json",
+        labels=study_labels,
+    output:
+        "results/studies/{study}/index.html",
+    log:
+        "results/logs/draw_study/{study}.log",
+    benchmark:
+        "results/benchmarks/draw_study/{study}.tsv"
+    conda:
+        "../../envs/aurorascope.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        config=stage_params(CONFIG, "draw_study"),
+        # Drawn again, with links, when pages of an atlas came.
+        links=study_links,
+    shell:
+        "python -m aurorascope draw_study --study {wildcards.study} --results results --log {log}"
+
+
 rule studies:
     # No output on purpose: `snakemake --cores N studies`
     input:
-        expand("results/studies/{study}/record.json", study=study_names()),
+        expand(
+            "results/studies/{study}/{file}",
+            study=study_names(),
+            file=["record.json", "index.html"],
+        ),

@@ -23,6 +23,22 @@ def _study(name):
         _stop(error.one_line())
 
 
+def study_labels(wildcards):
+    """Labels of its dates, where a region has one."""
+    needs = _study(wildcards.study)[1]
+    return (
+        expand("results/scratch/labels/{day}.json", day=needs.dates)
+        if needs.has_labels
+        else []
+    )
+
+
+def study_links(wildcards):
+    """Which pages of the atlas its page can lead to: the first, and those of its blocks."""
+    names = ["index", *_study(wildcards.study)[1].blocks]
+    return [name for name in names if Path(f"results/atlas/{name}.html").is_file()]
+
+
 def study_inputs(wildcards):
     """What a study is made from."""
     file, needs = _study(wildcards.study)
@@ -30,11 +46,7 @@ def study_inputs(wildcards):
         "study": str(file.path),
         "saes": expand("results/saes/sae_{block}.json", block=needs.blocks),
         "days": days_read([*needs.dates, *needs.quiet_dates]),
-        "labels": (
-            expand("results/scratch/labels/{day}.json", day=needs.dates)
-            if needs.has_labels
-            else []
-        ),
+        "labels": study_labels(wildcards),
     }
 
 

@@ -39,6 +39,7 @@ RECIPES = {
     "draw_storyline": 1,
     "draw_atlas": 1,
     "run_study": 1,
+    "draw_study": 1,
 }
 
 # Instead, where latents are chosen by their number (`keeps_k`): the other architectures' SAEs stay as they were.
@@ -89,6 +90,7 @@ KEYS = {
     "draw_feature": _COMPUTE,
     "draw_storyline": ("blocks",),
     "draw_atlas": ("blocks",),
+    "draw_study": (),
     # Dates, blocks and all else stand in the study's file.
     "run_study": ("aurora.autocast", *_COMPUTE),
 }

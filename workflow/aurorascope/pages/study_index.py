@@ -1,0 +1,77 @@
+"""Write the page that lists all studies of a results folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aurorascope.files import find_record
+from aurorascope.pages.html import Page, render
+from aurorascope.pages.study_page import write_style
+from aurorascope.studies.finished import KIND
+from aurorascope.studies.wording import number, unit_of
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A study in the list.
+
+    Attributes:
+        name: of the study.
+        link: to its page; None where there is none yet.
+        word: of its first outcome.
+        outcome: the first one's name.
+        effect: with its unit.
+        controls: what 95 % of them stay within, with its unit.
+        n_dates: dates that it ran on.
+    """
+
+    name: str
+    link: str | None
+    word: str
+    outcome: str
+    effect: str
+    controls: str
+    n_dates: int
+
+
+def write_study_index(results: Path) -> None:
+    """Write `studies/index.html`: every study whose record is there and can be read.
+
+    Jobs of several studies may write it at the same time, each from what it finds. Whoever writes last looks again, and so no study that
+    was done before is missing.
+
+    Args:
+        results: the results folder.
+    """
+    folder, page = results / "studies", _page(results)
+    write_style(folder)
+    while True:
+        page.write(folder / "index.html")
+        found = _page(results)
+        if found == page:
+            return
+        page = found
+
+
+def _page(results: Path) -> Page:
+    found, unread = [], []
+    for path in KIND.found(results):
+        name = KIND.names_in(path)["study"]
+        record = find_record(path, KIND.name)
+        listed = None if record is None else _listed(path, name, record)
+        (unread if listed is None else found).append(name if listed is None else listed)
+    return render("studies/studies.html", studies=found, unread=unread, has_atlas=(results / "atlas" / "index.html").is_file())
+
+
+def _listed(path: Path, name: str, record: dict[str, Any]) -> Listed | None:
+    """None where the record is not one: its own page says what is wrong with it."""
+    try:
+        asked = record["asked"]["outcomes"][0]
+        verdict, unit = record["outcomes"][str(asked["name"])], unit_of(asked)
+        bar = verdict["controls_95"]
+        return Listed(
+            name, f"{name}/index.html" if path.with_name("index.html").is_file() else None, record["word"], str(asked["name"]),
+            f"{number(verdict['effect'])} {unit}", "no controls" if bar is None else f"± {number(bar)} {unit}", len(record["dates"]),
+        )
+    except (KeyError, IndexError, TypeError):
+        return None
