@@ -62,7 +62,7 @@ def given_inputs(**changes):
     """What stands in the file of a study of twice the nitrogen dioxide; None leaves a key out."""
     found = {
         "perturb": [{"scale": {"variables": ["no2"], "factor": 2, "region": DISK}}], "dates": list(DATES), "outcomes": INPUT_OUTCOMES,
-        "blocks": [BLOCK], "n_controls": 1, **changes,
+        "blocks": [BLOCK, LATER], "n_controls": 1, **changes,
     }
     return {key: value for key, value in found.items() if value is not None}
 

@@ -69,7 +69,7 @@ def test_the_files_hold_what_the_study_found(small, made):
         pd.testing.assert_frame_equal(pd.read_parquet(place / f"{name}.parquet"), table)
     assert {key: record[key] for key in found.summary} == json.loads(json.dumps(found.summary))
     assert record["files"] == {f"studies/inputs/{path.name}": sha256_file(path) for path in place.iterdir() if path.suffix != ".json"}
-    assert set(record["sae_sha256"]) == {folder.BLOCK, folder.LATER} and record["blocks"] == [folder.BLOCK]
+    assert set(record["sae_sha256"]) == {folder.BLOCK, folder.LATER} and record["blocks"] == [folder.BLOCK, folder.LATER]
     assert set(record["states_sha256"]) == {f"{date}T{hour}:00:00Z" for date in folder.DATES for hour in ("00", "12")}
     assert set(record["exposure"]) == set(folder.DATES) and record["quiet_dates"] == [] and "atlas" not in record
 
@@ -113,6 +113,7 @@ def test_the_key_tells_the_kind_and_what_is_needed(small):
     needs = needs_of(file, CAMS)
     assert kind_of(file) is INPUT and needs.edited_block is None and needs.blocks == (folder.BLOCK, folder.LATER)
     assert needs.dates == folder.DATES and not needs.quiet_dates and not needs.has_labels
+    assert needs_of(written(blocks=None), CAMS).blocks == (folder.LATER,)
     assert needs_of(written(blocks=None, outcomes=folder.INPUT_OUTCOMES[:1]), CAMS).blocks == ()
     assert needs_of(written(outcomes=[folder.INPUT_OUTCOMES[0] | {"region": {"label": "dust"}}]), CAMS).has_labels
     folder.write_file(Path(), "edit", folder.given(1))

@@ -126,7 +126,7 @@ def _result(study: InputStudy, plan: InputPlan, saes: Mapping[str, AuroraSAE], m
         # The first arm is the run that all others are compared with; the reach of the change takes two forwards of its own.
         "n_forwards": len(in_order) * study.steps + 2 * sum(bool(each.reach) for each in in_order),
     }
-    return InputStudyResult(effects, pd.concat(tables) if tables else pd.DataFrame(), reach, rings, maps, plain(summary))
+    return InputStudyResult(effects, pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(), reach, rings, maps, plain(summary))
 
 
 def _responses(study: InputStudy, plan: InputPlan, measured: Done, block: str, sae: AuroraSAE) -> pd.DataFrame:
