@@ -65,7 +65,7 @@ def draw_arms(study: FinishedStudy, outcome: str, png: Path) -> None:
     axis.set_yticks(range(len(kinds)), names)
     axis.set(ylim=(len(kinds) - 0.4, -0.6))
     power = scale_ticks(axis.xaxis, axis.get_xlim())
-    axis.set_xlabel(f"effect on {outcome} ({with_power(power, unit_of(study.asked_of(outcome)))})", parse_math=False)
+    axis.set_xlabel(f"effect on {outcome}\n({with_power(power, unit_of(study.asked_of(outcome)))})", parse_math=False)
     axis.grid(axis="x", alpha=0.25)
     axis.tick_params(axis="y", length=0)
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
