@@ -10,8 +10,6 @@ rule make_static:
         "results/logs/make_static.log",
     benchmark:
         "results/benchmarks/make_static.tsv"
-    # The demo's takes longest of what needs no other job's files: labels are made beside it.
-    priority: 2
     retries: 2 if CONFIG.static.source == "official" else None
     conda:
         "../../envs/aurorascope.yaml"

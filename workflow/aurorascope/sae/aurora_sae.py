@@ -15,9 +15,6 @@ and x_hat = h @ W_dec + b_dec. Row j of `W_dec` is the direction that feature j 
 says which it is; the file's tensors tell.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -130,7 +127,7 @@ class AuroraSAE(nn.Module):
     def __init__(self, d_model: int = 2048, expansion_factor: int = 8, l1_coeff: float = 3e-4) -> None:
         super().__init__()
         self.architecture, self._name = "relu", "AuroraSAE"
-        self.read_statistics: Callable[[], Any] | None = None
+        self.read_statistics = None
         self.d_model, self.d_hidden, self.l1_coeff = d_model, d_model * expansion_factor, l1_coeff
         self.W_enc = nn.Parameter(torch.zeros(d_model, self.d_hidden))
         self.b_enc = nn.Parameter(torch.zeros(self.d_hidden))
@@ -162,7 +159,7 @@ class AuroraSAE(nn.Module):
         h = self.encode(x)
         return self.decode(h), h
 
-    def statistics(self) -> Any:
+    def statistics(self) -> object:
         """What its features usually are, the table of `aurorascope.Suite.statistics`, for an SAE that a suite has opened.
 
         Raises:
