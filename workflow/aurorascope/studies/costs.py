@@ -21,6 +21,7 @@ from aurorascope.errors import UserError
 from aurorascope.files import find_record
 from aurorascope.records import KINDS
 from aurorascope.studies.needs import Needs, needs_of
+from aurorascope.studies.planned import check_planned
 from aurorascope.studies.study_file import FOLDER, StudyFile, read_study_file, study_names
 from aurorascope.units import duration, figure
 
@@ -106,6 +107,7 @@ def studies_cost(config: Config, grid: tuple[int, int], results: Path | None, fo
         try:
             file = read_study_file(name, folder)
             needs = needs_of(file, config.cams)
+            check_planned(file, config)
         except UserError as error:
             rows.append((name, "not counted", error.one_line()))
             continue
