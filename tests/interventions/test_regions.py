@@ -129,3 +129,8 @@ def test_where_active_is_everywhere_until_features_are_known(place):
 def test_what_is_no_region_is_refused(make, words):
     with pytest.raises(UserError, match=words):
         make()
+
+
+def test_what_a_label_holds_is_said():
+    assert repr(Labelled(np.zeros((3, 4), bool), name="dust")) == "Labelled(dust: 0 of 12 cells)"
+    assert repr(Labelled(np.eye(3)) & Band(0, 10)) == "(Labelled(mask: 3 of 9 cells) & Band(south=0, north=10))"

@@ -119,6 +119,11 @@ def test_a_feature_further_off_is_taken_and_no_control_is_near(line, sae):
     assert named and all(abs(float(rows[each] @ rows[9])) <= 0.45 for each in named) and 9 not in named
 
 
+def test_no_sae_at_all_is_said(line):
+    with pytest.raises(UserError, match=f"the SAE of {BLOCK}: expected one, since the study names this block, found none"):
+        run_study(planted.study(planted.STRONG), line, {}, planted.batches())
+
+
 def test_an_outcome_before_the_edit_is_refused(refused, sae):
     asked = [READ_FEATURE | {"feature": 9, "block": blocks.FIRST}]
     assert "changes nothing before" in refused({BLOCK: sae, blocks.FIRST: sae}, outcomes=asked)

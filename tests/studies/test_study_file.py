@@ -40,7 +40,7 @@ def written(tmp_path):
     ("edit: !!binary aGk=\n", "expected text, numbers"),
     ("edit: !!python/object/apply:os.getcwd []\n", "could not determine a constructor"),
     ("hour: 24\n", "hour: expected an hour"),
-    ("quiet_dates: [2022-02-30]\n", "day is out of range"),
+    ("quiet_dates: [2022-02-30]\n", "line 1: expected a date that exists, YYYY-MM-DD, found 2022-02-30"),
     ("quiet_dates: [2022-6-3]\n", "quiet_dates: expected dates"),
     ("quiet_dates: [2022-06-01, 2022-06-01]\n", "each once"),
 ])

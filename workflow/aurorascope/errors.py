@@ -8,6 +8,7 @@ reader needs: where, what was expected, what was found, and the next command. Th
 import difflib
 import os
 from collections.abc import Iterable
+from pathlib import Path
 
 GIVEN = "AURORASCOPE_GIVEN"
 """The variable that holds what the running snakemake was given as `--configfile` and `--config`, in words for a shell."""
@@ -42,6 +43,13 @@ def nearest(found: object, known: Iterable[object]) -> str:
     # Letters in another order first: t2 is meant to be 2t, not t.
     near = [name for name in names if sorted(name) == sorted(str(found))] or difflib.get_close_matches(str(found), names, 1, _ALIKE)
     return f"take {near[0]}" if near else "take one of these"
+
+
+def make_or_take(path: Path) -> str:
+    """What to do about a record `<date>.json` that is not there: nothing is damaged, and the date may be none of the run's."""
+    dates = sorted(each.stem for each in path.parent.glob("????-??-??.json"))
+    there = f"take one of the run's dates, of which {dates[0]} to {dates[-1]} are there, or make it: " if dates else ""
+    return f"{there}{snakemake(f'{path} --cores 1')}"
 
 
 class UserError(Exception):

@@ -8,7 +8,7 @@ the atlas. Rows and columns that Aurora pads hold no cell and lie in no region.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -185,22 +185,27 @@ class Levels(Region):
         return mask_lyx.reshape(-1) & (place.area_n > 0)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Labelled(Region):
     """Tokens that have a label.
 
     Attributes:
         mask_yx: cells that have it, (lat, lon) bool or numbers, on the grid of Aurora's input.
         is_line: whether it is a line or a point, which a token has as soon as one of its cells does; else half of its area must.
+        name: of the label, for messages.
     """
 
-    mask_yx: np.ndarray = field(repr=False)
+    mask_yx: np.ndarray
     is_line: bool = False
+    name: str = "mask"
 
     def __post_init__(self) -> None:
         """Refuse a mask that is no plane."""
         if np.ndim(self.mask_yx) != 2:
             raise UserError("Labelled", "a mask (lat, lon)", f"{np.ndim(self.mask_yx)} dimensions", "give one label at one time")
+
+    def __repr__(self) -> str:
+        return f"Labelled({self.name}: {np.count_nonzero(self.mask_yx)} of {np.size(self.mask_yx)} cells)"
 
     @classmethod
     def read(cls, folder: Path | str, label: str, time: str) -> "Labelled":
@@ -218,7 +223,7 @@ class Labelled(Region):
         from aurorascope.labels.read import read_day
 
         mask_yx = read_day(folder, time[:10]).read(label, time)[0]
-        return cls(mask_yx > 0, label in LABELS and "line_km" in LABELS[label].thresholds)
+        return cls(mask_yx > 0, label in LABELS and "line_km" in LABELS[label].thresholds, label)
 
     def holds(self, place: Place) -> np.ndarray:
         """See `Region`."""

@@ -14,7 +14,7 @@ from aurorascope.backbone.batch import make_batch
 from aurorascope.backbone.static import load_static
 from aurorascope.cams.states import load_state
 from aurorascope.cams.variables import ATMOS, STATIC, SURFACE, Variable
-from aurorascope.config.calendar import STEP, iso, parse
+from aurorascope.config.calendar import STEP, iso, moment_of, parse
 from aurorascope.errors import UserError, nearest
 from aurorascope.sphere import AREA_UNITS, RADIUS_M, cell_areas
 
@@ -59,7 +59,7 @@ class Inputs:
             UserError: a state or the static fields are missing; the message names the target that makes them.
         """
         scratch = Path(results) / "scratch"
-        moment = parse(f"{datetime.date.fromisoformat(date)}T{hour:02d}:00:00Z")
+        moment = moment_of(date, hour)
         states = [load_state(scratch / "cams", iso(when)) for when in (moment - STEP, moment)]
         return cls(*states, iso(moment), load_static(scratch / "static" / "static.json"))
 

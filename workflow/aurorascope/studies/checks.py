@@ -44,7 +44,9 @@ def check_study(
     wanted = [study.block, *(each.block for each in feature_outcomes(study))]
     for block_id in wanted:
         if block_id not in saes:
-            raise UserError(f"the SAE of {block_id}", f"one of {', '.join(saes)}", "none", "give the SAE of each block that is named")
+            found = f"only {', '.join(saes)}" if saes else "none"
+            expected, fix = "one, since the study names this block", "give the SAE of each block that is named"
+            raise UserError(f"the SAE of {block_id}", expected, found, fix)
     check_saes(model, saes)
     refuse_bare_pair("the study, features", study.features, RELEASED[saes[study.block].architecture].signed)
     features = resolved("the study, features", saes[study.block], study.features)
