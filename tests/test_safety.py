@@ -141,8 +141,8 @@ def test_modules_are_short_and_say_what_they_are(path):
 
 LIGHT = (
     "config", "errors", "files", "blocks", "spec", "gpus", "activations/claim", "activations/paths", "activations/manifest",
-    "reproduction/published", "portable/switches", "portable/recorded", "studies/claim", "studies/costs", "studies/needs",
-    "studies/reading", "studies/study_file",
+    "reproduction/published", "portable/switches", "portable/recorded", "labels/levels", "sae/architectures", "sae/feature_ids",
+    "studies/claim", "studies/costs", "studies/keys", "studies/needs", "studies/planned", "studies/reading", "studies/study_file",
 )
 
 

@@ -64,7 +64,7 @@ def test_threads_change_no_bit_of_what_is_logged_and_edited(line):
         try:
             for architecture in ("relu", "jumprelu"):
                 sae, log = sae_of(architecture, width=64), Log()
-                site = BlockEdits(BY_ID["encoder_s0_b0"], sae, [(0, Clamp([3, 5], 0.2), Disk(0, 0, km=1e5) | Levels(0))])
+                site = BlockEdits(BY_ID["encoder_s0_b0"], sae, [(0, Clamp([3, 5], 0.2), Disk(0, 0, km=2e4) | Levels(0))])
                 site.prepare(lat, lon)
                 found.append((apply_edits(site, x, 0, log), log.rows))
         finally:
@@ -164,7 +164,7 @@ def hooks_of(model):
     ({}, Ablate(3), {}, "name the block of each SAE"), ({"encoder_s0_b9": 0}, Ablate(3), {}, "take encoder_s1_b9"),
     ({SECOND: "relu"}, Ablate(3), {}, "an AuroraSAE"),
     ({SECOND: 16}, Ablate(3), {}, "8 channels, as this block has in this model, found one of 16"),
-    ({SECOND: 8}, [], {}, "at least one edit"), ({SECOND: 8}, [3], {}, "expected edits"), ({SECOND: 8}, Ablate(99), {}, "features 0 to 31"),
+    ({SECOND: 8}, [], {}, "at least one edit"), ({SECOND: 8}, [3], {}, "expected edits"), ({SECOND: 8}, "ablate", {}, "expected edits, found 'ablate'"), ({SECOND: 8}, Ablate(99), {}, "features 0 to 31"),
     ({SECOND: 8}, Ablate((3, -1)), {}, "name 3"), ({SECOND: 8, FIRST: 8}, Ablate(3), {}, "say which"),
     ({SECOND: 8}, Ablate(3, block=FIRST), {}, "give the SAE of that block"),
     ({SECOND: 8}, Ablate(3, block="encoder_s0_b11"), {}, "take encoder_s0_b1"),

@@ -119,13 +119,18 @@ def test_where_active_is_everywhere_until_features_are_known(place):
 
 
 @pytest.mark.parametrize("make, words", [
-    (lambda: Disk(100, 0, km=10), "latitudes from -90 to 90"), (lambda: Disk(0, 0, km=0), "km above 0"),
+    (lambda: Disk(100, 0, km=10), "latitudes from -90 to 90"), (lambda: Disk(0, 0, km=0), "km above 0"), (lambda: Disk(0, 0, km=99999), "up to 20015"),
     (lambda: Disk(0, float("nan"), km=9), "longitudes"),
     (lambda: Box(40, 30, 0, 10), "southern latitude first"), (lambda: Band(10, -10), "southern latitude first"),
-    (lambda: Levels("atmos1"), "take 'atmos_1'"), (lambda: Levels(4), "surface"),
+    (lambda: Levels("atmos1"), "take atmos_1"), (lambda: Levels("xx"), "take one of these"), (lambda: Levels([0]), "surface"), (lambda: Levels(4), "surface"),
     (lambda: Levels(True), "surface"), (Levels, "at least one"),
     (lambda: Labelled(np.zeros(5)), "a mask"), (lambda: Band(0, 10) & "surface", "combine regions alone"),
 ])
 def test_what_is_no_region_is_refused(make, words):
     with pytest.raises(UserError, match=words):
         make()
+
+
+def test_what_a_label_holds_is_said():
+    assert repr(Labelled(np.zeros((3, 4), bool), name="dust")) == "Labelled(dust: 0 of 12 cells)"
+    assert repr(Labelled(np.eye(3)) & Band(0, 10)) == "(Labelled(mask: 3 of 9 cells) & Band(south=0, north=10))"

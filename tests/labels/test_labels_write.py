@@ -142,11 +142,14 @@ def test_damaged_axes_are_found_at_once(written, axis):
 
 def test_what_is_not_there_is_said(written):
     day = read_day(written.parent, DAY)
-    with pytest.raises(UserError, match="expected rain, found day, land"):
+    with pytest.raises(UserError, match="label: expected one of day, land.*, found 'rain'. Next: take"):
         day.read("rain", TIMES[0])
-    with pytest.raises(UserError, match=f"expected {DAY}T06:00:00Z, found {TIMES[0]}, {TIMES[1]}"):
+    with pytest.raises(UserError, match=f"time: expected one of {TIMES[0]}, {TIMES[1]}, found '{DAY}T06:00:00Z'. Next: take {DAY}") as caught:
         day.read("jet", f"{DAY}T06:00:00Z")
-    with pytest.raises(UserError, match="expected a record of kind labels, found no such file"):
+    assert "rm -f" not in str(caught.value)
+    with pytest.raises(UserError, match=f"take {TIMES[0][:11]}"):
+        day.read_all(DAY)
+    with pytest.raises(UserError, match=f"2022-06-10.json: expected the labels of 2022-06-10, found none. Next: take one of the run's dates, of which {DAY} to {DAY} are there"):
         read_day(written.parent, "2022-06-10")
     record = json.loads(written.read_text())
     written.write_text(json.dumps(record | {"format": 2}))

@@ -58,3 +58,17 @@ def test_changed_inputs_differ_from_the_batch_where_they_were_changed(results):
 def test_a_date_that_is_not_there_is_told(results):
     with pytest.raises(UserError, match="2022-06-02"):
         Inputs.load("2022-06-02", results=results)
+
+
+def test_of_a_date_that_was_never_made_nothing_is_deleted(results):
+    """It may be none of the run's."""
+    (results / "scratch" / "cams" / "2022-06-01.json").write_text("{}")
+    with pytest.raises(UserError, match="take one of the run's dates, of which 2022-06-01 to 2022-06-01 are there, or make it: ") as caught:
+        Inputs.load("2022-07-02", results=results)
+    assert "rm -f" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("date", "hour"), [("2022-13-01", 12), ("today", 12), ("2022-06-01", 24), (None, 12)])
+def test_a_date_that_does_not_exist_is_named(results, date, hour):
+    with pytest.raises(UserError, match=f"a date that exists.*found {date!r}, {hour}"):
+        Inputs.load(date, hour=hour, results=results)

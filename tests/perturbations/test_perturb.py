@@ -285,7 +285,7 @@ def test_settings_that_mean_nothing_are_refused(make):
 
 
 def test_an_unknown_name_is_told_the_nearest_and_an_unknown_level_those_that_are_there(inputs):
-    with pytest.raises(UserError, match="did you mean pm2p5"):
+    with pytest.raises(UserError, match="take pm2p5"):
         ScaleVariables(("pm25",), 2.0)
     with pytest.raises(UserError, match="875, which they do not have"):
         perturb(inputs, [ScaleVariables(("t",), 2.0, levels=(875, 850))])

@@ -149,7 +149,7 @@ def test_what_is_wrong_is_refused_while_planning(small, changes, words):
 @pytest.mark.parametrize(("changes", "words"), [
     ({"perturb": [scaled(levels=[875])]}, "asked.yaml, perturb, levels: expected levels of the states"),
     ({"perturb": [scaled(region={"disk": [5.0, 5.0, 1.0]})]}, "asked.yaml, the change of 2022-06-02's inputs: expected a finite value that differs"),
-    ({"perturb": [scaled(factor=1)]}, "asked.yaml, the change of 2022-06-02's inputs"),
+    ({"perturb": [scaled(factor=1)]}, "asked.yaml, change 0, scale, factor: expected a number other than 1"),
     ({"outcomes": [FEATURE | {"feature": 99999}]}, "asked.yaml, outcome later"),
 ])
 def test_what_the_states_do_not_allow_is_refused_by_the_file_before_any_forward(small, changes, words, monkeypatch):

@@ -50,7 +50,9 @@ def refused(line, sae):
     ({"dates": []}, "at least one"),
     ({"region": {"disc": [0, 1, 2]}}, "take disk"),
     ({"region": {"disk": [0, 120]}}, "3 numbers: lat, lon, km"),
-    ({"region": {"disk": [0.0, 120.0, 10.0]}}, "at least one of its 288 tokens"),
+    ({"region": {"disk": [0.0, 120.0, 10.0]}}, "the study, region: expected at least one of its 288 tokens"),
+    ({"region": {"disk": [0.0, 120.0, 10.0], "levels": [0]}}, "none in (Disk(lat=0.0, lon=120.0, km=10.0) & Levels('surface'))"),
+    ({"placebo_degrees": 3}, "since the block's tokens are"),
     ({"region": {"band": [50, 20]}}, "southern latitude first"),
     ({"region": {"label": "dust"}}, "a folder of labels"),
     ({"steps": 0}, "at least 1"),
@@ -115,6 +117,11 @@ def test_a_feature_further_off_is_taken_and_no_control_is_near(line, sae):
     rows = saes[BLOCK].W_dec.detach()
     named = [each["features"][0][0] for each in found["controls"]]
     assert named and all(abs(float(rows[each] @ rows[9])) <= 0.45 for each in named) and 9 not in named
+
+
+def test_no_sae_at_all_is_said(line):
+    with pytest.raises(UserError, match=f"the SAE of {BLOCK}: expected one, since the study names this block, found none"):
+        run_study(planted.study(planted.STRONG), line, {}, planted.batches())
 
 
 def test_an_outcome_before_the_edit_is_refused(refused, sae):

@@ -40,7 +40,7 @@ def written(tmp_path):
     ("edit: !!binary aGk=\n", "expected text, numbers"),
     ("edit: !!python/object/apply:os.getcwd []\n", "could not determine a constructor"),
     ("hour: 24\n", "hour: expected an hour"),
-    ("quiet_dates: [2022-02-30]\n", "day is out of range"),
+    ("quiet_dates: [2022-02-30]\n", "line 1: expected a date that exists, YYYY-MM-DD, found 2022-02-30"),
     ("quiet_dates: [2022-6-3]\n", "quiet_dates: expected dates"),
     ("quiet_dates: [2022-06-01, 2022-06-01]\n", "each once"),
 ])
@@ -84,12 +84,19 @@ def test_what_is_needed_follows_from_the_file(written):
 
 @pytest.mark.parametrize(("changes", "words"), [
     ({"block": "encoder_s0_c2"}, "block: expected a block of Aurora, found 'encoder_s0_c2'. Next: take encoder_s0_b2"),
-    ({"block": None}, "block: expected a block"),
-    ({"dates": None}, "dates: expected a list"),
+    ({"block": None}, "block: expected a value, found none. Next: add the key block"),
+    ({"dates": None}, "add the key dates"),
     ({"dates": ["2022-08-01"]}, "dates, 2022-08-01: expected a date with a configured snapshot"),
     ({"hour": 6}, "hour: expected one of cams.init_hours, 12"),
     ({"outcomes": [{"kind": "feature", "name": "a", "block": "decoder_s2_b6", "feature": 1}]}, "take encoder_s2_b6"),
     ({"outcomes": []}, "outcomes: expected a list"),
+    ({"quiet_date": ["2022-07-05"]}, "quiet_date: expected one of the keys block, features,"),
+    ({"quiet_date": ["2022-07-05"]}, "take quiet_dates"),
+    ({"hours": 12}, "take hour"),
+    ({"block": None, "blok": folder.BLOCK}, "blok: "),
+    ({"block": None, "blok": folder.BLOCK}, "take block"),
+    ({"xyzzy": 1}, "Next: take one of these"),
+    ({"edit": None, "perturb": [], "block": None}, "features: expected one of the keys perturb,"),
     ({"edit": "normal", "quiet_dates": ["2022-08-01"]}, "quiet_dates, 2022-08-01"),
     ({"edit": "normal", "quiet_dates": ["2022-06-02"]}, "none of the study's"),
     ({"edit": "normal", "dates": ["2022-06-02", "2022-06-20", "2022-07-05"], "quiet_dates": None}, "no configured one"),
@@ -109,10 +116,61 @@ def test_errors_of_a_study_name_its_file(written):
         raise UserError("elsewhere", "a", "b", "c")
 
 
+LOW = {"kind": "tracker", "name": "low", "lat": 30, "lon": 200, "reads": "shift"}
+
+
+@pytest.mark.parametrize(("changes", "words"), [
+    ({"region": {"levels": ["surfac"]}}, "region, levels: expected latent levels surface, atmos_1, atmos_2, atmos_3 or 0 to 3, found 'surfac'. Next: take surface"),
+    ({"region": {"disk": [95, 0, 100]}}, "region, disk: expected latitudes"),
+    ({"region": {"disk": [0, 0, 99999]}}, "region, disk: expected km above 0, up to 20015"),
+    ({"region": {"disk": [0, 0, "far"]}}, "region, disk: expected 3 numbers"),
+    ({"region": {"box": [40, 30, 0, 10]}}, "region, box: expected the southern"),
+    ({"edit": {"scale": "two"}}, "edit, scale: expected a finite number, found 'two'"),
+    ({"edit": {"gain": [2]}}, "edit, gain: expected a finite number"),
+    ({"edit": {"clamp": "2*p98"}}, "edit, clamp: expected a number, \"p99\""),
+    ({"edit": {"scale": 1}}, "edit, scale: expected a number other than 1, which changes nothing"),
+    ({"edit": {"scale": "1.0"}}, "edit, scale: expected a number other than 1"),
+    ({"edit": {"gain": 1}}, "edit, gain: expected a number other than 1"),
+    ({"block": [folder.BLOCK]}, "block: expected a block of Aurora"),
+    ({"outcomes": [{"kind": ["linear"], "name": "a"}]}, "outcome 0: expected a mapping with kind"),
+    ({"outcomes": [LOW | {"reads": "error"}]}, "found none. Next: add the key truth, or take reads: shift"),
+    ({"outcomes": [LOW | {"truth": [[1, 2]]}]}, "outcome 0, truth: expected none, since shift needs none, found [[1, 2]]. Next: leave it out"),
+    ({"outcomes": [LOW | {"lat": "north"}]}, "outcome 0, lat and lon: expected degrees"),
+])
+def test_what_is_no_edit_region_or_outcome_is_refused_by_the_files_name(written, tmp_path, changes, words):
+    """Whatever raises it: edits and regions know of no study."""
+    file = written(folder.given(1, **changes))
+    with pytest.raises(UserError) as caught, naming(file.path):
+        read_study({"name": file.name, **file.asked})
+    assert str(caught.value).startswith(f"{tmp_path / 'studies' / 'one.yaml'}, {words}") or (words.startswith("found") and words in str(caught.value))
+
+
+def test_numbers_are_read_as_they_are_written(written):
+    """4e3 without a dot is text to YAML, wherever a number stands."""
+    text = (
+        f"block: {folder.BLOCK}\nfeatures: [1]\nedit: {{scale: 2e1}}\ndates: [2022-06-02]\nregion: {{disk: [45, 0, 4e3]}}\n"
+        "placebo_degrees: 9e1\noutcomes:\n- {kind: linear, name: a, terms: [{variable: 2t, coefficient: 1e3}]}\n"
+        "- {kind: tracker, name: low, lat: 3e1, lon: 2e2, reads: error, truth: [[3e1, 2e2]]}\n"
+    )
+    file = written(text)
+    assert file.asked["region"] == {"disk": [45, 0, "4e3"]}
+    study = read_study({"name": file.name, **file.asked})
+    (disk,) = study.where.region("the study, region", "2022-06-02T12:00:00Z", None).leaves()
+    assert disk.km == 4000 and study.change.value == 20 and study.placebo_degrees == 90 and study.outcomes[0].terms[0][1] == 1000
+    assert study.outcomes[1].start == (30, 200) and study.outcomes[1].truth == ((30, 200),)
+    study.change.edit(((0, 1),), None)
+
+
 @pytest.mark.parametrize("edit", ["ablate", "normal", "mean", "position_mean", {"scale": 2}, {"gain": 2}, {"clamp": 1}, {"clamp": "2*p99"}])
 def test_planning_knows_which_edits_ask_what_is_usual(edit):
     kind, value = next(iter(edit.items())) if isinstance(edit, dict) else (edit, None)
     assert asks_what_is_usual(edit) == Change(kind, value).needs_reference
+
+
+def test_planning_knows_that_a_clamp_to_a_number_written_as_text_asks_nothing():
+    """YAML reads 4e3 as text."""
+    asked = {"name": "one", **folder.given(1, edit={"clamp": "4e3"})}
+    assert read_study(asked).change == Change("clamp", 4000.0) and not asks_what_is_usual({"clamp": "4e3"})
 
 
 def days(*spans):

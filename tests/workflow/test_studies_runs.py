@@ -58,6 +58,13 @@ def test_the_same_command_draws_its_page(studied, tmp_path):
     assert f"../../atlas/{BLOCK}.html" in project.result("studies/low/index.html").read_text()
 
 
+@pytest.mark.parametrize("name", ["effects.parquet", "fields.nc"])
+def test_a_deleted_table_is_made_again(studied, tmp_path, name):
+    project = studied.copy(tmp_path / "project")
+    project.result(f"studies/low/{name}").unlink()
+    assert project.planned("studies").get("run_study") == 1
+
+
 def test_its_files_are_verified(studied, tmp_path):
     project = studied.copy(tmp_path / "project")
     assert "1 studies" in project.make("verify", cores=1).stdout
@@ -86,6 +93,7 @@ def test_what_a_study_is_made_from_has_it_made_again(studied, tmp_path):
 
 @pytest.mark.parametrize(("changes", "words"), [
     ({"blok": 1}, "studies/low.yaml, blok: expected one of the keys"),
+    ({"region": {"label": "lnad"}}, "studies/low.yaml, region, label: expected one of day,"),
     ({"block": "encoder_s1_c5"}, "take encoder_s1_b5"),
     ({"dates": ["2022-07-20"]}, "studies/low.yaml, dates, 2022-07-20: expected a date with a configured snapshot"),
     ({"edit": "normal"}, "studies/low.yaml, quiet_dates: "),

@@ -5,7 +5,10 @@ reader needs: where, what was expected, what was found, and the next command. Th
 (`cli/__main__.py`); anything else that escapes a verb is a defect of ours and keeps its traceback.
 """
 
+import difflib
 import os
+from collections.abc import Iterable
+from pathlib import Path
 
 GIVEN = "AURORASCOPE_GIVEN"
 """The variable that holds what the running snakemake was given as `--configfile` and `--config`, in words for a shell."""
@@ -24,6 +27,29 @@ def as_then() -> str:
 def remake(path: object) -> str:
     """The command that makes a file of the workflow again."""
     return f"rm -f {path} && {snakemake(f'{path} --cores 1')}"
+
+
+_ALIKE = 0.35
+"""Similarity below which no name is meant by another; transposed short names such as t2 and 2t have 0.5."""
+
+
+def nearest(found: object, known: Iterable[object]) -> str:
+    """What to do about an unknown name: take the nearest of the known ones, if one is near."""
+    names = [str(each) for each in known if each is not None]
+    if not names:
+        return "leave it out"
+    if found is None:
+        return "add the key"
+    # Letters in another order first: t2 is meant to be 2t, not t.
+    near = [name for name in names if sorted(name) == sorted(str(found))] or difflib.get_close_matches(str(found), names, 1, _ALIKE)
+    return f"take {near[0]}" if near else "take one of these"
+
+
+def make_or_take(path: Path) -> str:
+    """What to do about a record `<date>.json` that is not there: nothing is damaged, and the date may be none of the run's."""
+    dates = sorted(each.stem for each in path.parent.glob("????-??-??.json"))
+    there = f"take one of the run's dates, of which {dates[0]} to {dates[-1]} are there, or make it: " if dates else ""
+    return f"{there}{snakemake(f'{path} --cores 1')}"
 
 
 class UserError(Exception):

@@ -70,5 +70,5 @@ rule studies:
         expand(
             "results/studies/{study}/{file}",
             study=study_names(),
-            file=["record.json", "index.html"],
+            file=["record.json", "effects.parquet", "fields.nc", "index.html"],
         ),

@@ -3,6 +3,7 @@ import functools
 
 from aurorascope.studies.claim import atlas_digest, was_read
 from aurorascope.studies.needs import needs_of
+from aurorascope.studies.planned import check_planned
 from aurorascope.studies.study_file import naming, read_study_file, study_names
 
 
@@ -12,6 +13,7 @@ def _study(name):
     try:
         file = read_study_file(name)
         needs = needs_of(file, CONFIG.cams)
+        check_planned(file, CONFIG)
         # The whole of it takes torch and Aurora to read, which with an interpreter of their own only rules may have.
         if workflow.is_main_process and not WITH_CONDA and not was_read(file, RESULTS):
             from aurorascope.studies.kinds import kind_of

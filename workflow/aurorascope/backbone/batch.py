@@ -1,6 +1,5 @@
 """From two labelled CAMS states and the static fields to the batch that Aurora takes."""
 
-import datetime
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from aurora import Batch, Metadata
 from aurorascope.backbone.static import load_static
 from aurorascope.cams.states import open_states
 from aurorascope.cams.variables import ATMOS, STATIC, SURFACE
-from aurorascope.config.calendar import STEP, iso, parse
+from aurorascope.config.calendar import STEP, iso, moment_of, parse
 from aurorascope.errors import UserError
 
 
@@ -82,5 +81,5 @@ def load_batch(date: str, *, hour: int = 12, results: Path | str = "results") ->
         UserError: a state or the static fields are missing; the message names the target that makes them.
     """
     scratch = Path(results) / "scratch"
-    moment = parse(f"{datetime.date.fromisoformat(date)}T{hour:02d}:00:00Z")
+    moment = moment_of(date, hour)
     return snapshot_batch(scratch, iso(moment), iso(moment - STEP), load_static(scratch / "static" / "static.json"))

@@ -15,7 +15,7 @@ import zarr
 
 from aurorascope.cams.chunk import read_chunk
 from aurorascope.cams.variables import ATMOS, SURFACE
-from aurorascope.errors import UserError, remake
+from aurorascope.errors import UserError, make_or_take, nearest, remake
 
 NAMES = tuple(v.netcdf for v in SURFACE + ATMOS)
 AXES = ("level", "latitude", "longitude")
@@ -68,7 +68,10 @@ def open_group(path: Path) -> DayGroup:
         UserError: it is missing or damaged.
     """
     if not path.is_dir():
-        raise UserError(path, f"the states of {path.stem}", "no such folder", rebuild(path))
+        record = path.with_suffix(".json")
+        # Of a date that has no record either, nothing is damaged.
+        fix = rebuild(path) if record.exists() else make_or_take(record)
+        raise UserError(path, f"the states of {path.stem}", "no such folder", fix)
     with _readable(path):
         group = zarr.open_group(path, mode="r")
         arrays = {name: _array(group, name) for name in ("time", *AXES, *NAMES)}
@@ -121,7 +124,7 @@ def read_states(wanted: Sequence[tuple[DayGroup, str]]) -> xr.Dataset:
     """
     for group, time in wanted:
         if time not in group.places:
-            raise UserError(group.path, f"the state {time}", ", ".join(group.places) or "none", rebuild(group.path))
+            raise UserError(group.path, f"the state {time}", ", ".join(group.places) or "none", f"{nearest(time, group.places)}, or, if the run has that time, {rebuild(group.path)}")
     first = wanted[0][0]
     values = {name: np.empty((len(wanted), *first.fields[name].shape[1:]), np.float32) for name in NAMES}
 

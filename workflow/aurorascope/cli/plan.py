@@ -23,7 +23,7 @@ from aurorascope.measures.all import MEASURES
 from aurorascope.progress import tell
 from aurorascope.records import KINDS
 from aurorascope.spec import GRID
-from aurorascope.studies.costs import studies_cost
+from aurorascope.studies.costs import not_counted, studies_cost
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
     measured = [cost for measure in MEASURES if (cost := measure.cost(config, e))]
     labels = labels_cost(config, grid, labelled_days(config, args.results) if is_mine else frozenset())
     studies = studies_cost(config, grid, args.results if is_mine else None)
-    tell("\n".join([*report(config, e, measured, notes, [labels, *studies]), *space]))
+    tell("\n".join([*report(config, e, measured, notes, [labels, *studies]), *space, *not_counted(studies)]))
 
 
 def _existing(path: Path) -> Path:

@@ -35,6 +35,18 @@ def iso(moment: datetime.datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def moment_of(date: str, hour: int) -> datetime.datetime:
+    """The aware UTC datetime of an hour of a date, `YYYY-MM-DD`.
+
+    Raises:
+        UserError: there is no such date or hour.
+    """
+    try:
+        return parse(f"{datetime.date.fromisoformat(date)}T{hour:02d}:00:00Z")
+    except (TypeError, ValueError):
+        raise UserError("the date", "a date that exists, YYYY-MM-DD, and an hour from 0 to 23", f"{date!r}, {hour!r}", "correct it") from None
+
+
 def parse(time: str) -> datetime.datetime:
     """The aware UTC datetime of an ISO time.
 

@@ -58,7 +58,7 @@ def intervene(
             grid; in a forward, a change of more than 10 times a token's norm. Hooks are gone after any of them.
     """
     wanted = _steps_of(steps)
-    sites = _sites(check_saes(model, saes), [edits] if isinstance(edits, Edit) else list(edits), where)
+    sites = _sites(check_saes(model, saes), _listed(edits), where)
     _fetch_donors(model, sites)
     log, now = Log(), _Now()
 
@@ -109,6 +109,11 @@ def _steps_of(steps: Iterable[int] | None) -> frozenset[int] | None:
     if not found or not all(isinstance(step, int) and step >= 0 for step in found):
         raise UserError("intervene, steps", "steps from 0", repr(set(found)) if found else "none", "give a set such as {0}")
     return found
+
+
+def _listed(edits: Any) -> list[Any]:
+    """One edit or several as a list; of text, whose letters are no edits, as it is."""
+    return list(edits) if isinstance(edits, Iterable) and not isinstance(edits, str) else [edits]
 
 
 def _sites(saes: dict[Block, AuroraSAE], edits: list[Edit], where: Region | None) -> list[BlockEdits]:

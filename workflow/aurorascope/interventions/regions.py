@@ -7,18 +7,17 @@ A token lies in a region where the centre of its real cells does; in a label's w
 the atlas. Rows and columns that Aurora pads hold no cell and lie in no region.
 """
 
-import difflib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from aurorascope.atlas.token_labels import ON, parts_of
-from aurorascope.errors import UserError
+from aurorascope.errors import UserError, nearest
 from aurorascope.interventions.places import Place
 from aurorascope.spec import LATENT_LEVELS, PATCH
-from aurorascope.sphere import disk
+from aurorascope.sphere import RADIUS_M, disk
 
 # Whether tokens (rows) are in a region for each of the edited features (columns), or, of one column, for all of them.
 Mask = np.ndarray
@@ -46,7 +45,7 @@ class Region:
         return mask_of(self)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class _Pair(Region):
     """Tokens that lie in both of two regions, or in either."""
 
@@ -58,6 +57,9 @@ class _Pair(Region):
         for part in (self.first, self.second):
             if not isinstance(part, Region):
                 raise UserError("a region", "regions on both sides of & and |", repr(part), "combine regions alone")
+
+    def __repr__(self) -> str:
+        return f"({self.first!r} {'&' if self.how is np.logical_and else '|'} {self.second!r})"
 
     def holds(self, place: Place) -> np.ndarray:
         return self.how(self.first.holds(place), self.second.holds(place))
@@ -96,8 +98,9 @@ class Disk(Region):
         """Refuse a point off the globe, or no distance."""
         _check_latitudes("Disk", self.lat)
         _check_finite("Disk", self.lon)
-        if not 0 < self.km < np.inf:
-            raise UserError("Disk", "km above 0", str(self.km), "give the radius in km")
+        most = np.pi * RADIUS_M / 1000
+        if not 0 < self.km <= most:
+            raise UserError("Disk", f"km above 0, up to {most:.0f}, the other side of the globe", str(self.km), "give the radius in km")
 
     def holds(self, place: Place) -> np.ndarray:
         """See `Region`."""
@@ -165,9 +168,9 @@ class Levels(Region):
     def __init__(self, *levels: str | int) -> None:
         known = {name: at for at, name in enumerate(LATENT_LEVELS)} | {at: at for at in range(len(LATENT_LEVELS))}
         for level in levels:
-            if level not in known or isinstance(level, bool):
-                near = difflib.get_close_matches(str(level), LATENT_LEVELS, 1, 0)
-                raise UserError("Levels", f"latent levels {', '.join(LATENT_LEVELS)} or 0 to 3", repr(level), f"take {near[0]!r}")
+            if isinstance(level, bool) or not isinstance(level, str | int) or level not in known:
+                expected = f"latent levels {', '.join(LATENT_LEVELS)} or 0 to 3"
+                raise UserError("Levels", expected, repr(level), nearest(level, LATENT_LEVELS))
         if not levels:
             raise UserError("Levels", f"at least one of {', '.join(LATENT_LEVELS)}", "none", "name the levels")
         self.levels = tuple(sorted({known[level] for level in levels}))
@@ -182,22 +185,27 @@ class Levels(Region):
         return mask_lyx.reshape(-1) & (place.area_n > 0)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Labelled(Region):
     """Tokens that have a label.
 
     Attributes:
         mask_yx: cells that have it, (lat, lon) bool or numbers, on the grid of Aurora's input.
         is_line: whether it is a line or a point, which a token has as soon as one of its cells does; else half of its area must.
+        name: of the label, for messages.
     """
 
-    mask_yx: np.ndarray = field(repr=False)
+    mask_yx: np.ndarray
     is_line: bool = False
+    name: str = "mask"
 
     def __post_init__(self) -> None:
         """Refuse a mask that is no plane."""
         if np.ndim(self.mask_yx) != 2:
             raise UserError("Labelled", "a mask (lat, lon)", f"{np.ndim(self.mask_yx)} dimensions", "give one label at one time")
+
+    def __repr__(self) -> str:
+        return f"Labelled({self.name}: {np.count_nonzero(self.mask_yx)} of {np.size(self.mask_yx)} cells)"
 
     @classmethod
     def read(cls, folder: Path | str, label: str, time: str) -> "Labelled":
@@ -215,7 +223,7 @@ class Labelled(Region):
         from aurorascope.labels.read import read_day
 
         mask_yx = read_day(folder, time[:10]).read(label, time)[0]
-        return cls(mask_yx > 0, label in LABELS and "line_km" in LABELS[label].thresholds)
+        return cls(mask_yx > 0, label in LABELS and "line_km" in LABELS[label].thresholds, label)
 
     def holds(self, place: Place) -> np.ndarray:
         """See `Region`."""

@@ -1,12 +1,11 @@
 """Which blocks are edited, with whose autoencoders."""
 
-import difflib
 from collections.abc import Mapping
 
 from aurora import AuroraAirPollution
 
 from aurorascope.blocks import BLOCK_IDS, BY_ID, Block
-from aurorascope.errors import UserError
+from aurorascope.errors import UserError, nearest
 from aurorascope.interventions.values import on_device
 from aurorascope.sae.aurora_sae import AuroraSAE
 
@@ -17,9 +16,8 @@ def find_block(where: str, block_id: object) -> Block:
     Raises:
         UserError: there is none.
     """
-    if block_id not in BY_ID:
-        near = difflib.get_close_matches(str(block_id), BLOCK_IDS, 1, 0)
-        raise UserError(where, "a block of Aurora", repr(block_id), f"take {near[0]}")
+    if not isinstance(block_id, str) or block_id not in BY_ID:
+        raise UserError(where, "a block of Aurora", repr(block_id), nearest(block_id, BLOCK_IDS))
     return BY_ID[block_id]
 
 

@@ -9,7 +9,7 @@ import xarray as xr
 import zarr
 
 from aurorascope.cams.day_group import TIME_UNITS, iso_time
-from aurorascope.errors import UserError, remake
+from aurorascope.errors import UserError, make_or_take, nearest, remake
 from aurorascope.files import read_record
 from aurorascope.labels.all import label_dataset
 from aurorascope.labels.write import FORMAT, KIND, TYPES, label_digest
@@ -46,9 +46,9 @@ class LabelDay:
         Raises:
             UserError: the label or time is not there, or its values are not those that the record names.
         """
-        for asked, there in ((label, self.labels), (time, self.times)):
-            if asked not in there:
-                raise UserError(self.path, asked, ", ".join(there) or "none", f"ask for one of these, or {remake(self.path)}")
+        if label not in self.labels:
+            raise UserError(f"{self.path}, label", f"one of {', '.join(self.labels)}", repr(label), nearest(label, self.labels))
+        self._check_time(time)
         where, place = self.path.with_suffix(".zarr"), (self.times.index(time), self.labels.index(label))
         try:
             found = [np.asarray(self.arrays[name][place]) for name in TYPES]
@@ -59,14 +59,17 @@ class LabelDay:
             raise UserError(f"{where}, {label} at {time}", f"sha256 {expected}", f"sha256 {digest}", remake(self.path))
         return found[0], found[1], found[2]
 
+    def _check_time(self, time: str) -> None:
+        if time not in self.times:
+            raise UserError(f"{self.path}, time", f"one of {', '.join(self.times)}", repr(time), nearest(time, self.times))
+
     def read_all(self, time: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Masks, objects and fields of all labels at one time, each (labels, rows, columns): as `read`, from one read of the disk.
 
         Raises:
             UserError: as `read`.
         """
-        if time not in self.times:
-            raise UserError(self.path, time, ", ".join(self.times) or "none", f"ask for one of these, or {remake(self.path)}")
+        self._check_time(time)
         where, place = self.path.with_suffix(".zarr"), self.times.index(time)
         try:
             mask, number, field = (np.asarray(self.arrays[name][place]) for name in TYPES)
@@ -101,6 +104,8 @@ def read_day(folder: Path | str, day: str) -> LabelDay:
         UserError: the record or the group is missing, damaged or of another format, or they have other labels or times.
     """
     path = Path(folder) / f"{day}.json"
+    if not path.exists():
+        raise UserError(path, f"the labels of {day}", "none", make_or_take(path))
     record = read_record(path, KIND.name)
     if record.get("format") != FORMAT:
         raise UserError(path, f"labels of format {FORMAT}", f"format {record.get('format')}", remake(path))

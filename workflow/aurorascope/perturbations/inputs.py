@@ -1,7 +1,6 @@
 """What Aurora is given for one snapshot, before it becomes a batch: two states and the static fields on one grid."""
 
 import datetime
-import difflib
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +14,8 @@ from aurorascope.backbone.batch import make_batch
 from aurorascope.backbone.static import load_static
 from aurorascope.cams.states import load_state
 from aurorascope.cams.variables import ATMOS, STATIC, SURFACE, Variable
-from aurorascope.config.calendar import STEP, iso, parse
-from aurorascope.errors import UserError
+from aurorascope.config.calendar import STEP, iso, moment_of, parse
+from aurorascope.errors import UserError, nearest
 from aurorascope.sphere import AREA_UNITS, RADIUS_M, cell_areas
 
 TIMES = ("both", "latest")
@@ -32,8 +31,8 @@ def find_variable(name: str) -> Variable:
     """
     if name in _BY_NAME:
         return _BY_NAME[name]
-    near = difflib.get_close_matches(name, _BY_NAME, 3, 0) or sorted(_BY_NAME)
-    raise UserError(f"variable {name!r}", f"one of {', '.join(sorted(_BY_NAME))}", "no such name", f"did you mean {near[0]}?")
+    names = sorted(_BY_NAME)
+    raise UserError(f"variable {name!r}", f"one of {', '.join(names)}", "no such name", nearest(name, names))
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +59,7 @@ class Inputs:
             UserError: a state or the static fields are missing; the message names the target that makes them.
         """
         scratch = Path(results) / "scratch"
-        moment = parse(f"{datetime.date.fromisoformat(date)}T{hour:02d}:00:00Z")
+        moment = moment_of(date, hour)
         states = [load_state(scratch / "cams", iso(when)) for when in (moment - STEP, moment)]
         return cls(*states, iso(moment), load_static(scratch / "static" / "static.json"))
 

@@ -18,6 +18,7 @@ from aurorascope.interventions.places import Place
 from aurorascope.interventions.values import ROWS
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.studies.arms import Arm
+from aurorascope.studies.keys import placebo_columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,11 +142,6 @@ class Changes:
         with torch.inference_mode(), torch.autocast(x_td.device.type, enabled=False):
             parts = [reconstruction(self._sae)(each).double() - each.double() for each in x_td.split(ROWS)]
         return self._added(tokens_t, torch.cat(parts), ())
-
-
-def placebo_columns(n_columns: int, degrees: float) -> int:
-    """Columns of tokens that a placebo is moved east by."""
-    return round(degrees / 360 * n_columns) % n_columns
 
 
 def has_placebo(region: Region, block_id: str, axes: tuple[np.ndarray, np.ndarray], degrees: float) -> bool:

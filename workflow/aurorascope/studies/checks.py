@@ -11,13 +11,14 @@ from aurorascope.blocks import BY_ID
 from aurorascope.errors import UserError
 from aurorascope.interventions.block_edits import BlockEdits
 from aurorascope.interventions.edits import Ablate
-from aurorascope.interventions.ids import FeatureId, resolve_features
+from aurorascope.interventions.ids import FeatureId, refuse_bare_pair, resolve_features
 from aurorascope.interventions.places import Place
 from aurorascope.interventions.sites import check_saes
 from aurorascope.sae.architectures import RELEASED
 from aurorascope.sae.aurora_sae import AuroraSAE
+from aurorascope.studies.keys import check_placebo
 from aurorascope.studies.outcomes import FeatureMean, check_fields
-from aurorascope.studies.reading import nearest
+from aurorascope.studies.reading import nearest, saying
 from aurorascope.studies.study import Study, feature_outcomes
 from aurorascope.studies.tracks import Track, check_track
 from aurorascope.studies.where import cells_of
@@ -43,8 +44,11 @@ def check_study(
     wanted = [study.block, *(each.block for each in feature_outcomes(study))]
     for block_id in wanted:
         if block_id not in saes:
-            raise UserError(f"the SAE of {block_id}", f"one of {', '.join(saes)}", "none", "give the SAE of each block that is named")
+            found = f"only {', '.join(saes)}" if saes else "none"
+            expected, fix = "one, since the study names this block", "give the SAE of each block that is named"
+            raise UserError(f"the SAE of {block_id}", expected, found, fix)
     check_saes(model, saes)
+    refuse_bare_pair("the study, features", study.features, RELEASED[saes[study.block].architecture].signed)
     features = resolved("the study, features", saes[study.block], study.features)
     for outcome in feature_outcomes(study):
         _check_readout(study, saes, features, outcome)
@@ -98,7 +102,9 @@ def _check_date(
     lat, lon = axes_of(batch)
     time = time_of(batch)
     region = study.where.region("the study, region", time, labels)
-    BlockEdits(BY_ID[study.block], saes[study.block], [(0, Ablate(list(features)), region)]).prepare(lat, lon)
+    with saying("the study, region"):
+        BlockEdits(BY_ID[study.block], saes[study.block], [(0, Ablate(list(features)), region)]).prepare(lat, lon)
+    check_placebo(study.placebo_degrees, Place.of(BY_ID[study.block], lat, lon).grid.shape[2])
     for outcome in study.outcomes:
         where = f"outcome {outcome.name}, region"
         check_fields(outcome, batch)

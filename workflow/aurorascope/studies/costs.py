@@ -6,7 +6,7 @@ plan's forwards either, is left out. A forecast from changed inputs is a whole f
 change over blocks.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from aurorascope.errors import UserError
 from aurorascope.files import find_record
 from aurorascope.records import KINDS
 from aurorascope.studies.needs import Needs, needs_of
+from aurorascope.studies.planned import check_planned
 from aurorascope.studies.study_file import FOLDER, StudyFile, read_study_file, study_names
 from aurorascope.units import duration, figure
 
@@ -30,6 +31,7 @@ N_INPUT_DOSES, N_MOVED, N_EMISSIONS, N_REACH = 6, 3, 4, 2
 """Of changed inputs, as `studies.input_arms` has them: doses with their reverse, places further east, emissions that there are, and
 forwards for the reach of one date. A test compares."""
 
+_NOT_COUNTED = "not counted"
 
 @dataclass(frozen=True)
 class StudyCost:
@@ -106,8 +108,9 @@ def studies_cost(config: Config, grid: tuple[int, int], results: Path | None, fo
         try:
             file = read_study_file(name, folder)
             needs = needs_of(file, config.cams)
+            check_planned(file, config)
         except UserError as error:
-            rows.append((name, "not counted", error.one_line()))
+            rows.append((name, _NOT_COUNTED, error.one_line()))
             continue
         cost = study_cost(file, needs, forward[needs.edited_block] / last if needs.edited_block else 0.0)
         is_there = results is not None and _is_there(config, file, needs, results)
@@ -123,6 +126,15 @@ def studies_cost(config: Config, grid: tuple[int, int], results: Path | None, fo
     rows.append(("time left", duration(hours), basis))
     title = f"Studies, with the target `studies` alone (not counted above or below); {there(n_done, 'studies')}"
     return [OtherCost(title, tuple(rows))]
+
+
+def not_counted(sections: Sequence[OtherCost]) -> list[str]:
+    """The plan's last line where a study was not counted, lest it be read as fitting; none where all were."""
+    names = [row[0] for section in sections for row in section.rows if row[1] == _NOT_COUNTED]
+    if not names:
+        return []
+    subject = f"The study {names[0]} is" if len(names) == 1 else f"The studies {', '.join(names)} are"
+    return [f"{subject} not counted, and the target `studies` runs none before this is mended: see above."]
 
 
 def _is_there(config: Config, file: StudyFile, needs: Needs, results: Path) -> bool:

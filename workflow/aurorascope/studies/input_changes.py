@@ -82,7 +82,7 @@ class InputChange:
         names = check_list(f"{where}, variables", names) if isinstance(names, list | tuple) else [names]
         if any(not isinstance(name, str) for name in names) or (len(names) > 1 and "variables" not in keys):
             raise UserError(where, "names of variables", repr(names), "correct it")
-        amount = next((check_number(f"{where}, {name}", keys[name]) for name in _AMOUNTS if name in keys), 1.0)
+        amount = _amount(where, keys)
         found = cls(
             kind, tuple(names), amount, read_region(f"{where}, region", keys.get("region")), _levels(where, keys.get("levels")),
             keys.get("times", "both"), _consistent(where, keys.get("consistent", True)),
@@ -128,6 +128,16 @@ def of_change(where: str) -> Iterator[None]:
         if error.where.startswith("the "):
             raise
         raise UserError(f"{where}, {error.where}", error.expected, error.found, error.fix) from None
+
+
+def _amount(where: str, keys: Mapping[str, Any]) -> float:
+    name = next((name for name in _AMOUNTS if name in keys), None)
+    if name is None:
+        return 1.0
+    amount, nothing = check_number(f"{where}, {name}", keys[name]), 1.0 if name == "factor" else 0.0
+    if amount == nothing:
+        raise UserError(f"{where}, {name}", f"a number other than {nothing:g}, which changes nothing", repr(keys[name]), "correct it")
+    return amount
 
 
 def _factor(factor: float, dose: float) -> float:

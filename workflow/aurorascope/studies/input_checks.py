@@ -34,7 +34,9 @@ def check_input_study(
     wanted = dict.fromkeys([*study.blocks, *(each.block for each in feature_outcomes(study))])
     for block_id in wanted:
         if block_id not in saes:
-            raise UserError(f"the SAE of {block_id}", f"one of {', '.join(saes)}", "none", "give the SAE of each block that is named")
+            found = f"only {', '.join(saes)}" if saes else "none"
+            expected, fix = "one, since the study names this block", "give the SAE of each block that is named"
+            raise UserError(f"the SAE of {block_id}", expected, found, fix)
     if wanted:
         check_saes(model, {block_id: saes[block_id] for block_id in wanted})
     for outcome in feature_outcomes(study):

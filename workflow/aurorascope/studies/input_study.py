@@ -14,6 +14,7 @@ from aurorascope.perturbations.operations import Operation
 from aurorascope.perturbations.regions import AnyOf, Region
 from aurorascope.perturbations.scores import DOSES as SMALL_DOSES
 from aurorascope.studies.input_changes import InputChange
+from aurorascope.studies.keys import INPUT_KEYS
 from aurorascope.studies.outcomes import Outcome
 from aurorascope.studies.reading import check_dates, check_integer, check_keys, check_list, nearest
 from aurorascope.studies.study import check_sign, read_outcomes
@@ -78,8 +79,7 @@ def read_input_study(given: Mapping[str, Any]) -> InputStudy:
     Raises:
         UserError: an unknown key, change, outcome, variable or block (the message names the nearest), or a value of another form.
     """
-    needed = ("name", "perturb", "dates", "outcomes")
-    optional = ("blocks", "steps", "expected_sign", "seed", "n_controls", "others")
+    needed, optional = ("name", *INPUT_KEYS[0]), INPUT_KEYS[1]
     given = check_keys("the study", given, needed + optional, needed)
     changes = [InputChange.read(f"the study, change {at}", each) for at, each in enumerate(check_list("the study, perturb", given["perturb"]))]
     blocks = check_list("the study, blocks", given["blocks"]) if given.get("blocks") else []

@@ -13,8 +13,9 @@ from aurorascope.blocks import BY_ID
 from aurorascope.config.calendar import SPLITS, snapshots, split_of_day
 from aurorascope.config.model import Cams
 from aurorascope.errors import UserError
-from aurorascope.studies.reading import check_dates, check_list, nearest
-from aurorascope.studies.study_file import StudyFile, naming
+from aurorascope.studies.keys import EDIT_KEYS, INPUT_KEYS
+from aurorascope.studies.reading import check_dates, check_keys, check_list, nearest, reads_as_number
+from aurorascope.studies.study_file import OF_FILE, StudyFile, naming
 
 MOST_QUIET, QUIET_DAYS = 16, 5
 """Quiet dates that are chosen at most, and days from any date of the study within which none is."""
@@ -59,12 +60,14 @@ def needs_of(file: StudyFile, cams: Cams) -> Needs:
     """
     with naming(file.path):
         asked = file.asked
+        needed, optional = INPUT_KEYS if _changes_inputs(file) else EDIT_KEYS
+        check_keys("the study", asked, needed + optional + OF_FILE, needed)
         hour = _hour(file, cams)
         dates = check_dates("the study, dates", asked.get("dates"))
         for date in dates:
             _check_date("the study, dates", date, hour, cams)
         outcomes = [each for each in check_list("the study, outcomes", asked.get("outcomes")) if isinstance(each, Mapping)]
-        read = [each["block"] for each in outcomes if "block" in each]
+        read = [each["block"] for each in outcomes if each.get("block") is not None]
         edited = None if _changes_inputs(file) else _block("the study, block", asked.get("block"))
         named = check_list("the study, blocks", asked["blocks"]) if edited is None and asked.get("blocks") else []
         blocks = [*([edited] if edited else []), *(_block("the study, blocks", each) for each in named)]
@@ -100,7 +103,7 @@ def replaces_by_mean(perturb: Any) -> bool:
 def asks_what_is_usual(edit: Any) -> bool:
     """Whether an edit, as a file has it, needs quiet dates."""
     kind, value = next(iter(edit.items())) if isinstance(edit, Mapping) and len(edit) == 1 else (edit, None)
-    return kind in _REFERRING or (kind == "clamp" and isinstance(value, str))
+    return kind in _REFERRING or (kind == "clamp" and isinstance(value, str) and not reads_as_number(value))
 
 
 def _block(where: str, block: Any) -> str:

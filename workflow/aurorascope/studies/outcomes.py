@@ -11,7 +11,8 @@ from aurorascope.blocks import BY_ID
 from aurorascope.errors import UserError
 from aurorascope.interventions.ids import Asked, read_features
 from aurorascope.studies.fields import Field, KeptFields, fields_of, values_of
-from aurorascope.studies.reading import check_keys, check_list, nearest
+from aurorascope.studies.keys import check_field
+from aurorascope.studies.reading import check_keys, check_list, check_number, nearest
 from aurorascope.studies.tracks import Track
 from aurorascope.studies.where import Where, read_cells
 
@@ -43,10 +44,8 @@ class Linear:
         found = []
         for at, each in enumerate(check_list(f"{where}, terms", terms)):
             each = check_keys(f"{where}, term {at}", each, ("variable", "level", "coefficient"), ("variable",))
-            coefficient = each.get("coefficient", 1.0)
-            if isinstance(coefficient, bool) or not isinstance(coefficient, int | float) or not np.isfinite(coefficient):
-                raise UserError(f"{where}, term {at}, coefficient", "a finite number", repr(coefficient), "correct it")
-            found.append(((each["variable"], each.get("level")), float(coefficient)))
+            coefficient = check_number(f"{where}, term {at}, coefficient", each.get("coefficient", 1.0))
+            found.append(((each["variable"], each.get("level")), coefficient))
         return cls(str(given["name"]), tuple(found), read_cells(where, given))
 
     @property
@@ -102,7 +101,7 @@ class FeatureMean:
     def read(cls, where: str, given: Mapping[str, Any]) -> "FeatureMean":
         """From keys name, block, feature (a number or [number, sign]) and region."""
         given = check_keys(where, given, ("name", "block", "feature", "region"), ("name", "block", "feature"))
-        if given["block"] not in BY_ID:
+        if not isinstance(given["block"], str) or given["block"] not in BY_ID:
             raise UserError(f"{where}, block", "a block of Aurora", repr(given["block"]), nearest(given["block"], BY_ID))
         feature = tuple(given["feature"]) if isinstance(given["feature"], list) else given["feature"]
         found = read_features(f"{where}, feature", feature)[0]
@@ -124,15 +123,11 @@ def check_fields(outcome: Outcome, batch: Batch) -> None:
     Raises:
         UserError: there is none of that name or level.
     """
-    known = fields_of(batch)
+    known: dict[str, list[int] | None] = {}
+    for name, level in fields_of(batch):
+        known[name] = None if level is None else [*(known.get(name) or []), level]
     for name, level in outcome.fields:
-        where = f"outcome {outcome.name}"
-        if name not in {variable for variable, _ in known}:
-            names = list(dict.fromkeys(variable for variable, _ in known))
-            raise UserError(f"{where}, variable", f"one of {', '.join(names)}", repr(name), nearest(name, names))
-        if (name, level) not in known:
-            levels = [each for variable, each in known if variable == name]
-            raise UserError(f"{where}, level of {name}", f"one of {levels}", repr(level), nearest(level, levels))
+        check_field(f"outcome {outcome.name}", name, level, known)
 
 
 class Reader:

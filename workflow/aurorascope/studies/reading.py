@@ -1,18 +1,12 @@
 """Read mappings, as YAML gives them, with messages that name the nearest of what is known."""
 
+import contextlib
 import datetime
-import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from aurorascope.errors import UserError
-
-
-def nearest(found: object, known: Iterable[object]) -> str:
-    """What to do about an unknown name: take the nearest of the known ones."""
-    names = [str(each) for each in known]
-    return f"take {difflib.get_close_matches(str(found), names, 1, 0)[0]}" if names else "leave it out"
+from aurorascope.errors import UserError, nearest
 
 
 def check_keys(where: str, given: Any, known: Iterable[str], needed: Iterable[str] = ()) -> Mapping[str, Any]:
@@ -57,6 +51,24 @@ def check_number(where: str, given: Any) -> float:
     if not math.isfinite(found):
         raise UserError(where, "a finite number", repr(given), "correct it")
     return found
+
+
+def reads_as_number(given: Any) -> bool:
+    """Whether `check_number` takes it."""
+    try:
+        check_number("", given)
+    except UserError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def saying(where: str) -> Iterator[None]:
+    """Let errors of what is made of a study's words, which know of no study, say where in it these stand."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(where, error.expected, error.found, error.fix) from None
 
 
 def check_integer(where: str, given: Any, least: int) -> int:

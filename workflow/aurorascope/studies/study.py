@@ -8,8 +8,18 @@ from aurorascope.blocks import BY_ID
 from aurorascope.errors import UserError
 from aurorascope.interventions import Ablate, Clamp, Edit, Gain, Mean, Normal, PositionMean, Reference, Scale
 from aurorascope.interventions.ids import Asked, FeatureId, read_features
+from aurorascope.studies.keys import EDIT_KEYS
 from aurorascope.studies.outcomes import KINDS, FeatureMean, Outcome
-from aurorascope.studies.reading import check_dates, check_integer, check_keys, check_list, nearest
+from aurorascope.studies.reading import (
+    check_dates,
+    check_integer,
+    check_keys,
+    check_list,
+    check_number,
+    nearest,
+    reads_as_number,
+    saying,
+)
 from aurorascope.studies.where import Where
 
 DOSES = (0.25, 0.5, 1.0, 2.0)
@@ -96,14 +106,13 @@ def read_study(given: Mapping[str, Any]) -> Study:
     Raises:
         UserError: an unknown key, block, edit or outcome (the message names the nearest), or a value of another form.
     """
-    needed = ("name", "block", "features", "edit", "dates", "outcomes")
-    optional = ("region", "steps", "edit_steps", "expected_sign", "seed", "n_controls", "placebo_degrees")
+    needed, optional = ("name", *EDIT_KEYS[0]), EDIT_KEYS[1]
     given = check_keys("the study", given, needed + optional, needed)
     block, sign, degrees = given["block"], given.get("expected_sign"), given.get("placebo_degrees", 180.0)
-    if block not in BY_ID:
+    if not isinstance(block, str) or block not in BY_ID:
         raise UserError("the study, block", "a block of Aurora", repr(block), nearest(block, BY_ID))
     check_sign(sign)
-    if isinstance(degrees, bool) or not isinstance(degrees, int | float) or not 0 < degrees < 360:
+    if not reads_as_number(degrees) or not 0 < float(degrees) < 360:
         raise UserError("the study, placebo_degrees", "degrees east between 0 and 360", repr(degrees), "correct it")
     asked = [tuple(each) if isinstance(each, list) else each for each in check_list("the study, features", given["features"])]
     outcomes, steps = read_outcomes(given["outcomes"]), check_integer("the study, steps", given.get("steps", 1), 1)
@@ -125,9 +134,16 @@ def _change(given: Any) -> Change:
     if (kind in _VALUED) != (value is not None):
         expected = f"{{{kind}: {_VALUED[kind]}}}" if kind in _VALUED else f"{kind} alone"
         raise UserError("the study, edit", expected, repr(given), "correct it")
+    where = f"the study, edit, {kind}"
+    if kind in _VALUED:
+        # A clamp's text may be a multiple of a percentile.
+        value = value if kind == "clamp" and isinstance(value, str) and not reads_as_number(value) else check_number(where, value)
+    if kind in ("scale", "gain") and value == 1:
+        raise UserError(where, "a number other than 1, which changes nothing", "1", "correct it")
     found = Change(kind, value)
-    # Edits refuse what no value of theirs is; what is usual is known later.
-    found.edit(((0, 1),), Reference({}))
+    with saying(where):
+        # Edits refuse what no value of theirs is; what is usual is known later.
+        found.edit(((0, 1),), Reference({}))
     return found
 
 
@@ -158,7 +174,7 @@ def read_outcomes(given: Any) -> tuple[Outcome, ...]:
 def _outcome(at: int, given: Any) -> Outcome:
     where = f"the study, outcome {at}"
     kind = given.get("kind") if isinstance(given, Mapping) else None
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise UserError(where, f"a mapping with kind, one of {', '.join(KINDS)}", repr(kind), nearest(kind, KINDS))
     return KINDS[kind].read(where, {key: value for key, value in given.items() if key != "kind"})
 

@@ -91,7 +91,7 @@ def _parsed(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
         root = yaml.compose(text, yaml.SafeLoader)
         given = None if _repeated(path, root, []) else yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:  # a date that does not exist, or no UTF-8
+    except (yaml.YAMLError, ValueError) as error:  # no UTF-8
         raise UserError(path, "YAML", " ".join(str(error).split()), "correct it") from None
     if not isinstance(given, dict):
         raise UserError(path, "keys with values, as docs/studies.md says", "none" if given is None else repr(given)[:80], "correct it")
@@ -99,7 +99,7 @@ def _parsed(path: Path) -> dict[str, Any]:
 
 
 def _repeated(path: Path, node: yaml.Node | None, above: list[yaml.Node]) -> bool:
-    """Never true: a key that stands twice, or a value that holds itself, is refused, which YAML's own reader would not do."""
+    """Never true: a key that stands twice, a value that holds itself or a date that does not exist is refused, which YAML's own reader would not do."""
     if any(node is each for each in above):
         raise UserError(f"{path}, line {node.start_mark.line + 1}", "values that do not hold themselves", "one that does", "correct it")
     if isinstance(node, yaml.MappingNode):
@@ -112,6 +112,12 @@ def _repeated(path: Path, node: yaml.Node | None, above: list[yaml.Node]) -> boo
     elif isinstance(node, yaml.SequenceNode):
         for each in node.value:
             _repeated(path, each, [*above, node])
+    elif isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:timestamp":
+        try:
+            yaml.safe_load(node.value)
+        except ValueError:
+            where = f"{path}, line {node.start_mark.line + 1}"
+            raise UserError(where, "a date that exists, YYYY-MM-DD", node.value, "correct it") from None
     return False
 
 

@@ -20,12 +20,11 @@ from aurorascope.errors import UserError
 from aurorascope.spec import STEP_HOURS
 from aurorascope.sphere import RADIUS_M, great_circle_km
 from aurorascope.studies.fields import Field, KeptFields, values_of
-from aurorascope.studies.reading import check_keys, check_list, nearest
+from aurorascope.studies.keys import check_spacing, check_truth
+from aurorascope.studies.reading import check_keys, check_list, check_number, nearest, reads_as_number
 from aurorascope.studies.where import Where, read_cells
 
 _READS = ("shift", "error", "pressure", "wind")
-# On coarser grids a low that moves is mostly not found: its box of 5 degrees has too few cells within (docs/decisions.md, "Studies").
-_COARSEST = 1.5
 _REGION_KM = 1500.0
 _NAN = float("nan")
 
@@ -61,8 +60,10 @@ class Track:
         if reads not in _READS:
             raise UserError(f"{where}, reads", f"one of {', '.join(_READS)}", repr(reads), nearest(reads, _READS))
         if (reads == "error") != (given.get("truth") is not None):
-            expected = "where the low really is, [lat, lon] a step" if reads == "error" else f"none, since {reads} needs none"
-            raise UserError(f"{where}, truth", expected, repr(given.get("truth"))[:80], "correct it, or take reads: error")
+            if reads == "error":
+                fix = "add the key truth, or take reads: shift"
+                raise UserError(f"{where}, truth", "where the low really is, [lat, lon] a step", "none", fix)
+            raise UserError(f"{where}, truth", f"none, since {reads} needs none", repr(given["truth"])[:80], "leave it out, or take reads: error")
         start = _place(f"{where}, lat and lon", [given["lat"], given["lon"]])
         truth = [_place(f"{where}, truth", each) for each in check_list(f"{where}, truth", given["truth"])] if reads == "error" else []
         around = Where(disk=(*start, _REGION_KM)) if given.get("region") is None else read_cells(where, given)
@@ -70,12 +71,12 @@ class Track:
 
 
 def _place(where: str, given: Any) -> Place:
-    is_pair = isinstance(given, list | tuple) and len(given) == 2
-    if not is_pair or not all(isinstance(each, int | float) and not isinstance(each, bool) and np.isfinite(each) for each in given):
+    if not (isinstance(given, list | tuple) and len(given) == 2 and all(map(reads_as_number, given))):
         raise UserError(where, "degrees north and degrees east", repr(given)[:80], "correct it")
-    if not -90 <= given[0] <= 90:
+    lat, lon = (check_number(where, each) for each in given)
+    if not -90 <= lat <= 90:
         raise UserError(where, "a latitude from -90 to 90", repr(given[0]), "correct it")
-    return float(given[0]), float(given[1]) % 360
+    return lat, lon % 360
 
 
 def check_track(outcome: Track, batch: Batch, steps: int) -> None:
@@ -86,12 +87,11 @@ def check_track(outcome: Track, batch: Batch, steps: int) -> None:
     """
     where = f"outcome {outcome.name}"
     spacing = max(float(np.abs(np.diff(axis.cpu().numpy())).max()) for axis in (batch.metadata.lat, batch.metadata.lon))
-    if spacing > _COARSEST:
-        raise UserError(where, f"a grid of {_COARSEST:g} degrees or finer, which the tracker needs", f"{spacing:g} degrees", "leave it out")
+    check_spacing(where, spacing)
     if "lsm" not in batch.static_vars:
         raise UserError(where, "the land-sea mask lsm among the static fields", "none", "give inputs as aurorascope.load_batch does")
-    if outcome.reads == "error" and len(outcome.truth) != steps:
-        raise UserError(f"{where}, truth", f"{steps} places, one a step", str(len(outcome.truth)), "correct it")
+    if outcome.reads == "error":
+        check_truth(where, outcome.truth, steps)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from aurorascope.labels.all import LABELS
 from aurorascope.labels.read import read_day
 from aurorascope.spec import PATCH
 from aurorascope.sphere import cell_areas, row_edges
-from aurorascope.studies.reading import check_keys, check_list, nearest
+from aurorascope.studies.reading import check_keys, check_list, check_number, nearest, reads_as_number, saying
 from aurorascope.tokens import TokenGrid
 
 _SHAPES = {"disk": (Disk, "lat, lon, km"), "box": (Box, "south, north, west, east"), "band": (Band, "south, north")}
@@ -63,10 +63,14 @@ class Where:
             if numbers is None:
                 continue
             n = len(words.split(", "))
-            if len(numbers) != n or any(isinstance(each, bool) or not isinstance(each, int | float) for each in numbers):
+            if len(numbers) != n or not all(map(reads_as_number, numbers)):
                 raise UserError(f"{where}, {key}", f"{n} numbers: {words}", repr(list(numbers)), "correct it")
-            found.append(shape(*numbers))
-        return found + ([] if self.levels is None else [Levels(*self.levels)])
+            with saying(f"{where}, {key}"):
+                found.append(shape(*(check_number(f"{where}, {key}", each) for each in numbers)))
+        if self.levels is not None:
+            with saying(f"{where}, levels"):
+                found.append(Levels(*self.levels))
+        return found
 
     def region(self, where: str, time: str, labels: Path | None) -> Region:
         """The region at one date.
