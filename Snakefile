@@ -95,3 +95,13 @@ rule atlas:
     # No output on purpose: `snakemake --cores N atlas`
     input:
         ATLAS,
+
+
+rule studies:
+    # No output on purpose: `snakemake --cores N studies`
+    input:
+        expand(
+            "results/studies/{study}/{file}",
+            study=study_names(),
+            file=["record.json", "effects.parquet", "fields.nc", "index.html"],
+        ),

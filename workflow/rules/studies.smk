@@ -62,13 +62,3 @@ rule draw_study:
         links=study_links,
     shell:
         "python -m aurorascope draw_study --study {wildcards.study} --results results --log {log}"
-
-
-rule studies:
-    # No output on purpose: `snakemake --cores N studies`
-    input:
-        expand(
-            "results/studies/{study}/{file}",
-            study=study_names(),
-            file=["record.json", "effects.parquet", "fields.nc", "index.html"],
-        ),
