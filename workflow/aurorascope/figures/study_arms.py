@@ -9,7 +9,7 @@ import pandas as pd
 from aurorascope.figures import style
 from aurorascope.figures.study_doses import BAR, FEATURE, FLOOR, REVERSE, scale_ticks
 from aurorascope.studies.finished import FinishedStudy
-from aurorascope.studies.verdict import FLOORS
+from aurorascope.studies.verdict import FEWEST_CLUSTERS, FLOORS
 from aurorascope.studies.wording import unit_of, with_power
 
 ROWS = {
@@ -49,7 +49,7 @@ def draw_arms(study: FinishedStudy, outcome: str, png: Path) -> None:
         for sign in (-1, 1):
             words = {"label": "95 % of controls do no more"} if sign > 0 else {}
             axis.axvline(sign * verdict["controls_95"], color=BAR, lw=1.4, ls="--", **words)
-    if verdict["interval"]:
+    if verdict["interval"] and verdict["n_clusters"] >= FEWEST_CLUSTERS:
         axis.plot(verdict["interval"], [0, 0], color=FEATURE, lw=5, alpha=0.35, solid_capstyle="butt", label="95 % interval over clusters of dates")
     names = []
     for at, kind in enumerate(kinds):

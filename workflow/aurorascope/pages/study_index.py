@@ -8,7 +8,7 @@ from aurorascope.files import find_record
 from aurorascope.pages.html import Page, render
 from aurorascope.pages.study_page import write_style
 from aurorascope.studies.finished import KIND
-from aurorascope.studies.wording import number, unit_of
+from aurorascope.studies.wording import number, unit_of, with_unit
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def _listed(path: Path, name: str, record: dict[str, Any]) -> Listed | None:
         bar = verdict["controls_95"]
         return Listed(
             name, f"{name}/index.html" if path.with_name("index.html").is_file() else None, record["word"], str(asked["name"]),
-            f"{number(verdict['effect'])} {unit}", "no controls" if bar is None else f"± {number(bar)} {unit}", len(record["dates"]),
+            with_unit(verdict["effect"], unit), "no controls" if bar is None else f"± {number(bar)} {unit}", len(record["dates"]),
         )
     except (KeyError, IndexError, TypeError):
         return None

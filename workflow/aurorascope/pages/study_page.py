@@ -35,14 +35,14 @@ def write_study_page(study: FinishedStudy, pictures: StudyPictures, results: Pat
     outcomes = [
         {
             "name": str(asked["name"]), "what": outcome_words(asked), "unit": unit_of(asked), "word": verdict["word"], "is_first": not at,
-            "meaning": meaning(verdict["word"], study.changes_inputs), "facts": facts(study, asked, verdict), "doses": pictures.doses[at],
+            "meaning": meaning(study, verdict["word"]), "facts": facts(study, asked, verdict), "doses": pictures.doses[at],
             "arms": pictures.arms[at], "alt_doses": _alt_doses(asked, verdict), "alt_arms": _alt_arms(asked, verdict),
         }
         for at, (asked, verdict) in enumerate(study.outcomes)
     ]
     page = render(
         "studies/study.html", name=study.name, question=question(study), word=study.record["word"], outcomes=outcomes,
-        meaning=meaning(study.record["word"], study.changes_inputs), dates=_dates(study), notices=_notices(study), said=list(study.record.get("said", ())),
+        meaning=meaning(study, study.record["word"]), dates=_dates(study), notices=_notices(study), said=list(study.record.get("said", ())),
         blocks=study.blocks, links=links,
         has_atlas=(results / "atlas" / "index.html").is_file(), maps=_maps(pictures.maps), is_outlined=pictures.is_outlined,
         reach=pictures.reach, changes_inputs=study.changes_inputs, responses=response_tables(study, links), divergence=divergence_table(study),

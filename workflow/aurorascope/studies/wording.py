@@ -67,6 +67,12 @@ def number(value: float | None, digits: int = 3) -> str:
     return text.replace("-", "−")
 
 
+def with_unit(value: float | None, unit: str) -> str:
+    """A number and its unit; "not known" has none."""
+    found = number(value)
+    return found if value is None or not math.isfinite(value) else f"{found} {unit}"
+
+
 def several(words: Sequence[str]) -> str:
     """A list in words: a, b and c."""
     return " and ".join([*([", ".join(words[:-1])] if len(words) > 1 else []), *words[-1:]])
