@@ -211,8 +211,11 @@ def test_the_list_has_every_study_and_says_what_it_cannot_read(drawn, study, sma
     for name, content in (("broken", "{"), ("empty", json.dumps({"kind": "study"}))):
         (results / "studies" / name).mkdir()
         (results / "studies" / name / "record.json").write_text(content)
+    shutil.copytree(results / "studies" / study.name, results / "studies" / "edited")
+    edited = results / "studies" / "edited" / "record.json"
+    edited.write_text(json.dumps(study.record | {"word": "not beyond controls" if study.record["word"] == "effect" else "effect"}))
     write_study_index(results)
-    assert "Records that cannot be read: broken, empty." in words(Parsed((results / "studies/index.html").read_text()))
+    assert "Records that cannot be read, or say other than their effects: broken, edited, empty." in words(Parsed((results / "studies/index.html").read_text()))
 
 
 @pytest.mark.slow
