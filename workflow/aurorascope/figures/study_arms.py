@@ -5,6 +5,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from aurorascope.figures import style
 from aurorascope.figures.study_doses import BAR, FEATURE, FLOOR, REVERSE, scale_ticks
@@ -64,6 +65,8 @@ def draw_arms(study: FinishedStudy, outcome: str, png: Path) -> None:
         names.append(ROWS[kind] + (f" ({len(part)})" if is_control else "") + (f"\n{lost} without a value" if lost else ""))
     axis.set_yticks(range(len(kinds)), names)
     axis.set(ylim=(len(kinds) - 0.4, -0.6))
+    # Numbers of a small range are long, and so there are few.
+    axis.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
     power = scale_ticks(axis.xaxis, axis.get_xlim())
     axis.set_xlabel(f"effect on {outcome}\n({with_power(power, unit_of(study.asked_of(outcome)))})", parse_math=False)
     axis.grid(axis="x", alpha=0.25)
