@@ -38,7 +38,7 @@ def test_forwards_of_one_step_are_saved_up_to_the_block(tmp_path):
     assert study_cost(file, needs, 0.4).whole == pytest.approx(2 * (15 * 2.6 + 2 * 0.4) + 0.4)
     file, needs = read(tmp_path, n_controls=1, steps=3, edit_steps=[1, 2])
     cost = study_cost(file, needs, 0.4)
-    assert cost.n_forwards == 2 * (1 + 15 * 2) and cost.whole == pytest.approx(2 * (1 + 15 * 1.6 + 2 * 0.4))
+    assert cost.n_forwards == 2 * (2 + 15 * 2) and cost.whole == pytest.approx(2 * (2 + 15 * 1.6 + 2 * 0.4))
 
 
 def test_the_section_names_each_study_and_what_is_wrong_with_one(tmp_path):

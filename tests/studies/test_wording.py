@@ -8,6 +8,7 @@ from aurorascope.studies.study import _EDITS, _VALUED
 from aurorascope.studies.wording import (
     change_words,
     edit_words,
+    field_title,
     number,
     outcome_words,
     power_of,
@@ -61,7 +62,14 @@ def test_every_kind_of_outcome_has_words_and_a_unit(kind):
 def test_outcomes_say_where_and_of_what():
     assert outcome_words({"kind": "msl_min", **OUTCOMES["msl_min"]}) == "least pressure at sea level within 500 km of 10° N, 170° W"
     terms = [{"variable": "pm2p5"}, {"variable": "t", "level": 850, "coefficient": -2}]
-    assert outcome_words({"kind": "linear", "terms": terms}) == "mean by area of particulate matter 2.5 µm + −2 × temperature at 850 hPa everywhere"
+    assert outcome_words({"kind": "linear", "terms": terms}) == "mean by area of particulate matter 2.5 µm − 2 × temperature at 850 hPa everywhere"
+    for factors, expected in (((-1, -1), "−temperature − 10m"), ((1, 1), "temperature + 10m"), ((-0.5, 3), "−0.5 × temperature + 3 × 10m"), ((0, -1), "0 × temperature − 10m")):
+        terms = [{"variable": "t", "level": 850, "coefficient": factors[0]}, {"variable": "10u", "coefficient": factors[1]}]
+        assert expected in outcome_words({"kind": "linear", "terms": terms}).replace(" at 850 hPa", "")
+
+
+def test_fields_of_the_file_have_their_long_names():
+    assert (field_title("t_850"), field_title("msl"), field_title("10u")) == ("temperature at 850 hPa", "mean sea level pressure", "10m u component of wind")
     assert "feature 4 (negative) of encoder_s0_b3" in outcome_words({"kind": "feature", **OUTCOMES["feature"]})
 
 

@@ -1,5 +1,5 @@
 """Compare all that lies under results with the digests of its records: stores, SAEs, tables, checkpoint, statics, states, labels;
-and the files of the release with `SHA256SUMS`.
+and the files of the release with `SHA256SUMS`. A study's words and numbers are judged again from its effects.
 
 Only looks, at whichever run the folder holds. Prints a line for each thing that is not in order and a summary; where something
 is damaged, the error that it ends with names the commands that make it again.
@@ -124,6 +124,11 @@ def _compared(kind: Kind, path: Path) -> tuple[Vouched, list[UserError]]:
             from aurorascope.labels.read import verify_day
 
             verify_day(path.parent, path.stem)
+        if kind.name == "study":
+            # Imported only where there are studies: torch costs seconds.
+            from aurorascope.studies.finished import read_finished
+
+            read_finished(path.parents[2], path.parent.name)
         files = kind.digests(path, record)
         for file, digest in files.items():
             check_file(file, digest, path)

@@ -5,11 +5,12 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from aurorascope.figures import style
 from aurorascope.figures.study_doses import BAR, FEATURE, FLOOR, REVERSE, scale_ticks
 from aurorascope.studies.finished import FinishedStudy
-from aurorascope.studies.verdict import FLOORS
+from aurorascope.studies.verdict import FEWEST_CLUSTERS, FLOORS
 from aurorascope.studies.wording import unit_of, with_power
 
 ROWS = {
@@ -49,7 +50,7 @@ def draw_arms(study: FinishedStudy, outcome: str, png: Path) -> None:
         for sign in (-1, 1):
             words = {"label": "95 % of controls do no more"} if sign > 0 else {}
             axis.axvline(sign * verdict["controls_95"], color=BAR, lw=1.4, ls="--", **words)
-    if verdict["interval"]:
+    if verdict["interval"] and verdict["n_clusters"] >= FEWEST_CLUSTERS:
         axis.plot(verdict["interval"], [0, 0], color=FEATURE, lw=5, alpha=0.35, solid_capstyle="butt", label="95 % interval over clusters of dates")
     names = []
     for at, kind in enumerate(kinds):
@@ -64,6 +65,8 @@ def draw_arms(study: FinishedStudy, outcome: str, png: Path) -> None:
         names.append(ROWS[kind] + (f" ({len(part)})" if is_control else "") + (f"\n{lost} without a value" if lost else ""))
     axis.set_yticks(range(len(kinds)), names)
     axis.set(ylim=(len(kinds) - 0.4, -0.6))
+    # Numbers of a small range are long, and so there are few.
+    axis.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
     power = scale_ticks(axis.xaxis, axis.get_xlim())
     axis.set_xlabel(f"effect on {outcome}\n({with_power(power, unit_of(study.asked_of(outcome)))})", parse_math=False)
     axis.grid(axis="x", alpha=0.25)

@@ -91,7 +91,7 @@ def _draw_linear(axis: plt.Axes, table: pd.DataFrame, upto: float, most: float) 
 def _name_sizes(axis: plt.Axes, table: pd.DataFrame, most: float, changes_inputs: bool) -> None:
     """Above, how large each dose is."""
     above = axis.secondary_xaxis("top")
-    rows = table[(table["dose"].abs() >= 0.2 * most) & table["size"].notna()]
+    rows = table[(table["dose"].abs() >= 0.4 * most) & table["size"].notna()]
     above.set_xticks(rows["dose"], [f"{size:.2g}" for size in rows["size"]])
     above.tick_params(labelsize=8)
     above.set_xlabel(_SIZES[changes_inputs][1], fontsize=8)

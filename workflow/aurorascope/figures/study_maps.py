@@ -11,15 +11,16 @@ import pandas as pd
 from aurorascope.figures import style
 from aurorascope.studies.finished import FinishedStudy
 from aurorascope.studies.pictures import MapPicture
-from aurorascope.studies.wording import power_of, pretty_unit, with_power
+from aurorascope.studies.wording import field_title, power_of, pretty_unit, with_power
 
 MOST_DATES = 6
 """Dates that have a map of their own."""
 
 # Columns of a map at most; finer grids are averaged over squares of cells, so that a table beside a picture stays small.
 _COLUMNS, _SMALL_COLUMNS = 360, 180
-# Colours end at what all but so much of the cells stay within; arrows at the ends of the bar say that there is more.
-_WITHIN = 0.9995
+# Colours end at what all but so much of the cells stay within, of those that change by more than a hundredth of the largest change, which
+# is all that a colour would show; arrows at the ends of the bar say that there is more. Of all cells it would be a local change's own.
+_WITHIN, _SEEN = 0.9995, 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,8 +81,7 @@ Drawn = tuple[str, str | None, np.ndarray, np.ndarray | None]
 def _draw_row(
     row: Mapping[str, Drawn], field: str, units: str, ground: Ground, folder: Path, n_dates: int, is_small: bool = False,
 ) -> list[MapPicture]:
-    every = np.abs(np.concatenate([change_yx.ravel() for _, _, change_yx, _ in row.values()]))
-    top = float(np.quantile(every, _WITHIN)) or float(every.max())
+    top = colour_end([change_yx for _, _, change_yx, _ in row.values()])
     # Parts of one change beside each other are as small as dates are.
     is_small = is_small or len(row) > 1
     found = []
@@ -89,10 +89,17 @@ def _draw_row(
         factor = -(-change_yx.shape[1] // (_SMALL_COLUMNS if is_small else _COLUMNS))
         y, x = np.unravel_index(np.abs(change_yx).argmax(), change_yx.shape)
         largest, at = float(change_yx[y, x]), (float(ground.lat[y]), float(ground.lon[x]))
-        title = " ".join(filter(None, [field.replace("_", " "), None if part == "total" else part, date]))
+        title = ", ".join(filter(None, [field_title(field), None if part == "total" else part, date]))
         _draw(_averaged(change_yx, factor), factor, inside_yx, top, abs(largest), units, ground, folder / f"{name}.png", title, is_small)
         found.append(MapPicture(name, field, part, date, largest, at, pretty_unit(units), n_dates, factor))
     return found
+
+
+def colour_end(changes: Sequence[np.ndarray]) -> float:
+    """Where colours of maps end, either way; 0 where nothing changes. Few cells that change the most keep their own colours."""
+    every = np.abs(np.concatenate([change_yx.ravel() for change_yx in changes]))
+    seen = every[every > _SEEN * every.max()]
+    return float(np.quantile(seen, _WITHIN, method="higher")) if len(seen) else 0.0
 
 
 def _averaged(change_yx: np.ndarray, factor: int) -> np.ndarray:
@@ -121,7 +128,8 @@ def _draw(
     axis.contour(lon, ground.lat, np.concatenate([ground.lsm_yx, ground.lsm_yx[:, :1]], axis=1), levels=[0.5], colors="#555555", linewidths=0.6)
     if inside_yx is not None:
         _outline(axis, inside_yx, ground)
-    axis.set(xlim=(0, 360), ylim=(-90, 90), xticks=range(0, 361, 60), yticks=range(-90, 91, 30), aspect="equal", title=title)
+    axis.set(xlim=(0, 360), ylim=(-90, 90), xticks=range(0, 361, 60), yticks=range(-90, 91, 30), aspect="equal")
+    axis.set_title(title, fontsize=9 if is_small else None)
     if is_small:
         axis.set(xticks=range(0, 361, 120), yticks=range(-90, 91, 45))
     else:

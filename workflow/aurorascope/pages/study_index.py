@@ -4,11 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from aurorascope.errors import UserError
 from aurorascope.files import find_record
 from aurorascope.pages.html import Page, render
 from aurorascope.pages.study_page import write_style
 from aurorascope.studies.finished import KIND
-from aurorascope.studies.wording import number, unit_of
+from aurorascope.studies.judged import check_judged
+from aurorascope.studies.wording import number, unit_of, with_unit
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Listed:
 
 
 def write_study_index(results: Path) -> None:
-    """Write `studies/index.html`: every study whose record is there and can be read.
+    """Write `studies/index.html`: every study whose record is there, can be read, and says what its effects do.
 
     Jobs of several studies may write it at the same time, each from what it finds. Whoever writes last looks again, and so no study that
     was done before is missing.
@@ -64,14 +68,16 @@ def _page(results: Path) -> Page:
 
 
 def _listed(path: Path, name: str, record: dict[str, Any]) -> Listed | None:
-    """None where the record is not one: its own page says what is wrong with it."""
+    """None where the record is not one, or says other than its effects: its own page says what is wrong with it."""
     try:
+        # What is listed is of the first outcome.
+        check_judged(path, record, pd.read_parquet(path.with_name("effects.parquet")), 1)
         asked = record["asked"]["outcomes"][0]
         verdict, unit = record["outcomes"][str(asked["name"])], unit_of(asked)
         bar = verdict["controls_95"]
         return Listed(
             name, f"{name}/index.html" if path.with_name("index.html").is_file() else None, record["word"], str(asked["name"]),
-            f"{number(verdict['effect'])} {unit}", "no controls" if bar is None else f"± {number(bar)} {unit}", len(record["dates"]),
+            with_unit(verdict["effect"], unit), "no controls" if bar is None else f"± {number(bar)} {unit}", len(record["dates"]),
         )
-    except (KeyError, IndexError, TypeError):
+    except (UserError, LookupError, TypeError, AttributeError, OSError, ValueError):
         return None

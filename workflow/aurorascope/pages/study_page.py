@@ -13,7 +13,7 @@ from aurorascope.pages.study_facts import exploratory, facts, meaning, question
 from aurorascope.pages.study_tables import divergence_table, exposure_table, response_tables
 from aurorascope.studies.finished import FinishedStudy
 from aurorascope.studies.pictures import MapPicture, StudyPictures
-from aurorascope.studies.wording import field_words, number, outcome_words, several, unit_of
+from aurorascope.studies.wording import field_title, number, outcome_words, several, unit_of
 
 STYLE = "style.css"
 _AGAIN = "rm -f results/studies/{0}/record.json && .venv/bin/snakemake results/studies/{0}/index.html --cores 2"
@@ -35,14 +35,14 @@ def write_study_page(study: FinishedStudy, pictures: StudyPictures, results: Pat
     outcomes = [
         {
             "name": str(asked["name"]), "what": outcome_words(asked), "unit": unit_of(asked), "word": verdict["word"], "is_first": not at,
-            "meaning": meaning(verdict["word"], study.changes_inputs), "facts": facts(study, asked, verdict), "doses": pictures.doses[at],
+            "meaning": meaning(study, verdict["word"]), "facts": facts(study, asked, verdict), "doses": pictures.doses[at],
             "arms": pictures.arms[at], "alt_doses": _alt_doses(asked, verdict), "alt_arms": _alt_arms(asked, verdict),
         }
         for at, (asked, verdict) in enumerate(study.outcomes)
     ]
     page = render(
         "studies/study.html", name=study.name, question=question(study), word=study.record["word"], outcomes=outcomes,
-        meaning=meaning(study.record["word"], study.changes_inputs), dates=_dates(study), notices=_notices(study), said=list(study.record.get("said", ())),
+        meaning=meaning(study, study.record["word"]), dates=_dates(study), notices=_notices(study), said=list(study.record.get("said", ())),
         blocks=study.blocks, links=links,
         has_atlas=(results / "atlas" / "index.html").is_file(), maps=_maps(pictures.maps), is_outlined=pictures.is_outlined,
         reach=pictures.reach, changes_inputs=study.changes_inputs, responses=response_tables(study, links), divergence=divergence_table(study),
@@ -112,12 +112,11 @@ def _atlas(note: Mapping[str, Any]) -> str:
 
 
 def _file(study: FinishedStudy) -> str:
-    """The study's file as it can be written again, what a reader looks for first."""
-    asked = {**study.asked, "hour": study.record["hour"]}
-    if study.record["quiet_dates"]:
-        asked["quiet_dates"] = study.record["quiet_dates"]
-    ordered = {key: asked[key] for key in (*_ORDER, *sorted(asked)) if key in asked}
-    return yaml.safe_dump(ordered, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100)
+    """The study's file as it can be written again, what a reader looks for first; the record does not say whether the file had the last keys."""
+    ordered = {key: study.asked[key] for key in (*_ORDER, *sorted(study.asked)) if key in study.asked}
+    taken = {"hour": study.record["hour"]} | ({"quiet_dates": study.record["quiet_dates"]} if study.record["quiet_dates"] else {})
+    texts = [yaml.safe_dump(each, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100) for each in (ordered, taken)]
+    return "# Filled in by the run where the file does not say it:\n".join(texts)
 
 
 def _alt_doses(asked: Mapping[str, Any], verdict: Mapping[str, Any]) -> str:
@@ -136,7 +135,7 @@ def _maps(maps: Sequence[MapPicture]) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     has_parts = {each.field for each in maps if each.part != "total"}
     for each in maps:
-        title = _field_title(each.field)
+        title = field_title(each.field)
         field = found.setdefault(each.field, {"title": title, "means": [], "dates": []})
         when = each.date or (f"mean over {each.n_dates} dates" if each.n_dates > 1 else "one date")
         place = f"at {number(abs(each.at[0]))}° {'N' if each.at[0] >= 0 else 'S'}, {number(each.at[1])}° E"
@@ -149,10 +148,3 @@ def _maps(maps: Sequence[MapPicture]) -> list[dict[str, Any]]:
         field["dates" if each.date else "means"].append({"name": each.name, "caption": caption, "alt": alt})
         field.setdefault("when", when)
     return list(found.values())
-
-
-def _field_title(field: str) -> str:
-    name, _, level = field.rpartition("_")
-    return field_words(name, int(level)) if name and level.isdigit() else field_words(field, None)
-
-

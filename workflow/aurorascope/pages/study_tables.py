@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from aurorascope.pages.study_dates import n_edited
 from aurorascope.spec import LATENT_LEVELS
 from aurorascope.studies.finished import FinishedStudy
 from aurorascope.studies.wording import field_words, number, unit_of
@@ -83,7 +84,8 @@ def exposure_table(study: FinishedStudy, links: Mapping[str, str]) -> Table:
             p99 = number(record["p99"][at]) if name == "edited" else ""
             effect = number(effects.get(arm, np.nan)) if not at else ""
             rows.append([Cell(name), feature_cell(feature, link), Cell(number(exposure)), Cell(p99), Cell(effect)])
-    caption = "Mean of each feature by area over the region and over dates, and the effect of each set with the others of its arm"
+    over = "over dates and edited steps" if n_edited(study) > 1 else "over dates"
+    caption = f"Mean of each feature by area over the region and {over}, and the effect of each set with the others of its arm"
     titles = ("Set", "Feature", "Exposure (block's units)", "99th percentile (block's units)", f"Effect ({unit_of(asked)})")
     n = 1 + len(record["features"]) + _SHOWN
     return Table(caption, titles, (False, True, True, True, True), rows[:n], rows[n:])

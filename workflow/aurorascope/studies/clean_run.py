@@ -1,10 +1,13 @@
 """The clean run of one date: what arms of a study are compared with, and where they set out from."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from aurora import AuroraAirPollution, Batch
 
+from aurorascope.backbone.hooks import run_to_blocks
+from aurorascope.blocks import BY_ID
 from aurorascope.errors import UserError
 from aurorascope.studies.checks import is_finite
 from aurorascope.studies.clean_runs import CleanRuns
@@ -43,6 +46,23 @@ class CleanRun:
         """The input of the first edited step."""
         return self._kept.input(self._device) if self.first else self._batch
 
+    def edited_outputs(self, receive: Callable[[torch.Tensor], None]) -> None:
+        """Hand the edited block's output in each edited step, (n_tokens, d) float32, to `receive`; steps between the first and the last
+        of these are made here once more, since what follows the first is only kept once controls are chosen.
+
+        Raises:
+            UserError: a forecast that is not finite.
+        """
+        block, edited = self._study.block, self._study.edit_steps
+
+        def heard(at: int, forecast: Batch, outputs: dict[str, torch.Tensor]) -> None:
+            self._check(self.first + at, forecast)
+            if self.first + at in edited:
+                receive(outputs[block].float())
+
+        state = run_early(self._model, self.start(), edited[-1] - self.first, (block,), heard)
+        run_to_blocks(self._model, state, [BY_ID[block]], lambda _block, x_nd: receive(x_nd))
+
     def finish(self) -> Day:
         """Make the steps from the first edited one on; arms run in the day that is returned.
 
@@ -80,10 +100,13 @@ class CleanRun:
         """Leave nothing on disk."""
         self._kept.close()
 
-    def _keep(self, step: int, forecast: Batch, outputs: dict[str, torch.Tensor]) -> None:
+    def _check(self, step: int, forecast: Batch) -> None:
         if not is_finite(forecast):
             found = f"others at step {step + 1} of {self._date}"
             raise UserError("the clean forecast", "finite numbers", found, "take fewer steps, or another date")
+
+    def _keep(self, step: int, forecast: Batch, outputs: dict[str, torch.Tensor]) -> None:
+        self._check(step, forecast)
         self._kept.put_forecast(step, forecast)
         if step < self.first or step in self._study.edit_steps:
             for block_id, x_nd in outputs.items():

@@ -1,9 +1,10 @@
 """What the studies in `studies/` cost, for the plan, from their files alone. Nothing heavy is imported here.
 
 A forecast of an arm of an edit goes on from the edited block in the first edited step, and is whole in later ones; what comes before the block
-runs twice a date, for the survey and for the arms, and once a quiet date. Steps before the first edited one are made once a date. Aurora's decoder of the atmosphere, which is not counted in the
-plan's forwards either, is left out. A forecast from changed inputs is a whole forward, and each date has two more for the reach of the
-change over blocks.
+runs twice a date, for the survey and for the arms, and once a quiet date. Steps before the first edited one are made once a date, and
+those from there to the last edited one once more, for the survey. Aurora's decoder of the atmosphere, which is not counted in the plan's
+forwards either, is left out. A forecast from changed inputs is a whole forward, and each date has two more for the reach of the change over
+blocks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,7 +39,7 @@ class StudyCost:
     """One study.
 
     Attributes:
-        n_forwards: steps of all arms on all dates, and those before the first edited one, once a date; of changed inputs those of the
+        n_forwards: steps of all arms on all dates, and those before the last edited one, once a date; of changed inputs those of the
             reach, too.
         whole: what they and all else take, in whole forwards.
     """
@@ -84,10 +85,11 @@ def study_cost(file: StudyFile, needs: Needs, share: float) -> StudyCost:
     if needs.edited_block is None:
         n_forwards = n_dates * (arms_at_most(file) * n_steps + N_REACH)
         return StudyCost(n_forwards, float(n_forwards))
-    arms, early = arms_at_most(file), min(edited) if isinstance(edited, list) and all(isinstance(each, int) for each in edited) else 0
-    later = n_steps - early
-    whole = n_dates * (early + 2 * share + arms * (later - share)) + len(needs.quiet_dates) * share
-    return StudyCost(n_dates * (early + arms * later), whole)
+    is_read = isinstance(edited, list) and edited and all(isinstance(each, int) for each in edited)
+    arms, (first, last) = arms_at_most(file), (min(edited), max(edited)) if is_read else (0, 0)
+    later = n_steps - first
+    whole = n_dates * (last + 2 * share + arms * (later - share)) + len(needs.quiet_dates) * share
+    return StudyCost(n_dates * (last + arms * later), whole)
 
 
 def studies_cost(config: Config, grid: tuple[int, int], results: Path | None, folder: Path = FOLDER) -> list[OtherCost]:

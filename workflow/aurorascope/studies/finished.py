@@ -1,4 +1,7 @@
-"""Read a study that has run: its record, and the files beside it after a comparison with the digests that the record names."""
+"""Read a study that has run: its record, and the files beside it after a comparison with the digests that the record names.
+
+The record's own words and numbers are judged again from its table of effects.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +17,7 @@ from aurorascope.blocks import BY_ID
 from aurorascope.errors import UserError
 from aurorascope.files import check_file
 from aurorascope.records import KINDS
+from aurorascope.studies.judged import check_judged
 from aurorascope.studies.write import schema
 
 KIND = KINDS["study"]
@@ -100,7 +104,8 @@ def read_finished(results: Path, name: str) -> FinishedStudy:
         name: of the study.
 
     Raises:
-        UserError: the record is missing, damaged or of another form, or a file is not what it says.
+        UserError: the record is missing, damaged or of another form, a file is not what it says, or the record says other than its
+            effects do.
     """
     path = KIND.where(results, study=name)
     record = KIND.read(results, study=name)
@@ -115,6 +120,7 @@ def read_finished(results: Path, name: str) -> FinishedStudy:
     for file, digest in digests.items():
         check_file(file, digest, path)
     tables = {file.stem: pd.read_parquet(file) for file in digests if file.suffix == _TABLE}
+    check_judged(path, record, tables["effects"])
     with xr.open_dataset(path.with_name("fields.nc"), engine="scipy") as maps:
         return FinishedStudy(name, path.parent, record, tables, maps.load())
 

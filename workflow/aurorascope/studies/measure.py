@@ -182,11 +182,12 @@ class DateRun:
         return self._readers[step].rounding(outcome)
 
     def _sizes(self, arm: Arm, sizes: list["_Size"]) -> dict[str, Any]:
-        """Of all edited steps: means, the sum of touched tokens, the largest norm."""
+        """Of all edited steps: means, the largest share of exposure, the sum of touched tokens, the largest norm."""
         share = _NAN
         if arm.kind in ("feature", "minus_feature"):
             p99_f = np.where(np.isnan(self._found.p99_f), np.inf, self._found.p99_f)
-            share = _mean([float((np.array(each.exposure) / p99_f).max()) for each in sizes])
+            # A mean would halve what the features have where they are on if they are off in a second step.
+            share = max(float((np.array(each.exposure) / p99_f).max()) for each in sizes)
         dose = abs(arm.dose)
         exposure = [float(sum(each.exposure)) if each.exposure else _NAN for each in sizes]
         found = (

@@ -87,7 +87,10 @@ def run_study(
     regions = {date: study.where.region("the study, region", time, labels) for date, time in times.items()}
     sae = saes[study.block]
     clean = {date: CleanRun(study, model, batches[date], date, scratch, shared) for date in study.dates}
-    found = survey(model, study.block, sae, features, batches, regions, study.seed, lambda date: clean[date].start())
+    found = survey(
+        study.block, sae, features, batches, regions, study.seed, len(study.edit_steps),
+        lambda date, receive: clean[date].edited_outputs(receive),
+    )
     controls = choose_controls(study, saes, features, found, frozenset(labelled_same))
     known = _reference(study, model, sae, [features, *controls], quiet)
     if isinstance(study.change.value, str):
@@ -150,7 +153,6 @@ def _result(
 
 
 def _n_forwards(study: Study, n_arms: int) -> int:
-    """Arms set out from the first edited step; the steps before it are made once a date."""
-    first = study.edit_steps[0]
-    return n_arms * (study.steps - first) + len(study.dates) * first
+    """Arms set out from the first edited step; the steps before it are made once a date, and those up to the last once more, for the survey."""
+    return n_arms * (study.steps - study.edit_steps[0]) + len(study.dates) * study.edit_steps[-1]
 

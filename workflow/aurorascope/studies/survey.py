@@ -1,13 +1,12 @@
-"""What the edited block holds on a study's dates before anything is edited: exposure of every feature, and how its tokens vary."""
+"""What the edited block holds in a study's edited steps before anything is edited: exposure of every feature, and how its tokens vary."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from aurora import AuroraAirPollution, Batch
+from aurora import Batch
 
-from aurorascope.backbone.hooks import run_to_blocks
 from aurorascope.blocks import BY_ID
 from aurorascope.features.statistics import active_p99
 from aurorascope.interventions import Region
@@ -21,18 +20,21 @@ from aurorascope.streams import Stream, generator
 # Tokens whose features are all computed at once, and tokens that stand for the block's covariance.
 _CHUNK, _SAMPLED = 512, 4096
 
+Outputs = Callable[[str, Callable[[torch.Tensor], None]], None]
+"""Hands a date's clean outputs of the edited block, (n_tokens, d) float32, one after another, to what it is given: one an edited step."""
+
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """A block on some dates.
+    """A block on some dates, in all edited steps of the clean run together.
 
     Attributes:
         dates: ascending.
         ids: number and sign of every feature of the SAE.
-        exposure_df: area mean of each over the region, (dates, features) float64.
+        exposure_df: area mean of each over the region, mean over the edited steps, (dates, features) float64.
         p99_f: of the edited features, the least value that 99 % of the area where and when they are on does not exceed; NaN for one
             that is never on.
-        sample_td: tokens drawn over all dates minus their mean, float64.
+        sample_td: tokens drawn over all dates and edited steps minus their mean, float64.
         difference_d: area mean of x in the region minus that outside; None where nothing lies outside.
     """
 
@@ -49,20 +51,20 @@ class Survey:
 
 
 def survey(
-    model: AuroraAirPollution, block_id: str, sae: AuroraSAE, features: tuple[FeatureId, ...], batches: Mapping[str, Batch],
-    regions: Mapping[str, Region], seed: int, inputs: Callable[[str], Batch] | None = None,
+    block_id: str, sae: AuroraSAE, features: tuple[FeatureId, ...], batches: Mapping[str, Batch], regions: Mapping[str, Region], seed: int,
+    n_steps: int, outputs: Outputs,
 ) -> Survey:
-    """Run each date up to the block, in their order.
+    """Look at each date, in their order.
 
     Args:
-        model: the model, without edits.
         block_id: the edited block.
         sae: its SAE.
         features: the edited features.
-        batches: inputs by date.
+        batches: inputs by date, whose grid is that of all steps.
         regions: by date.
         seed: of the tokens drawn.
-        inputs: gives what runs up to the block, by date, on the grid of `batches`; None for these.
+        n_steps: edited steps, which are as many outputs a date.
+        outputs: gives them.
     """
     block, dates = BY_ID[block_id], tuple(sorted(regions))
     signs = (1, -1) if RELEASED[sae.architecture].signed else (1,)
@@ -71,21 +73,24 @@ def survey(
     inside, outside = _Mean(), _Mean()
     draw = generator(Stream.STUDY_TOKENS, seed)
     for date in dates:
-        kept: list[torch.Tensor] = []
-        run_to_blocks(model, batches[date] if inputs is None else inputs(date), [block], lambda _block, x_nd, kept=kept: kept.append(x_nd))
         place = Place.of_batch(block, batches[date])
-        x_nd, held_n = kept[0], regions[date].holds(place)
-        exposures.append(_exposure(sae, x_nd, held_n, place.area_n))
-        v_nf = np.concatenate([values.of(x_rd).cpu().numpy() for x_rd in x_nd.split(ROWS)])
-        for column, found in enumerate(on):
-            is_on_n = (v_nf[:, column] > 0) & (place.area_n > 0)
-            found.append((v_nf[is_on_n, column], place.area_n[is_on_n]))
-        x = x_nd.double().cpu().numpy()
-        inside.add(x, np.where(held_n, place.area_n, 0))
-        outside.add(x, np.where(held_n, 0, place.area_n))
-        real = np.flatnonzero(place.area_n)
-        chosen = draw.choice(len(real), min(len(real), max(1, _SAMPLED // len(dates))), replace=False)
-        samples.append(x[real[np.sort(chosen)]])
+        held_n, of_steps = regions[date].holds(place), []
+
+        def add(x_nd: torch.Tensor, place: Place = place, held_n: np.ndarray = held_n, of_steps: list[np.ndarray] = of_steps) -> None:
+            of_steps.append(_exposure(sae, x_nd, held_n, place.area_n))
+            v_nf = np.concatenate([values.of(x_rd).cpu().numpy() for x_rd in x_nd.split(ROWS)])
+            for column, found in enumerate(on):
+                is_on_n = (v_nf[:, column] > 0) & (place.area_n > 0)
+                found.append((v_nf[is_on_n, column], place.area_n[is_on_n]))
+            x = x_nd.double().cpu().numpy()
+            inside.add(x, np.where(held_n, place.area_n, 0))
+            outside.add(x, np.where(held_n, 0, place.area_n))
+            real = np.flatnonzero(place.area_n)
+            chosen = draw.choice(len(real), min(len(real), max(1, _SAMPLED // (len(dates) * n_steps))), replace=False)
+            samples.append(x[real[np.sort(chosen)]])
+
+        outputs(date, add)
+        exposures.append(np.stack(of_steps).sum(axis=0) / n_steps)
     sample_td = np.concatenate(samples)
     difference_d = None if outside.area == 0 else inside.mean() - outside.mean()
     p99_f = np.array([active_p99(*(np.concatenate(each) for each in zip(*found, strict=True))) for found in on])
@@ -93,7 +98,7 @@ def survey(
 
 
 class _Mean:
-    """A mean by area over tokens of several dates, in their order."""
+    """A mean by area over tokens of several dates and steps, in their order."""
 
     def __init__(self) -> None:
         self.total_d, self.area = np.zeros(1), 0

@@ -20,6 +20,8 @@ WORDS = ("diverged_at_step", "track lost", "no exposure", "within floor", "too f
 LEAST_EXPOSURE, FLOORS, FEWEST_CONTROLS = 0.05, 3.0, 10
 _QUANTILE, _BENT, _CLUSTER_DAYS, _RESAMPLED, _INTERVAL = 0.95, 0.1, 10, 2000, (0.025, 0.975)
 _FEW_CLUSTERS = 20
+FEWEST_CLUSTERS = 5
+"""Of fewer clusters an interval is little but the dates themselves, which pages show instead."""
 
 
 class Asked(Protocol):

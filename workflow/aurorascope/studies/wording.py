@@ -67,6 +67,12 @@ def number(value: float | None, digits: int = 3) -> str:
     return text.replace("-", "−")
 
 
+def with_unit(value: float | None, unit: str) -> str:
+    """A number and its unit; "not known" has none."""
+    found = number(value)
+    return found if value is None or not math.isfinite(value) else f"{found} {unit}"
+
+
 def several(words: Sequence[str]) -> str:
     """A list in words: a, b and c."""
     return " and ".join([*([", ".join(words[:-1])] if len(words) > 1 else []), *words[-1:]])
@@ -88,6 +94,12 @@ def field_words(variable: str, level: int | None) -> str:
     known = _VARIABLES.get(variable)
     name = re.sub(r"(?<=\d)um$", " µm", known.request.replace("_", " ")) if known else variable
     return name if level is None else f"{name} at {level} hPa"
+
+
+def field_title(field: str) -> str:
+    """A field as `fields.nc` calls it (`t_850`), by its long name."""
+    name, _, level = field.rpartition("_")
+    return field_words(name, int(level)) if name and level.isdigit() else field_words(field, None)
 
 
 def _north(lat: float) -> str:
@@ -137,11 +149,18 @@ def outcome_words(outcome: Mapping[str, Any]) -> str:
         ids = [feature if isinstance(feature, list) else [feature, 1]]
         return f"mean by area of {feature_words(ids)} of {outcome['block']} {where}"
     terms = outcome.get("terms") or [{"variable": outcome["variable"], "level": outcome.get("level")}]
-    names = [
-        ("" if each.get("coefficient", 1) == 1 else f"{number(each['coefficient'])} × ") + field_words(each["variable"], each.get("level"))
-        for each in terms
-    ]
-    return f"mean by area of {' + '.join(names)} {where}"
+    return f"mean by area of {_sum_words(terms)} {where}"
+
+
+def _sum_words(terms: Sequence[Mapping[str, Any]]) -> str:
+    """Terms of a sum; what is taken away has a minus before it."""
+    found = ""
+    for each in terms:
+        factor = each.get("coefficient", 1)
+        sign = "−" if factor < 0 else "+"
+        words = ("" if abs(factor) == 1 else f"{number(abs(factor))} × ") + field_words(each["variable"], each.get("level"))
+        found += f" {sign} {words}" if found else f"{sign if factor < 0 else ''}{words}"
+    return found
 
 
 def edit_words(edit: Any, n_features: int) -> str:
