@@ -1,5 +1,6 @@
 """Downloads through Snakemake: the real client, a stand-in of the data store, the commands that users type."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -164,6 +165,15 @@ def kill_hard(process):
     process.wait(60)
 
 
+def command_lines():
+    """Of all processes that there are; one that ends while it is looked at has none."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            found.append(path.read_bytes())
+    return found
+
+
 def test_the_key_appears_nowhere(project, server):
     """Not in a log at DEBUG, not in Snakemake's memory, not in an error, not in a command line."""
     server.key = "0badc0de-canary-4d3e-8f90-a1b2c3d4e5f6"
@@ -181,7 +191,7 @@ def test_the_key_appears_nowhere(project, server):
         process = subprocess.Popen(words, start_new_session=True, stdout=output, **where)
         try:
             wait_for(lambda: server.jobs_of(DATES[0]), process)
-            titles = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+            titles = command_lines()
             server.release()
             process.wait(120)
         finally:
