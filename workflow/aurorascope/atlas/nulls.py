@@ -163,23 +163,6 @@ def _by_runs(days: np.ndarray, hours: np.ndarray, settings: AtlasSettings) -> li
     return _distinct(found)
 
 
-@dataclass(frozen=True)
-class Beaten:
-    """One kind of null against the scores of each feature and label.
-
-    Attributes:
-        p_fl: (1 + shifts that score as high) / (1 + shifts).
-        z_fl: how many standard deviations of the shifts' scores a score lies above their mean; NaN where they do not vary.
-        q_fl: share of false ones among what scores as high, by `decoys`.
-        beats_fl: whether p and q are low enough.
-    """
-
-    p_fl: np.ndarray
-    z_fl: np.ndarray
-    q_fl: np.ndarray
-    beats_fl: np.ndarray
-
-
 def p_values(real_f: np.ndarray, null_rf: np.ndarray) -> np.ndarray:
     """Empirical p of scores, (1 + #{r: null_r >= real}) / (1 + R); its floor is 1 / (1 + R)."""
     return (1 + (null_rf >= real_f).sum(axis=0)) / (1 + len(null_rf))
