@@ -29,8 +29,8 @@ from aurorascope.units import duration, figure, size
 
 BACKWARD = 2
 """Forwards that a backward pass is counted as."""
-_ENTRY_BYTES, _TOKEN_BYTES = 8, 4
-"""Of a feature that is on, its number and value; and of a token, how many are. Position means are float32."""
+_ENTRY_BYTES, _TOKEN_BYTES, _VALUE_BYTES = 8, 8, 4
+"""Of a feature's position mean, with its number; of where a token's entries end; and of an output's position mean."""
 # Features that are on at a token, where nothing says how many will be: twice what the published settings aim at.
 _L0 = 128
 
@@ -45,7 +45,7 @@ class AttributionCost:
         n_encoded: snapshots of a block that are encoded.
         whole: what forwards and backward passes take, in whole forwards.
         flop: of encodings and projections.
-        kept: bytes of codes and means of the quiet dates.
+        kept: bytes of the position means that stay on disk, at most.
     """
 
     n_forwards: int
@@ -78,8 +78,9 @@ def attribution_cost(needs: Needs, blocks: Sequence[str], config: Config, grid: 
     for block in blocks:
         tokens, width = n_tokens(BY_ID[block], grid), BY_ID[block].width(config.aurora.embed_dim)
         flop += (n_quiet + 2 * n_dates) * sae_flop(tokens, width, width * config.sae.expansion, 1)
-        entries = tokens * min(config.sae.target_l0 or _L0, width * config.sae.expansion)
-        kept += n_quiet * (entries * _ENTRY_BYTES + tokens * _TOKEN_BYTES) + tokens * width * 4
+        # As if no feature were on at the same token on two dates.
+        entries = min(n_quiet * (config.sae.target_l0 or _L0), width * config.sae.expansion)
+        kept += tokens * (entries * _ENTRY_BYTES + _TOKEN_BYTES + width * _VALUE_BYTES)
     return AttributionCost(n_forwards, passes, (n_quiet + n_dates) * n, whole, flop, kept)
 
 
@@ -113,7 +114,7 @@ def attributions_cost(config: Config, grid: tuple[int, int], results: Path | Non
         value = f"{cost.n_forwards:,} forwards, {cost.n_backwards:,} backward passes, {cost.n_encoded:,} encodings"
         rows.append((name, value, f"derived; {_words(needs, len(blocks), len(left), cost)}"))
     hours = stage(flop, 0, config.plan).compute
-    rows.append(("on disk, still to be written", size(kept), "codes of quiet dates; outcomes with the same quiet dates share them"))
+    rows.append(("on disk, still to be written", size(kept), "at most: position means; outcomes with the same quiet dates share them"))
     rows.append(("time left", duration(hours), f"at {config.plan.tflops:g} TFLOP/s (plan.tflops)"))
     title = f"Attributions, with the target `attributions` alone (not counted above or below); {there(n_done, 'attributions')}"
     return [OtherCost(title, tuple(rows))]
