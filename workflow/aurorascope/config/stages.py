@@ -41,6 +41,7 @@ RECIPES = {
     "run_study": 1,
     "draw_study": 1,
     "attribute": 1,
+    "draw_attribution": 1,
 }
 
 # Instead, where latents are chosen by their number (`keeps_k`): the other architectures' SAEs stay as they were.
@@ -92,6 +93,7 @@ KEYS = {
     "draw_storyline": ("blocks",),
     "draw_atlas": ("blocks",),
     "draw_study": (),
+    "draw_attribution": (),
     # Dates, blocks and all else stand in the study's file.
     "run_study": ("aurora.autocast", *_COMPUTE),
     # As in the outcome's file.
