@@ -1,4 +1,4 @@
-"""What a block usually is at each position: mean of its output and of its features over quiet dates, in a file that is read as it is needed.
+"""What a block usually is at each position: mean of its output and of its features over quiet dates, in a file that is read piece by piece.
 
 Means of features are kept where they are not zero, and never all of them are in memory. While the file is being made, another holds sums
 over the first dates, from which a job that was killed goes on. Several jobs may make the same means at a time: sums are each job's own.
@@ -48,6 +48,9 @@ class Usual:
     def entries(self, first: int = 0, last: int | None = None) -> Entries:
         """Position means b at neighbouring tokens, where it is not zero."""
         ends = self._ends[first : (self.n_tokens if last is None else last) + 1]
+        if ends[0] == ends[-1]:
+            # Of which the file gives no slice.
+            return Entries(ends - ends[0], np.zeros(0, np.int32), np.zeros(0, np.float32))
         return Entries(ends - ends[0], self._feature[ends[0] : ends[-1]], self._value[ends[0] : ends[-1]])
 
 
