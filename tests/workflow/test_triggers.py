@@ -11,6 +11,7 @@ import sys
 
 import pytest
 import torch
+from aurorascope.attribution.make import make_attributions
 from aurorascope.config import from_mapping
 from aurorascope.config.calendar import day_snapshots
 from aurorascope.config.stages import KEYS, NO_NUMBERS, RECIPES_OF_KEPT
@@ -58,6 +59,8 @@ VERBS = {
     "draw_atlas": "--results results",
     "run_study": "--study small --results results",
     "draw_study": "--study small --results results",
+    "draw_attribution": "--outcome small --results results",
+    "attribute": f"--outcome small --block {BLOCK} --results results",
 }
 STUDY = f"""
 block: {BLOCK}
@@ -67,6 +70,7 @@ dates: [2022-06-20]
 n_controls: 1
 outcomes: [{{kind: msl_min, name: low, region: {{band: [-60, 60]}}}}]
 """
+OUTCOME = f"{{variable: 2t, date: 2022-06-20, exact: 1, blocks: [{BLOCK}]}}"
 
 
 _READERS = ("train_sae", "reproduce_sae", "evaluate_sae", "measure_stability", "score_features", "write_features", "draw_feature")
@@ -132,6 +136,11 @@ def test_keys_that_a_verb_reads_are_its_parameters(scratch_copy, verb, monkeypat
     if verb in ("run_study", "draw_study"):
         (project.path / "studies").mkdir(exist_ok=True)
         (project.path / "studies" / "small.yaml").write_text(STUDY)
+    if verb in ("attribute", "draw_attribution"):
+        (project.path / "outcomes").mkdir(exist_ok=True)
+        (project.path / "outcomes" / "small.yaml").write_text(OUTCOME)
+    if verb == "draw_attribution":
+        make_attributions(from_mapping(mapping), "small", [BLOCK], project.result(""), torch.device("cpu"))
     if verb == "draw_study":
         make_study(from_mapping(mapping), "small", project.result(""), torch.device("cpu"))
     if verb == "dump_activations":

@@ -40,6 +40,8 @@ RECIPES = {
     "draw_atlas": 1,
     "run_study": 1,
     "draw_study": 1,
+    "attribute": 1,
+    "draw_attribution": 1,
 }
 
 # Instead, where latents are chosen by their number (`keeps_k`): the other architectures' SAEs stay as they were.
@@ -91,8 +93,11 @@ KEYS = {
     "draw_storyline": ("blocks",),
     "draw_atlas": ("blocks",),
     "draw_study": (),
+    "draw_attribution": (),
     # Dates, blocks and all else stand in the study's file.
     "run_study": ("aurora.autocast", *_COMPUTE),
+    # As in the outcome's file.
+    "attribute": ("aurora.autocast", *_COMPUTE),
 }
 
 NO_NUMBERS = (

@@ -7,7 +7,7 @@ forwards either, is left out. A forecast from changed inputs is a whole forward,
 blocks.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,14 @@ from aurorascope.config.model import Config
 from aurorascope.config.stages import stage_digest
 from aurorascope.costs.flops import forward_flops
 from aurorascope.costs.hours import stage
-from aurorascope.costs.rows import OtherCost, there
+from aurorascope.costs.rows import NOT_COUNTED, OtherCost, there
 from aurorascope.errors import UserError
 from aurorascope.files import find_record
 from aurorascope.records import KINDS
 from aurorascope.studies.needs import Needs, needs_of
 from aurorascope.studies.planned import check_planned
-from aurorascope.studies.study_file import FOLDER, StudyFile, read_study_file, study_names
+from aurorascope.studies.study_file import FOLDER, read_study_file, study_names
+from aurorascope.studies.written import AskedFile
 from aurorascope.units import duration, figure
 
 N_CONTROLS, N_DOSES = 20, 4
@@ -32,7 +33,6 @@ N_INPUT_DOSES, N_MOVED, N_EMISSIONS, N_REACH = 6, 3, 4, 2
 """Of changed inputs, as `studies.input_arms` has them: doses with their reverse, places further east, emissions that there are, and
 forwards for the reach of one date. A test compares."""
 
-_NOT_COUNTED = "not counted"
 
 @dataclass(frozen=True)
 class StudyCost:
@@ -48,7 +48,7 @@ class StudyCost:
     whole: float
 
 
-def arms_at_most(asked: StudyFile) -> int:
+def arms_at_most(asked: AskedFile) -> int:
     """Arms of one date, all controls and both placebo and difference of means being there."""
     n = _integer(asked, "n_controls", N_CONTROLS)
     if "perturb" in asked.asked:
@@ -58,7 +58,7 @@ def arms_at_most(asked: StudyFile) -> int:
     return 3 + 2 * N_DOSES + 2 * n + 2
 
 
-def _integer(file: StudyFile, key: str, default: int) -> int:
+def _integer(file: AskedFile, key: str, default: int) -> int:
     """A number of the file, the default where it is none: files that are wrong are refused when they run."""
     found = file.asked.get(key)
     return found if isinstance(found, int) else default
@@ -73,7 +73,7 @@ def _n_others(asked: Mapping[str, Any]) -> int:
     return N_EMISSIONS - len({str(each.get("emission")) for each in emissions}) if len(emissions) == len(changes) else 1
 
 
-def study_cost(file: StudyFile, needs: Needs, share: float) -> StudyCost:
+def study_cost(file: AskedFile, needs: Needs, share: float) -> StudyCost:
     """What a study costs.
 
     Args:
@@ -112,7 +112,7 @@ def studies_cost(config: Config, grid: tuple[int, int], results: Path | None, fo
             needs = needs_of(file, config.cams)
             check_planned(file, config)
         except UserError as error:
-            rows.append((name, _NOT_COUNTED, error.one_line()))
+            rows.append((name, NOT_COUNTED, error.one_line()))
             continue
         cost = study_cost(file, needs, forward[needs.edited_block] / last if needs.edited_block else 0.0)
         is_there = results is not None and _is_there(config, file, needs, results)
@@ -130,16 +130,7 @@ def studies_cost(config: Config, grid: tuple[int, int], results: Path | None, fo
     return [OtherCost(title, tuple(rows))]
 
 
-def not_counted(sections: Sequence[OtherCost]) -> list[str]:
-    """The plan's last line where a study was not counted, lest it be read as fitting; none where all were."""
-    names = [row[0] for section in sections for row in section.rows if row[1] == _NOT_COUNTED]
-    if not names:
-        return []
-    subject = f"The study {names[0]} is" if len(names) == 1 else f"The studies {', '.join(names)} are"
-    return [f"{subject} not counted, and the target `studies` runs none before this is mended: see above."]
-
-
-def _is_there(config: Config, file: StudyFile, needs: Needs, results: Path) -> bool:
+def _is_there(config: Config, file: AskedFile, needs: Needs, results: Path) -> bool:
     record = find_record(KINDS["study"].where(results, study=file.name), "study")
     if record is None:
         return False
