@@ -1,0 +1,62 @@
+"""Features that stand in for a circuit's nodes in its controls: matched ones, and random ones."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from aurorascope.sae.feature_ids import FeatureId
+
+WITHIN = 2.0
+"""Factor in density, and in mean size, within which a feature counts as a match."""
+
+
+@dataclass(frozen=True)
+class Use:
+    """How much a feature is used on the dates of an outcome.
+
+    Attributes:
+        density: share of tokens that it is on at.
+        size: mean of its size over all tokens, in the block's units.
+    """
+
+    density: float
+    size: float
+
+
+def matched_set(nodes: Sequence[FeatureId], uses: Mapping[FeatureId, Use], rng: np.random.Generator) -> tuple[tuple[FeatureId, ...], int]:
+    """As many other features of the block, each as dense and as large as one of the nodes, within a factor of 2 where there is such a one.
+
+    Args:
+        nodes: of one block.
+        uses: of all features of the block that are on somewhere, the nodes included.
+        rng: random numbers.
+
+    Returns:
+        The features in the order of their nodes, none of them a node and each once, and how many of them are within the factor. There are
+        fewer than nodes where the block has too few features that are on.
+    """
+    left = {each: use for each, use in sorted(uses.items()) if each not in nodes}
+    found, n_matched = [], 0
+    for node in nodes:
+        if not left:
+            break
+        apart = {each: _apart(use, uses[node]) for each, use in left.items()}
+        near = [each for each, distance in apart.items() if distance <= math.log(WITHIN)]
+        taken = near[int(rng.integers(len(near)))] if near else min(apart, key=lambda each: (apart[each], each))
+        n_matched += bool(near)
+        found.append(taken)
+        del left[taken]
+    return tuple(found), n_matched
+
+
+def _apart(one: Use, other: Use) -> float:
+    """Largest of the logarithms of the factors between two features."""
+    return max(abs(math.log(one.density / other.density)), abs(math.log(one.size / other.size)))
+
+
+def random_set(nodes: Sequence[FeatureId], uses: Mapping[FeatureId, Use], rng: np.random.Generator) -> tuple[FeatureId, ...]:
+    """As many random features of the block that are on somewhere and are no nodes; fewer where there are not so many."""
+    pool = sorted(each for each in uses if each not in nodes)
+    return tuple(pool[at] for at in rng.permutation(len(pool))[: len(nodes)])
