@@ -7,6 +7,7 @@
 #   snakemake --cores 2 labels                                   what the weather is, where: labels of each date
 #   snakemake --cores 2 atlas                                    which features follow those labels, as pages to open
 #   snakemake --cores 2 studies                                  what edits of features do, one study a file in studies/
+#   snakemake --cores 2 attributions                             which features carry a forecast, one outcome a file in outcomes/
 #   snakemake --cores 8 --configfile workflow/config/cams-year.yaml     the published year
 #   snakemake --profile slurm                                    any of these on a SLURM cluster
 from snakemake.utils import min_version
@@ -29,6 +30,7 @@ resource_scopes:
 include: "workflow/rules/common.smk"
 include: "workflow/rules/label_inputs.smk"
 include: "workflow/rules/study_inputs.smk"
+include: "workflow/rules/attribution_inputs.smk"
 include: "workflow/rules/made.smk"
 include: "workflow/rules/resources.smk"
 include: "workflow/rules/local.smk"
@@ -40,6 +42,7 @@ include: "workflow/rules/sae.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/atlas.smk"
 include: "workflow/rules/studies.smk"
+include: "workflow/rules/attribution.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/release.smk"
@@ -57,6 +60,8 @@ localrules:
     score_together,
     atlas,
     studies,
+    attribute_together,
+    attributions,
     check_access,
     download_day,
     drop_chunks,
@@ -105,3 +110,9 @@ rule studies:
             study=study_names(),
             file=["record.json", "effects.parquet", "fields.nc", "index.html"],
         ),
+
+
+rule attributions:
+    # No output on purpose: `snakemake --cores N attributions`
+    input:
+        all_attributions,

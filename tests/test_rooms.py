@@ -21,6 +21,7 @@ ROWS = (
     ("atlas",),
     ("interventions", "perturbations"),
     ("studies",),
+    ("attribution",),
     ("measures", "reproduction"),
     ("figures", "pages", "release"),
     ("cli",),

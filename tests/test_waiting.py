@@ -87,3 +87,18 @@ def test_a_list_of_files_that_is_none_is_refused(tmp_path):
     for content in ("[]", '{"files": 3}', '{"files": [["x"]]}', json.dumps({"files": [["toys/b.bin", None]]})):
         (waiting.results / "complete.json").write_text(content)
         assert not waiting.adopt(CLAIM)
+
+
+def test_results_of_one_block_of_several_names_wait_apart(tmp_path):
+    """As attributions of two outcomes do."""
+    kind = Kind("toy", "toys/{colour}/{block}.json", "toys", {"toys/{colour}/{block}.bin": "table_sha256"})
+    for colour in ("red", "blue"):
+        waiting = Waiting(kind, tmp_path, "b", colour=colour)
+        table = waiting.results / "toys" / colour / "b.bin"
+        table.parent.mkdir(parents=True)
+        table.write_text(colour)
+        write_json(kind.where(waiting.results, block="b", colour=colour), {"kind": "toy", "table_sha256": sha256_file(table)})
+        waiting.leave()
+    assert Waiting(kind, tmp_path, "b", colour="red").adopt({})
+    assert (tmp_path / "toys" / "red" / "b.bin").read_text() == "red" and not (tmp_path / "toys" / "blue").exists()
+    assert Waiting(kind, tmp_path, "b", colour="blue").is_waiting({})

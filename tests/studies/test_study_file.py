@@ -8,7 +8,8 @@ import pytest
 from aurorascope.config.calendar import snapshots
 from aurorascope.errors import UserError
 from aurorascope.studies.claim import was_read
-from aurorascope.studies.needs import QUIET_DAYS, asks_what_is_usual, needs_of, quiet_dates
+from aurorascope.studies.dates import QUIET_DAYS, quiet_dates
+from aurorascope.studies.needs import asks_what_is_usual, needs_of
 from aurorascope.studies.study import Change, read_study
 from aurorascope.studies.study_file import naming, read_study_file, study_names
 

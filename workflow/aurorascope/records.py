@@ -27,7 +27,7 @@ class Kind:
 
     Attributes:
         name: what the record's entry `kind` says.
-        path: the record's path under results, with {block}, {split} or {day}.
+        path: the record's path under results, with {block}, {split}, {day} or the like.
         words: what several of them are called.
         files: paths under results of the files that it stands for, and the record's key that holds each one's sha256.
         index_key: entry of an SAE in the index that names its file of this kind, and is null where there is none; None for
@@ -134,6 +134,10 @@ KINDS = {kind.name: kind for kind in (
         # Its kind of study may bring further tables.
         {"studies/{study}/effects.parquet": _SEVERAL, "studies/{study}/fields.nc": _SEVERAL},
         stage=("run_study", "config_sha256"),
+    ),
+    Kind(
+        "attribution", "attribution/{outcome}/{block}.json", "attributions", {"attribution/{outcome}/{block}.parquet": _SEVERAL},
+        stage=("attribute", "config_sha256"),
     ),
     Kind("activations", "scratch/activations/{block}/{split}/manifest.json", "stores"),
 )}

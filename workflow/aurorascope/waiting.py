@@ -1,6 +1,7 @@
 """Finished results that a job of many left beside their places, for each block's or day's own job to adopt.
 
-A block's wait in a small results folder of its own, `scratch/waiting/<kind>/<block>`, with the record and the files that
+A block's wait in a small results folder of its own, `scratch/waiting/<kind>/<block>` (of an outcome's attributions
+`scratch/waiting/attribution/<outcome>/<block>`), with the record and the files that
 it stands for under the names that they will have; a day's in `scratch/waiting/<kind>/<date>/day`, with whatever lies beside
 its record. Nothing heavy is imported here, so that 48 jobs that adopt cost seconds.
 """
@@ -30,13 +31,19 @@ class Waiting:
 
     A *claim* is a part of the record that says what it must have been made from.
 
+    Args:
+        kind: of its record.
+        results: the results folder.
+        block_id: the block.
+        names: what else stands in the record's path.
+
     Attributes:
         results: the folder that takes the place of `results` while it waits.
     """
 
-    def __init__(self, kind: Kind, results: Path, block_id: str) -> None:
-        self._kind, self._place, self._block = kind, results, block_id
-        self.results = results / "scratch" / "waiting" / kind.name / block_id
+    def __init__(self, kind: Kind, results: Path, block_id: str, **names: str) -> None:
+        self._kind, self._place, self._names = kind, results, {**names, "block": block_id}
+        self.results = results.joinpath("scratch", "waiting", kind.name, *self._names.values())
 
     def locked(self) -> contextlib.AbstractContextManager[None]:
         """Hold the folder, for whoever makes what will wait in it."""
@@ -53,7 +60,7 @@ class Waiting:
     def leave(self, beside: Sequence[str] = ()) -> None:
         """Say that record and files under `results` are finished; `beside` are files that no digest of the record covers."""
         names = [*beside, *self._kind.files, self._kind.path]
-        paths = [name.format(block=self._block) for name in names]
+        paths = [name.format(**self._names) for name in names]
         write_json(self.results / _COMPLETE, {"files": [[path, sha256_file(self.results / path)] for path in paths]})
 
     def adopt(self, claim: Mapping[str, Any]) -> bool:
@@ -86,7 +93,7 @@ class Waiting:
     def _answers(self, results: Path, claim: Mapping[str, Any]) -> dict[Path, str] | None:
         """Digests of the files of a record of this claim; None where there is no such record."""
         try:
-            record, path = self._kind.read(results, block=self._block), self._kind.where(results, block=self._block)
+            record, path = self._kind.read(results, **self._names), self._kind.where(results, **self._names)
             return self._kind.digests(path, record) if {key: record[key] for key in claim} == dict(claim) else None
         except _UNFIT:
             return None

@@ -22,6 +22,14 @@ if workflow.is_main_process and not MAY_LOOK:
                 (ALL_KINDS["label_reference"], [{}]),
                 (ALL_KINDS["labels"], [{"day": day} for day in LABEL_DAYS]),
                 (ALL_KINDS["study"], [{"study": name} for name in study_names()]),
+                (
+                    ALL_KINDS["attribution"],
+                    [
+                        {"outcome": name, "block": block}
+                        for name in outcome_names()
+                        for block in CONFIG.block_ids
+                    ],
+                ),
             ],
             PRIVATE.parent / "metadata",
         )

@@ -40,6 +40,7 @@ RECIPES = {
     "draw_atlas": 1,
     "run_study": 1,
     "draw_study": 1,
+    "attribute": 1,
 }
 
 # Instead, where latents are chosen by their number (`keeps_k`): the other architectures' SAEs stay as they were.
@@ -93,6 +94,8 @@ KEYS = {
     "draw_study": (),
     # Dates, blocks and all else stand in the study's file.
     "run_study": ("aurora.autocast", *_COMPUTE),
+    # As in the outcome's file.
+    "attribute": ("aurora.autocast", *_COMPUTE),
 }
 
 NO_NUMBERS = (

@@ -23,7 +23,8 @@ from aurorascope.files import find_record
 from aurorascope.records import KINDS
 from aurorascope.studies.needs import Needs, needs_of
 from aurorascope.studies.planned import check_planned
-from aurorascope.studies.study_file import FOLDER, StudyFile, read_study_file, study_names
+from aurorascope.studies.study_file import FOLDER, read_study_file, study_names
+from aurorascope.studies.written import AskedFile
 from aurorascope.units import duration, figure
 
 N_CONTROLS, N_DOSES = 20, 4
@@ -48,7 +49,7 @@ class StudyCost:
     whole: float
 
 
-def arms_at_most(asked: StudyFile) -> int:
+def arms_at_most(asked: AskedFile) -> int:
     """Arms of one date, all controls and both placebo and difference of means being there."""
     n = _integer(asked, "n_controls", N_CONTROLS)
     if "perturb" in asked.asked:
@@ -58,7 +59,7 @@ def arms_at_most(asked: StudyFile) -> int:
     return 3 + 2 * N_DOSES + 2 * n + 2
 
 
-def _integer(file: StudyFile, key: str, default: int) -> int:
+def _integer(file: AskedFile, key: str, default: int) -> int:
     """A number of the file, the default where it is none: files that are wrong are refused when they run."""
     found = file.asked.get(key)
     return found if isinstance(found, int) else default
@@ -73,7 +74,7 @@ def _n_others(asked: Mapping[str, Any]) -> int:
     return N_EMISSIONS - len({str(each.get("emission")) for each in emissions}) if len(emissions) == len(changes) else 1
 
 
-def study_cost(file: StudyFile, needs: Needs, share: float) -> StudyCost:
+def study_cost(file: AskedFile, needs: Needs, share: float) -> StudyCost:
     """What a study costs.
 
     Args:
@@ -139,7 +140,7 @@ def not_counted(sections: Sequence[OtherCost]) -> list[str]:
     return [f"{subject} not counted, and the target `studies` runs none before this is mended: see above."]
 
 
-def _is_there(config: Config, file: StudyFile, needs: Needs, results: Path) -> bool:
+def _is_there(config: Config, file: AskedFile, needs: Needs, results: Path) -> bool:
     record = find_record(KINDS["study"].where(results, study=file.name), "study")
     if record is None:
         return False

@@ -11,11 +11,11 @@ from aurorascope.studies.inputs import Inputs, labelled_same
 from aurorascope.studies.measure import Measured
 from aurorascope.studies.run import run_study
 from aurorascope.studies.study import Study, read_study
-from aurorascope.studies.study_file import StudyFile
 from aurorascope.studies.study_kind import Key, Made, Prepared, StudyKind
+from aurorascope.studies.written import AskedFile
 
 
-def _read(file: StudyFile) -> Study:
+def _read(file: AskedFile) -> Study:
     return read_study({"name": file.name, **file.asked})
 
 

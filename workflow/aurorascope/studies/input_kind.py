@@ -15,8 +15,8 @@ from aurorascope.studies.input_rows import pack, unpack
 from aurorascope.studies.input_run import InputStudyResult, run_input_study
 from aurorascope.studies.input_study import InputStudy, read_input_study
 from aurorascope.studies.inputs import Inputs
-from aurorascope.studies.study_file import StudyFile
 from aurorascope.studies.study_kind import Key, Made, Prepared, StudyKind
+from aurorascope.studies.written import AskedFile
 
 PARTS = ("total", "carry", "backbone")
 """What the forecast's change is mapped as: the whole of it, and what it is made of."""
@@ -42,7 +42,7 @@ class _ReadWhenAsked(Mapping[str, _Value]):
         return len(self._keys)
 
 
-def _read(file: StudyFile) -> InputStudy:
+def _read(file: AskedFile) -> InputStudy:
     return read_input_study({"name": file.name, **file.asked})
 
 

@@ -3,22 +3,19 @@
 Whatever is not said well enough to be planned is refused here; all the rest is, before any forward, when the study is read.
 """
 
-import datetime
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from aurorascope.blocks import BY_ID
-from aurorascope.config.calendar import SPLITS, snapshots, split_of_day
 from aurorascope.config.model import Cams
 from aurorascope.errors import UserError
+from aurorascope.studies.dates import Dated, check_configured, hour_of, quiet_of
 from aurorascope.studies.keys import EDIT_KEYS, INPUT_KEYS
 from aurorascope.studies.reading import check_dates, check_keys, check_list, nearest, reads_as_number
-from aurorascope.studies.study_file import OF_FILE, StudyFile, naming
-
-MOST_QUIET, QUIET_DAYS = 16, 5
-"""Quiet dates that are chosen at most, and days from any date of the study within which none is."""
+from aurorascope.studies.study_file import naming
+from aurorascope.studies.written import OF_FILE, AskedFile
 
 KINDS = ("perturb", "edit")
 """Keys that tell what kind of study a file asks for, the first that it has."""
@@ -28,31 +25,19 @@ _REFERRING = ("normal", "mean", "position_mean", "gain")
 
 
 @dataclass(frozen=True)
-class Needs:
-    """What a study reads.
+class Needs(Dated):
+    """What a study reads, beside snapshots.
 
     Attributes:
         blocks: ids of blocks whose SAEs are read, an edited one first.
         edited_block: of an edit; None where inputs are changed.
-        dates: of the study, ascending.
-        hour: of their snapshots, UTC.
-        quiet_dates: that say what features, or variables, usually are, ascending; empty where nobody asks.
-        has_labels: whether labels of the dates are read.
     """
 
     blocks: tuple[str, ...]
     edited_block: str | None
-    dates: tuple[str, ...]
-    hour: int
-    quiet_dates: tuple[str, ...]
-    has_labels: bool
-
-    def time(self, date: str) -> str:
-        """Time of a date's snapshot, `YYYY-MM-DDTHH:00:00Z`."""
-        return f"{date}T{self.hour:02d}:00:00Z"
 
 
-def needs_of(file: StudyFile, cams: Cams) -> Needs:
+def needs_of(file: AskedFile, cams: Cams) -> Needs:
     """What the study of a file reads.
 
     Raises:
@@ -62,10 +47,10 @@ def needs_of(file: StudyFile, cams: Cams) -> Needs:
         asked = file.asked
         needed, optional = INPUT_KEYS if _changes_inputs(file) else EDIT_KEYS
         check_keys("the study", asked, needed + optional + OF_FILE, needed)
-        hour = _hour(file, cams)
+        hour = hour_of("the study", file, cams)
         dates = check_dates("the study, dates", asked.get("dates"))
         for date in dates:
-            _check_date("the study, dates", date, hour, cams)
+            check_configured("the study, dates", date, hour, cams)
         outcomes = [each for each in check_list("the study, outcomes", asked.get("outcomes")) if isinstance(each, Mapping)]
         read = [each["block"] for each in outcomes if each.get("block") is not None]
         edited = None if _changes_inputs(file) else _block("the study, block", asked.get("block"))
@@ -75,11 +60,11 @@ def needs_of(file: StudyFile, cams: Cams) -> Needs:
         regions = [asked.get("region"), *(each.get("region") for each in outcomes)]
         has_labels = any(isinstance(region, Mapping) and region.get("label") is not None for region in regions)
         is_asked = replaces_by_mean(asked["perturb"]) if edited is None else asks_what_is_usual(asked.get("edit"))
-        quiet = _quiet(file, dates, hour, cams) if is_asked else ()
-    return Needs(tuple(dict.fromkeys(blocks)), edited, dates, hour, quiet, has_labels)
+        quiet = quiet_of("the study", file, dates, hour, cams) if is_asked else ()
+    return Needs(dates, hour, quiet, has_labels, tuple(dict.fromkeys(blocks)), edited)
 
 
-def _changes_inputs(file: StudyFile) -> bool:
+def _changes_inputs(file: AskedFile) -> bool:
     """Whether a study changes inputs; otherwise it edits features.
 
     Raises:
@@ -110,65 +95,3 @@ def _block(where: str, block: Any) -> str:
     if not isinstance(block, str) or block not in BY_ID:
         raise UserError(where, "a block of Aurora", repr(block), nearest(block, BY_ID))
     return block
-
-
-def _hour(file: StudyFile, cams: Cams) -> int:
-    if file.hour is None:
-        return max(cams.init_hours)
-    if file.hour not in cams.init_hours:
-        hours = ", ".join(map(str, sorted(cams.init_hours)))
-        raise UserError("the study, hour", f"one of cams.init_hours, {hours}", str(file.hour), nearest(file.hour, sorted(cams.init_hours)))
-    return file.hour
-
-
-def _times(cams: Cams, split: str) -> set[str]:
-    return {each.time for each in snapshots(cams, split)}
-
-
-def _dates_at(hour: int, cams: Cams, split: str) -> list[str]:
-    return sorted(time[:10] for time in _times(cams, split) if int(time[11:13]) == hour)
-
-
-def _check_date(where: str, date: str, hour: int, cams: Cams) -> None:
-    try:
-        split = split_of_day(cams, date)
-    except UserError as error:
-        raise UserError(f"{where}, {date}", error.expected, error.found, error.fix) from None
-    if f"{date}T{hour:02d}:00:00Z" not in _times(cams, split):
-        raise UserError(f"{where}, {date}", f"a date with a snapshot at {hour} UTC", "none", "take another date or hour")
-
-
-def _quiet(file: StudyFile, dates: Sequence[str], hour: int, cams: Cams) -> tuple[str, ...]:
-    if file.quiet_dates is None:
-        found = quiet_dates(dates, [_dates_at(hour, cams, split) for split in reversed(SPLITS)])
-        if not found:
-            raise UserError(
-                "the study, quiet_dates", f"dates more than {QUIET_DAYS} days from those of the study, which say what is usual",
-                "no configured one", "name some, or configure more dates",
-            )
-        return found
-    for date in file.quiet_dates:
-        _check_date("the study, quiet_dates", date, hour, cams)
-        if date in dates:
-            raise UserError("the study, quiet_dates", "dates that are none of the study's", date, "leave it out of one")
-    return file.quiet_dates
-
-
-def quiet_dates(dates: Sequence[str], preferred: Sequence[Sequence[str]]) -> tuple[str, ...]:
-    """Dates that are far from all of a study, spread evenly over those of the first list, then of the next.
-
-    Args:
-        dates: of the study.
-        preferred: lists of dates, each ascending: held-out ones, then those of training.
-
-    Returns:
-        At most `MOST_QUIET`, ascending.
-    """
-    days = [datetime.date.fromisoformat(each) for each in dates]
-    found: list[str] = []
-    for each in preferred:
-        far = [date for date in each if all(abs((datetime.date.fromisoformat(date) - day).days) > QUIET_DAYS for day in days)]
-        n = min(len(far), MOST_QUIET - len(found))
-        # The middle of each of n equal parts.
-        found += [far[(2 * at + 1) * len(far) // (2 * n)] for at in range(n)]
-    return tuple(sorted(found))

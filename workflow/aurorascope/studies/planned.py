@@ -15,12 +15,13 @@ from aurorascope.labels.levels import LEVELS_OF
 from aurorascope.sae.architectures import ARCHITECTURES
 from aurorascope.sae.feature_ids import Asked, FeatureId, read_features, refuse_bare_pair, resolve_features
 from aurorascope.spec import GRID, PATCH
-from aurorascope.studies.keys import check_field, check_placebo, check_spacing, check_truth
+from aurorascope.studies.keys import Levels, check_field, check_placebo, check_spacing, check_truth
 from aurorascope.studies.reading import check_list, reads_as_number
-from aurorascope.studies.study_file import StudyFile, naming
+from aurorascope.studies.study_file import naming
+from aurorascope.studies.written import AskedFile
 
 
-def check_planned(file: StudyFile, config: Config) -> None:
+def check_planned(file: AskedFile, config: Config) -> None:
     """Refuse what the configuration says that there will not be; forms are for those who read the study.
 
     Args:
@@ -35,7 +36,7 @@ def check_planned(file: StudyFile, config: Config) -> None:
         asked = file.asked
         is_edit = "perturb" not in asked
         edited = _features("the study, features", asked["block"], asked["features"], config) if is_edit else ()
-        _check_label("the study, region", asked.get("region"), config)
+        check_label("the study, region", asked.get("region"), config)
         for at, each in enumerate(asked["outcomes"]):
             if isinstance(each, Mapping):
                 where = f"the study, outcome {at}"
@@ -60,21 +61,38 @@ def _resolved(where: str, block: str, asked: tuple[Asked, ...], config: Config) 
 
 
 def _check_outcome(where: str, given: Mapping[str, Any], steps: Any, config: Config) -> None:
-    _check_label(f"{where}, region", given.get("region"), config)
-    known = {each.aurora: None for each in SURFACE} | {each.aurora: sorted(config.cams.levels) for each in ATMOS}
+    check_label(f"{where}, region", given.get("region"), config)
     if given.get("kind") == "linear":
-        terms = given.get("terms") if "terms" in given else [given]
-        for each in terms if isinstance(terms, list) else []:
-            if isinstance(each, Mapping) and each.get("variable") is not None:
-                check_field(where, each["variable"], each.get("level"), known)
+        check_linear(where, given, config)
     elif given.get("kind") == "tracker":
-        check_field(f"{where}, which the tracker reads", "z", 700, known)
-        if (shape := _shape(config)) is not None:
+        check_field(f"{where}, which the tracker reads", "z", 700, _levels(config))
+        if (shape := grid_shape(config)) is not None:
             check_spacing(where, max(180 / (shape[0] - 1), 360 / shape[1]))
         if given.get("reads") == "error" and isinstance(given.get("truth"), list) and isinstance(steps, int):
             check_truth(where, given["truth"], steps)
     elif _reads_feature(given):
         _resolved(f"{where}, feature", given["block"], _feature(where, given), config)
+
+
+def check_linear(where: str, given: Mapping[str, Any], config: Config) -> None:
+    """Refuse terms of a linear outcome that Aurora does not forecast.
+
+    Args:
+        where: what errors begin with.
+        given: keys variable and level, or terms.
+        config: the configuration.
+
+    Raises:
+        UserError: an unknown variable or level.
+    """
+    terms = given.get("terms") if "terms" in given else [given]
+    for each in terms if isinstance(terms, list) else []:
+        if isinstance(each, Mapping) and each.get("variable") is not None:
+            check_field(where, each["variable"], each.get("level"), _levels(config))
+
+
+def _levels(config: Config) -> Levels:
+    return {each.aurora: None for each in SURFACE} | {each.aurora: sorted(config.cams.levels) for each in ATMOS}
 
 
 def _reads_feature(given: Mapping[str, Any]) -> bool:
@@ -97,7 +115,12 @@ def _check_readout(where: str, given: Mapping[str, Any], block: str, edited: tup
             raise UserError("the study, features", "features that no outcome reads", found, "leave it out of one")
 
 
-def _check_label(where: str, region: Any, config: Config) -> None:
+def check_label(where: str, region: Any, config: Config) -> None:
+    """Refuse a label of a region, which is as a file has it, that there will not be.
+
+    Raises:
+        UserError: there is none of that name, or cams.levels lacks a level that it is made from.
+    """
     label = region.get("label") if isinstance(region, Mapping) else None
     if not isinstance(label, str):
         return
@@ -112,13 +135,13 @@ def _check_label(where: str, region: Any, config: Config) -> None:
         raise UserError(f"{where}, label", f"one of {', '.join(known)}", repr(label), nearest(label, known))
 
 
-def _shape(config: Config) -> tuple[int, int] | None:
+def grid_shape(config: Config) -> tuple[int, int] | None:
     """Rows and columns of the states; None where files of the user's decide."""
     return {"demo": config.cams.demo_grid, "ads": GRID}.get(config.cams.source)
 
 
 def _check_placebo(asked: Mapping[str, Any], config: Config) -> None:
-    shape, degrees = _shape(config), asked.get("placebo_degrees")
+    shape, degrees = grid_shape(config), asked.get("placebo_degrees")
     if shape is None or not reads_as_number(degrees) or not 0 < float(degrees) < 360:
         return
     columns = shape[1] // PATCH

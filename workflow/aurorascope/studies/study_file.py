@@ -1,136 +1,25 @@
 """A study as a file: read and checked as far as that needs neither model nor data. Nothing heavy is imported here."""
 
-import contextlib
-import datetime
-import math
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from aurorascope.errors import UserError
-from aurorascope.studies.reading import check_dates, check_integer, nearest
+from aurorascope.studies.written import AskedFile, FileKind
 
 FOLDER = Path("studies")
 """Of the files, in the folder that a run is started in."""
-
-OF_FILE = ("hour", "quiet_dates")
-"""Keys of the file alone: what a study in Python is given as arguments."""
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-
-
-@dataclass(frozen=True)
-class StudyFile:
-    """What stands in the file.
-
-    Attributes:
-        path: of the file.
-        name: of the study, which is the file's.
-        asked: the keys that say what is asked, plain JSON, without those of the file alone.
-        hour: of each date's snapshot, UTC; None for the latest that is configured.
-        quiet_dates: dates that say what features usually are, `YYYY-MM-DD`; None where the file names none.
-    """
-
-    path: Path
-    name: str
-    asked: Mapping[str, Any]
-    hour: int | None
-    quiet_dates: tuple[str, ...] | None
+_KIND = FileKind("study", "docs/studies.md")
+naming = _KIND.naming
 
 
 def study_names(folder: Path = FOLDER) -> list[str]:
-    """Names of the studies that have a file, ascending; those of files that end with .yml, too, so that they are not passed over."""
-    return sorted({path.stem for path in folder.glob("*.y*ml") if path.suffix in (".yaml", ".yml")})
+    """Names of the studies that have a file, ascending."""
+    return _KIND.names(folder)
 
 
-def read_study_file(name: str, folder: Path = FOLDER) -> StudyFile:
+def read_study_file(name: str, folder: Path = FOLDER) -> AskedFile:
     """The file of a study.
 
     Raises:
-        UserError: there is none, its name is no study's, or it is no YAML mapping of plain values with each key once.
+        UserError: there is none, its name is no study's, it is no YAML mapping of plain values with each key once, or its hour or quiet
+            dates are none.
     """
-    path = folder / f"{name}.yaml"
-    other = path.with_suffix(".yml")
-    if other.is_file():
-        raise UserError(other, "a file that ends with .yaml", other.name, f"rename it to {path.name}")
-    if not path.is_file():
-        names = study_names(folder)
-        found = f"only {', '.join(names)}" if names else "none"
-        raise UserError(path, "the file of a study", found, nearest(name, names) if names else "write it as docs/studies.md says")
-    if not _NAME.fullmatch(name):
-        raise UserError(path, "a name of letters, digits, _ and -", repr(name), "rename the file")
-    given = _parsed(path)
-    if "name" in given:
-        raise UserError(f"{path}, name", "no such key, since the file's name is the study's", repr(given["name"]), "leave it out")
-    with naming(path):
-        hour = given.get("hour")
-        if hour is not None and check_integer("the study, hour", hour, 0) > 23:
-            raise UserError("the study, hour", "an hour from 0 to 23", repr(hour), "correct it")
-        quiet = check_dates("the study, quiet_dates", given["quiet_dates"]) if given.get("quiet_dates") is not None else None
-    return StudyFile(path, name, {key: value for key, value in given.items() if key not in OF_FILE}, hour, quiet)
-
-
-@contextlib.contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Let errors about a study, which say where in it, name its file."""
-    try:
-        yield
-    except UserError as error:
-        if not error.where.startswith(("the ", "outcome ")):
-            # A damaged file of the results, say, has a name of its own.
-            raise
-        part = error.where.removeprefix("the study").removeprefix(", ")
-        raise UserError(f"{path}, {part}" if part else path, error.expected, error.found, error.fix) from None
-
-
-def _parsed(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-        root = yaml.compose(text, yaml.SafeLoader)
-        given = None if _repeated(path, root, []) else yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:  # no UTF-8
-        raise UserError(path, "YAML", " ".join(str(error).split()), "correct it") from None
-    if not isinstance(given, dict):
-        raise UserError(path, "keys with values, as docs/studies.md says", "none" if given is None else repr(given)[:80], "correct it")
-    return _plain(str(path), given)
-
-
-def _repeated(path: Path, node: yaml.Node | None, above: list[yaml.Node]) -> bool:
-    """Never true: a key that stands twice, a value that holds itself or a date that does not exist is refused, which YAML's own reader would not do."""
-    if any(node is each for each in above):
-        raise UserError(f"{path}, line {node.start_mark.line + 1}", "values that do not hold themselves", "one that does", "correct it")
-    if isinstance(node, yaml.MappingNode):
-        seen = set()
-        for key, value in node.value:
-            if key.value in seen:
-                raise UserError(f"{path}, line {key.start_mark.line + 1}", "each key once", f"{key.value} twice", "leave one out")
-            seen.add(str(key.value))
-            _repeated(path, value, [*above, node])
-    elif isinstance(node, yaml.SequenceNode):
-        for each in node.value:
-            _repeated(path, each, [*above, node])
-    elif isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:timestamp":
-        try:
-            yaml.safe_load(node.value)
-        except ValueError:
-            where = f"{path}, line {node.start_mark.line + 1}"
-            raise UserError(where, "a date that exists, YYYY-MM-DD", node.value, "correct it") from None
-    return False
-
-
-def _plain(where: str, value: Any) -> Any:
-    """The value as JSON holds it: dates as text."""
-    if isinstance(value, dict):
-        return {str(key): _plain(f"{where}, {key}", each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_plain(where, each) for each in value]
-    if isinstance(value, datetime.date):
-        return value.isoformat()
-    if isinstance(value, float) and not math.isfinite(value):
-        raise UserError(where, "a finite number", repr(value), "correct it")
-    if not (value is None or isinstance(value, str | int | float)):
-        raise UserError(where, "text, numbers, lists and mappings", type(value).__name__, "correct it")
-    return value
+    return _KIND.read(name, folder)

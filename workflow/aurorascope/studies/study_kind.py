@@ -10,7 +10,7 @@ import pandas as pd
 
 from aurorascope.studies.inputs import Inputs
 from aurorascope.studies.outcomes import Field
-from aurorascope.studies.study_file import StudyFile
+from aurorascope.studies.written import AskedFile
 
 Key = tuple[str, str]
 """Date and name of an arm."""
@@ -57,7 +57,7 @@ class StudyKind:
         unpack: the way back, exactly.
     """
 
-    read: Callable[[StudyFile], Any]
+    read: Callable[[AskedFile], Any]
     prepare: Callable[[Any, Inputs, Mapping[str, Any], Path], Prepared]
     pack: Callable[[Any], tuple[dict[str, Any], dict[str, np.ndarray]]]
     unpack: Callable[[Mapping[str, Any], Mapping[str, np.ndarray]], Any]
