@@ -18,9 +18,11 @@ from tests.studies import linear
 
 A, DISTRACTOR, INHIBITOR, OTHERS = 0, 1, 2, (3, 4, 5)
 B, HELD_DOWN, FED_BY_DISTRACTOR = 0, 1, slice(6, 8)
-NOISE, WIDTH = slice(8, 40), 40
+FIRST_NOISE, WIDTH, WIDE = 8, 40, 136
 FIRST, SECOND, LAST = linear.linear.FIRST, linear.linear.SECOND, linear.linear.LAST
-EVENTS, QUIET = tuple(f"2022-06-{day:02d}" for day in (1, 3, 5, 7)), tuple(f"2022-07-{day:02d}" for day in (11, 12, 13, 14))
+EVENTS = tuple(f"2022-06-{day:02d}" for day in (1, 3, 5, 7))
+# So many that what they have by chance is not seen in every edge.
+QUIET = tuple(f"2022-{month:02d}-{day:02d}" for month in (7, 8) for day in range(1, 25))
 
 
 class Reads(torch.nn.Module):
@@ -38,44 +40,48 @@ class Reads(torch.nn.Module):
 class Weather(torch.nn.Module):
     """Tokens of a date; on events a, with its distractor, and the inhibitor are strong."""
 
+    def __init__(self, width):
+        super().__init__()
+        self.width = width
+
     def forward(self, batch, lead_times):
         time = batch.metadata.time[0]
         rng = np.random.default_rng(time.toordinal())
-        x_nd = rng.exponential(0.3, (N_TOKENS, WIDTH))
+        x_nd = rng.exponential(0.3, (N_TOKENS, self.width))
         is_event = time.date().isoformat() in EVENTS
         x_nd[:, A] = rng.exponential(2.0 if is_event else 0.3, N_TOKENS)
         x_nd[:, DISTRACTOR] = x_nd[:, A] + 0.48 * x_nd[:, A].std() * rng.standard_normal(N_TOKENS)
         x_nd[:, INHIBITOR] = rng.exponential(0.5 if is_event else 0.05, N_TOKENS)
         for at, channel in enumerate(OTHERS):
             x_nd[:, channel] = rng.exponential((1 + at) / 2 if is_event else 0.1, N_TOKENS)
-        return torch.from_numpy(np.maximum(x_nd, 0))[None]
+        return torch.from_numpy(np.maximum(x_nd, 0)).float()[None]
 
 
-def model():
-    """The stand-in, float64."""
+def model(width=WIDTH):
+    """The stand-in, float32; channels from `FIRST_NOISE` on are noise."""
     generator = torch.Generator().manual_seed(11)
     found = linear.Forecasting()
-    found.encoder = Weather()
-    first, second, third = torch.eye(WIDTH), torch.zeros(WIDTH, WIDTH), torch.eye(WIDTH)
+    found.encoder = Weather(width)
+    first, second, third = torch.eye(width), torch.zeros(width, width), torch.eye(width)
     second[A, B], second[INHIBITOR, HELD_DOWN], second[DISTRACTOR, FED_BY_DISTRACTOR] = 0.8, -0.7, 0.5
     for at, channel in enumerate(OTHERS):
         second[channel, channel], second[channel, B] = 0.9, 0.05 * (at + 1)
-    n = NOISE.stop - NOISE.start
-    second[NOISE, NOISE] = 0.2 * torch.randn(n, n, generator=generator)
-    third[[B, HELD_DOWN, *OTHERS], 0], third[NOISE, 0] = 1.0, 0.02 * torch.randn(n, generator=generator)
-    bias = torch.zeros(WIDTH)
-    bias[HELD_DOWN], bias[NOISE] = 2.0, 0.5
-    nothing = torch.zeros(WIDTH)
-    blocks = [Reads(weight.double(), each.double()) for weight, each in ((first, nothing), (second, bias), (third, nothing))]
+    noise, n = slice(FIRST_NOISE, width), width - FIRST_NOISE
+    second[noise, noise] = torch.randn(n, n, generator=generator) / n**0.5
+    third[[B, HELD_DOWN, *OTHERS], 0], third[noise, 0] = 1.0, 0.3 / n * torch.randn(n, generator=generator)
+    bias = torch.zeros(width)
+    bias[HELD_DOWN], bias[noise] = 2.0, 0.5
+    nothing = torch.zeros(width)
+    blocks = [Reads(weight, each) for weight, each in ((first, nothing), (second, bias), (third, nothing))]
     found.backbone.encoder_layers[0].blocks = torch.nn.ModuleList(blocks)
-    found.backbone.embed_dim = WIDTH
+    found.backbone.embed_dim = width
     return found
 
 
-def sae():
+def sae(width=WIDTH):
     """Each channel is a feature."""
-    eye = torch.eye(WIDTH)
-    return AuroraSAE.from_tensors({"W_enc": eye, "b_enc": torch.zeros(WIDTH), "W_dec": eye.clone(), "b_dec": torch.zeros(WIDTH)})
+    eye = torch.eye(width)
+    return AuroraSAE.from_tensors({"W_enc": eye, "b_enc": torch.zeros(width), "W_dec": eye.clone(), "b_dec": torch.zeros(width)})
 
 
 def batch(date):

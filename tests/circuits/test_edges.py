@@ -7,8 +7,9 @@ from aurorascope.backbone.gradients import between
 from aurorascope.blocks import BY_ID
 from aurorascope.circuits.clean_block import CleanBlock
 from aurorascope.circuits.edges import error_edges, feature_edges, influences, through
-from aurorascope.circuits.usual import Usual
+from aurorascope.circuits.usual import Usual, sizes_of, written
 from aurorascope.features.forward import encode
+from aurorascope.sae.active import Active
 from aurorascope.sae.aurora_sae import AuroraSAE
 
 from tests.architectures import of
@@ -43,7 +44,7 @@ def chain():
 
 def test_the_chain_is_found_with_its_sign(chain):
     """On events a is above its mean: put to it, it lowers b and with b the forecast."""
-    first, second, edges, influence = chain
+    first, _, edges, influence = chain
     assert edges[planted.B, planted.A] < 0 < influence[planted.B, planted.A]
     # All of what a does leads through b.
     np.testing.assert_allclose(edges[planted.B, planted.A], effect_of(first)[planted.A], rtol=1e-5)
@@ -102,7 +103,7 @@ def test_an_edge_is_what_an_exact_change_does_in_a_linear_stretch():
         edge = feature_edges(stretch, first, ((planted.A, 1),), second, ((planted.B, 1),))[0, 0]
     moved_nd = first.x_nd.double().clone()
     moved_nd[:, planted.A] += torch.from_numpy(first.change_nf[:, planted.A])
-    later_nd = SECOND.module(model)(moved_nd[None], None, None)[0]
+    later_nd = SECOND.module(model)(moved_nd.float()[None], None, None)[0]
     b_n, moved_b_n = (encode(sae, each.float())[:, planted.B].double() for each in (second.x_nd, later_nd))
     exact = ((moved_b_n - b_n) * second.g_nd[:, planted.B]).sum().item()
     np.testing.assert_allclose(edge, exact, rtol=1e-5)
@@ -123,9 +124,6 @@ def test_sparse_and_dense_features_have_the_same_sizes():
     """Of the planted outputs few features of a top-k dictionary are on, which then are entries and no matrix."""
     sae = AuroraSAE.from_tensors(of("abstopk", planted.WIDTH, k=3))
     x_nd = torch.randn(50, planted.WIDTH, generator=torch.Generator().manual_seed(1))
-    from aurorascope.circuits.usual import sizes_of, written
-    from aurorascope.sae.active import Active
-
     with torch.inference_mode():
         sparse, dense = encode(sae, x_nd), sae.encode(x_nd)
     assert isinstance(sparse, Active)

@@ -65,6 +65,11 @@ def through(stretch: Pull, first: CleanBlock, first_ids: Sequence[FeatureId], la
     return _effects(first, first_ids, stretch.pull(later.g_nd))
 
 
+def own_effects(block: CleanBlock, ids: Sequence[FeatureId]) -> np.ndarray:
+    """Effects of features of a block, and last of its error, on the outcome itself, float64."""
+    return _effects(block, ids, block.g_nd)
+
+
 def _heads(later: CleanBlock, ids: Sequence[FeatureId], *, sized: bool) -> Iterator[torch.Tensor]:
     """For each feature, the gradient of its q, or of its m, at the block's output."""
     pulls_nf, columns_fd = later.pulls(ids), readings(later.sae, ids)

@@ -1,10 +1,12 @@
 """How much of an outcome a circuit alone brings about, from values of the outcome: plain arithmetic on a few numbers."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
+from aurorascope.circuits.draws import set_role
 
 FLOORS = 10.0
 """A quotient whose denominator is below so many roundings of the outcome is none."""
@@ -22,11 +24,6 @@ def run_name(run: str, errors: str) -> str:
     return run if run == CLEAN else f"{run}_{errors}"
 
 
-def set_name(number: int) -> str:
-    """Name of the run of a matched set, from 0."""
-    return f"set_{number:02d}"
-
-
 def mean_values(values: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
     """Mean over dates of each run's value.
 
@@ -34,7 +31,7 @@ def mean_values(values: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
         values: by date, then by run.
     """
     dates = sorted(values)
-    return {run: math.fsum(values[date][run] for date in dates) / len(dates) for run in values[dates[0]]}
+    return {run: float(np.sum([values[date][run] for date in dates]) / len(dates)) for run in values[dates[0]]}
 
 
 def faithfulness(y: Mapping[str, float], errors: str, rounding: float, n_sets: int) -> dict[str, Any]:
@@ -54,16 +51,20 @@ def faithfulness(y: Mapping[str, float], errors: str, rounding: float, n_sets: i
         `sets_near`, the distance from 1 that 95 % of the sets exceed; `p`, one more than the sets that are as near to 1, over one more than
         all; `passes`, None where that is not known, and `why` it is not.
     """
+    names = [NONE, CIRCUIT, REST, ALL, *map(set_role, range(n_sets))]
+    is_finite = all(math.isfinite(y[run_name(name, errors)]) for name in names)
     none = y[run_name(NONE, errors)]
     denominator = y[CLEAN] - none
-    is_known = abs(denominator) >= FLOORS * rounding and denominator != 0
+    is_known = is_finite and abs(denominator) >= FLOORS * rounding and denominator != 0
 
     def quotient(run: str) -> float | None:
         return (y[run_name(run, errors)] - none) / denominator if is_known else None
 
-    found = {"denominator": denominator, **{run: quotient(run) for run in (CIRCUIT, REST, ALL)}}
-    found |= {"sets": [quotient(set_name(at)) for at in range(n_sets)], "sets_near": None, "p": None, "passes": None, "why": None}
-    if not is_known:
+    found: dict[str, Any] = {"denominator": denominator if is_finite else None, **{run: quotient(run) for run in (CIRCUIT, REST, ALL)}}
+    found |= {"sets": [quotient(set_role(at)) for at in range(n_sets)], "sets_near": None, "p": None, "passes": None, "why": None}
+    if not is_finite:
+        found["why"] = "a forecast without features was not finite"
+    elif not is_known:
         found["why"] = f"clean and featureless outcomes differ by less than {FLOORS:g} roundings"
     elif n_sets < FEWEST_SETS:
         found["why"] = f"fewer than {FEWEST_SETS} matched sets"
@@ -74,8 +75,3 @@ def faithfulness(y: Mapping[str, float], errors: str, rounding: float, n_sets: i
         found["passes"] = bool(away < found["sets_near"])
     return found
 
-
-def names_of(n_sets: int) -> Sequence[str]:
-    """All runs of a date, clean first."""
-    runs = (NONE, ALL, CIRCUIT, REST, *map(set_name, range(n_sets)))
-    return [CLEAN, *(run_name(run, errors) for errors in ERRORS for run in runs)]

@@ -1,5 +1,6 @@
 """Which blocks of a circuit are joined by edges. Nothing heavy is imported here."""
 
+import itertools
 from collections.abc import Sequence
 
 from aurorascope.blocks import BLOCKS, BY_ID
@@ -30,7 +31,7 @@ def pairs_of(blocks: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """
     ordered = in_order(blocks)
     before, after = ([each for each in ordered if (BY_ID[each].component, BY_ID[each].stage) == stage] for stage in SKIP)
-    found = {*zip(ordered, ordered[1:], strict=False), *([(before[-1], after[0])] if before and after else [])}
+    found = {*itertools.pairwise(ordered), *([(before[-1], after[0])] if before and after else [])}
     return tuple(sorted(found, key=lambda pair: tuple(ordered.index(each) for each in pair)))
 
 
