@@ -3,10 +3,11 @@
 import dataclasses
 
 import pytest
+from aurorascope.costs.rows import not_counted
 from aurorascope.errors import UserError
 from aurorascope.labels.all import LABELS
 from aurorascope.labels.levels import LEVELS_OF
-from aurorascope.studies.costs import not_counted, studies_cost
+from aurorascope.studies.costs import studies_cost
 from aurorascope.studies.needs import needs_of
 from aurorascope.studies.planned import check_planned
 from aurorascope.studies.study_file import read_study_file
@@ -117,7 +118,7 @@ def test_the_plan_does_not_count_what_will_be_refused(tmp_path):
     folder.write_file(tmp_path, "one", folder.given(5, region={"label": "dusty"}))
     ((section),) = studies_cost(CONFIG, (19, 36), None, tmp_path / "studies")
     assert section.rows[0][1] == "not counted" and "take dust" in section.rows[0][2]
-    (line,) = not_counted([section])
+    (line,) = not_counted([section], "study", "studies")
     assert line.startswith("The study one is not counted")
     folder.write_file(tmp_path, "one", folder.given(5))
-    assert not_counted(studies_cost(CONFIG, (19, 36), None, tmp_path / "studies")) == not_counted([]) == []
+    assert not_counted(studies_cost(CONFIG, (19, 36), None, tmp_path / "studies"), "study", "studies") == []

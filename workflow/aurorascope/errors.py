@@ -35,14 +35,21 @@ _ALIKE = 0.35
 
 def nearest(found: object, known: Iterable[object]) -> str:
     """What to do about an unknown name: take the nearest of the known ones, if one is near."""
-    names = [str(each) for each in known if each is not None]
+    known = [each for each in known if each is not None]
+    names = [str(each) for each in known]
     if not names:
         return "leave it out"
     if found is None:
         return "add the key"
+    if _is_number(found) and all(map(_is_number, known)):
+        return f"take {min(known, key=lambda each: abs(each - found))}"
     # Letters in another order first: t2 is meant to be 2t, not t.
     near = [name for name in names if sorted(name) == sorted(str(found))] or difflib.get_close_matches(str(found), names, 1, _ALIKE)
     return f"take {near[0]}" if near else "take one of these"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def make_or_take(path: Path) -> str:

@@ -8,6 +8,7 @@ from aurorascope.activations.claim import make_claim
 from aurorascope.activations.manifest import is_complete
 from aurorascope.activations.paths import StorePaths
 from aurorascope.activations.space import free_space, options, there
+from aurorascope.attribution.costs import attributions_cost
 from aurorascope.blocks import BY_ID
 from aurorascope.cams.local.listing import list_files
 from aurorascope.config import Config
@@ -16,6 +17,7 @@ from aurorascope.config.identity import is_of_run, scratch_folder
 from aurorascope.config.made import blocks_made
 from aurorascope.costs.estimate import Done, estimate
 from aurorascope.costs.report import report, space_lines
+from aurorascope.costs.rows import not_counted
 from aurorascope.errors import UserError
 from aurorascope.files import find_record
 from aurorascope.labels.cost import labelled_days, labels_cost
@@ -23,7 +25,7 @@ from aurorascope.measures.all import MEASURES
 from aurorascope.progress import tell
 from aurorascope.records import KINDS
 from aurorascope.spec import GRID
-from aurorascope.studies.costs import not_counted, studies_cost
+from aurorascope.studies.costs import studies_cost
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +49,9 @@ def run(args: argparse.Namespace, config: Config) -> None:
     measured = [cost for measure in MEASURES if (cost := measure.cost(config, e))]
     labels = labels_cost(config, grid, labelled_days(config, args.results) if is_mine else frozenset())
     studies = studies_cost(config, grid, args.results if is_mine else None)
-    tell("\n".join([*report(config, e, measured, notes, [labels, *studies]), *space, *not_counted(studies)]))
+    attributions = attributions_cost(config, grid, args.results if is_mine else None)
+    refused = [*not_counted(studies, "study", "studies"), *not_counted(attributions, "outcome", "attributions")]
+    tell("\n".join([*report(config, e, measured, notes, [labels, *studies, *attributions]), *space, *refused]))
 
 
 def _existing(path: Path) -> Path:

@@ -1,9 +1,13 @@
 """Lines of the plan, and what measures and stages of higher rooms add to them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 # What it is, how much, and where the number comes from.
 Row = tuple[str, str, str]
+
+NOT_COUNTED = "not counted"
+"""How much, of what is refused."""
 
 
 @dataclass(frozen=True)
@@ -43,3 +47,19 @@ class OtherCost:
 def there(n: int, what: str) -> str:
     """How many of something an earlier run made."""
     return f"{n:,} {what} already there" if n else f"no {what} there yet"
+
+
+def not_counted(sections: Sequence[OtherCost], what: str, target: str) -> list[str]:
+    """A last line of the plan where something was not counted, lest it be read as fitting; none where all was.
+
+    Args:
+        sections: of the plan.
+        what: one of what they count, a word: `study`.
+        target: that makes them.
+    """
+    names = [row[0] for section in sections for row in section.rows if row[1] == NOT_COUNTED]
+    if not names:
+        return []
+    several = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
+    subject = f"The {what} {names[0]} is" if len(names) == 1 else f"The {several} {', '.join(names)} are"
+    return [f"{subject} not counted, and the target `{target}` runs none before this is mended: see above."]

@@ -7,7 +7,7 @@ forwards either, is left out. A forecast from changed inputs is a whole forward,
 blocks.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from aurorascope.config.model import Config
 from aurorascope.config.stages import stage_digest
 from aurorascope.costs.flops import forward_flops
 from aurorascope.costs.hours import stage
-from aurorascope.costs.rows import OtherCost, there
+from aurorascope.costs.rows import NOT_COUNTED, OtherCost, there
 from aurorascope.errors import UserError
 from aurorascope.files import find_record
 from aurorascope.records import KINDS
@@ -33,7 +33,6 @@ N_INPUT_DOSES, N_MOVED, N_EMISSIONS, N_REACH = 6, 3, 4, 2
 """Of changed inputs, as `studies.input_arms` has them: doses with their reverse, places further east, emissions that there are, and
 forwards for the reach of one date. A test compares."""
 
-_NOT_COUNTED = "not counted"
 
 @dataclass(frozen=True)
 class StudyCost:
@@ -113,7 +112,7 @@ def studies_cost(config: Config, grid: tuple[int, int], results: Path | None, fo
             needs = needs_of(file, config.cams)
             check_planned(file, config)
         except UserError as error:
-            rows.append((name, _NOT_COUNTED, error.one_line()))
+            rows.append((name, NOT_COUNTED, error.one_line()))
             continue
         cost = study_cost(file, needs, forward[needs.edited_block] / last if needs.edited_block else 0.0)
         is_there = results is not None and _is_there(config, file, needs, results)
@@ -129,15 +128,6 @@ def studies_cost(config: Config, grid: tuple[int, int], results: Path | None, fo
     rows.append(("time left", duration(hours), basis))
     title = f"Studies, with the target `studies` alone (not counted above or below); {there(n_done, 'studies')}"
     return [OtherCost(title, tuple(rows))]
-
-
-def not_counted(sections: Sequence[OtherCost]) -> list[str]:
-    """The plan's last line where a study was not counted, lest it be read as fitting; none where all were."""
-    names = [row[0] for section in sections for row in section.rows if row[1] == _NOT_COUNTED]
-    if not names:
-        return []
-    subject = f"The study {names[0]} is" if len(names) == 1 else f"The studies {', '.join(names)} are"
-    return [f"{subject} not counted, and the target `studies` runs none before this is mended: see above."]
 
 
 def _is_there(config: Config, file: AskedFile, needs: Needs, results: Path) -> bool:
