@@ -1,14 +1,19 @@
 """The planted stand-in's blocks, as they are in the clean forecast of a date, with the exact gradient of its forecast there."""
 
-import torch
+import tempfile
+from pathlib import Path
+
+from aurorascope.attribution.usual import UsualFile
 from aurorascope.backbone.gradients import graph_from, hear_gradients, pull_back
 from aurorascope.blocks import BY_ID
 from aurorascope.circuits.clean_block import CleanBlock
-from aurorascope.circuits.usual import Usual
-from aurorascope.features.forward import encode
+from aurorascope.circuits.site import Site
+from aurorascope.sae.architectures import RELEASED
 
 from tests.circuits import planted
 from tests.interventions.linear import output_of
+
+BLOCKS = (planted.FIRST, planted.SECOND)
 
 
 def y_of(forecast):
@@ -18,21 +23,31 @@ def y_of(forecast):
 
 def usual_of(model, sae, block):
     """Position means of a block over the quiet dates."""
-    outputs = [output_of(model, planted.batch(date), block).float() for date in planted.QUIET]
-    with torch.inference_mode():
-        features = [encode(sae, x_nd) for x_nd in outputs]
-    return Usual.of(torch.stack(outputs).double().mean(0).float(), lambda: features, sae)
+    file = UsualFile(Path(tempfile.mkdtemp()), len(planted.QUIET))
+    for place, date in enumerate(planted.QUIET):
+        file.add(place, sae, output_of(model, planted.batch(date), block).float())
+    return file.open()
 
 
-def blocks_of(model, sae, date, blocks=(planted.FIRST, planted.SECOND)):
+def ids_of(sae):
+    """All features of an SAE, signs apart where it tells them apart."""
+    signs = (1, -1) if RELEASED[sae.architecture].signed else (1,)
+    return tuple((feature, sign) for feature in range(sae.d_hidden) for sign in signs)
+
+
+def sites_of(model, sae, blocks=BLOCKS):
     """Each block with all of its features."""
-    found, ids = {}, tuple((feature, 1) for feature in range(sae.d_hidden))
+    return [Site.of(BY_ID[block], sae, usual_of(model, sae, block), ids_of(sae)) for block in blocks]
+
+
+def blocks_of(model, sites, date):
+    """The blocks on a date, in forward order."""
+    found = {}
 
     def receive(block, x_nd, g_nd):
-        found[block.id] = (x_nd, g_nd)
+        found[block] = (x_nd, g_nd)
 
-    wanted = [BY_ID[block] for block in blocks]
+    wanted = [site.block for site in sites]
     with graph_from(model, wanted[0]) as start, hear_gradients(model, wanted, receive):
         pull_back(y_of(model(planted.batch(date))), start)
-    usual = {block: usual_of(model, sae, block) for block in blocks}
-    return {block: CleanBlock.of(BY_ID[block], sae, ids, *found[block], usual[block], usual[block].sizes(ids)) for block in blocks}
+    return [CleanBlock.of(site, *found[site.block]) for site in sites]

@@ -51,6 +51,9 @@ def test_matched_features_are_within_a_factor_of_two():
 def test_where_no_feature_matches_the_nearest_is_taken():
     uses = {(0, 1): Use(0.1, 1.0), (1, 1): Use(0.1, 5.0), (2, 1): Use(0.1, 3.0)}
     assert matched_set(ids(0), uses, np.random.default_rng(0)) == (ids(2), 0)
+    # One that is off on these dates has an effect, too, where it usually is on.
+    assert matched_set(ids(3), uses | {(3, 1): Use(0.0, 0.0), (4, 1): Use(0.0, 0.0)}, np.random.default_rng(0)) == (ids(4), 1)
+    assert matched_set(ids(3), uses | {(3, 1): Use(0.0, 0.0)}, np.random.default_rng(0)) == (ids(0), 0)
     assert matched_set(ids(0, 1, 2), uses, np.random.default_rng(0)) == ((), 0)
 
 

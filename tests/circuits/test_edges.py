@@ -5,11 +5,11 @@ import pytest
 import torch
 from aurorascope.backbone.gradients import between
 from aurorascope.blocks import BY_ID
-from aurorascope.circuits.clean_block import CleanBlock
-from aurorascope.circuits.edges import error_edges, feature_edges, influences, through
-from aurorascope.circuits.usual import Usual, sizes_of, written
+from aurorascope.circuits.edges import error_edges, feature_edges, influences, own_effects, through
+from aurorascope.circuits.usual import sizes_of, written
 from aurorascope.features.forward import encode
 from aurorascope.sae.active import Active
+from aurorascope.sae.architectures import RELEASED
 from aurorascope.sae.aurora_sae import AuroraSAE
 
 from tests.architectures import of
@@ -20,25 +20,25 @@ DATE = planted.EVENTS[0]
 FIRST, SECOND = BY_ID[planted.FIRST], BY_ID[planted.SECOND]
 
 
-def stretch_of(model, date=DATE):
-    return between(model, lambda: model(planted.batch(date)), FIRST, SECOND)
+def stretch_of(model):
+    return between(model, lambda: model(planted.batch(DATE)), FIRST, SECOND)
 
 
-def effect_of(block):
-    """Effect of each feature, by the plain formula."""
-    pulls_nf = block.g_nd.double().numpy() @ block.sae.W_dec.detach().double().numpy().T
-    return (block.change_nf * pulls_nf).sum(axis=0)
+def effects_of(block):
+    """Effect of each feature and of the error, by the plain formula."""
+    rows_fd = torch.stack([block.site.sae.W_dec.detach()[feature] * sign for feature, sign in block.site.ids]).double()
+    features = (block.change_nf * (block.g_nd.double() @ rows_fd.T).numpy()).sum(axis=0)
+    return np.append(features, (block.error_nd.double() * block.g_nd.double()).sum().item())
 
 
 @pytest.fixture(scope="module")
 def chain():
-    """Model, its blocks, and all edges and influences between them: later feature first."""
-    model, sae = planted.model(), planted.sae()
-    blocks = at_blocks.blocks_of(model, sae, DATE)
-    first, second = blocks[planted.FIRST], blocks[planted.SECOND]
+    """The blocks, and all edges and influences between them: later feature first."""
+    model = planted.model()
+    first, second = at_blocks.blocks_of(model, at_blocks.sites_of(model, planted.sae()), DATE)
+    ids = first.site.ids
     with stretch_of(model) as stretch:
-        edges = feature_edges(stretch, first, first.ids, second, second.ids)
-        influence = influences(stretch, first, first.ids, second, second.ids)
+        edges, influence = (measured(stretch, first, ids, second, ids) for measured in (feature_edges, influences))
     return first, second, edges, influence
 
 
@@ -47,7 +47,7 @@ def test_the_chain_is_found_with_its_sign(chain):
     first, _, edges, influence = chain
     assert edges[planted.B, planted.A] < 0 < influence[planted.B, planted.A]
     # All of what a does leads through b.
-    np.testing.assert_allclose(edges[planted.B, planted.A], effect_of(first)[planted.A], rtol=1e-5)
+    np.testing.assert_allclose(edges[planted.B, planted.A], effects_of(first)[planted.A], rtol=1e-5)
     np.testing.assert_allclose(edges[planted.B, planted.A], 0.8 * 9 * first.change_nf[:, planted.A].sum(), rtol=1e-5)
 
 
@@ -65,63 +65,44 @@ def test_an_inhibitor_is_negative(chain):
     assert not np.delete(edges[:, planted.INHIBITOR], planted.HELD_DOWN).any()
 
 
-@pytest.mark.parametrize("architecture", ["relu", "topk", "abstopk", "jumprelu"])
+def test_an_edge_is_what_an_exact_change_does(chain):
+    """The planted stretch is linear where b is on: b's part of an exact change of a is the edge."""
+    first, second, edges, _ = chain
+    moved_nd = first.x_nd.clone()
+    moved_nd[:, planted.A] += torch.from_numpy(first.change_nf[:, planted.A])
+    later_nd = SECOND.module(planted.model())(moved_nd[None], None, None)[0]
+    b_n, moved_b_n = (encode(second.site.sae, each)[:, planted.B].detach().double() for each in (second.x_nd, later_nd))
+    exact = ((moved_b_n - b_n) * second.g_nd[:, planted.B]).sum().item()
+    np.testing.assert_allclose(edges[planted.B, planted.A], exact, rtol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", RELEASED)
 def test_edges_of_all_features_and_the_error_sum_to_the_effect(architecture):
     """Every path leads through the second block, and so the sum is the first one's own effect, features and error; signed ones count apart."""
     model = planted.model()
-    sae = sae_of(architecture, width=planted.WIDTH)
-    blocks = at_blocks.blocks_of(model, sae, DATE)
-    first, second = ((_signed(block) if architecture == "abstopk" else block) for block in blocks.values())
+    first, second = at_blocks.blocks_of(model, at_blocks.sites_of(model, sae_of(architecture, width=planted.WIDTH)), DATE)
+    ids = first.site.ids
     with stretch_of(model) as stretch:
-        edges = feature_edges(stretch, first, first.ids, second, second.ids)
-        error, whole = error_edges(stretch, first, first.ids, second), through(stretch, first, first.ids, second)
-    expected = np.append(_effects(first), (first.error_nd.double() * first.g_nd.double()).sum().item())
+        edges = feature_edges(stretch, first, ids, second, ids)
+        error, whole = error_edges(stretch, first, ids, second), through(stretch, first, ids, second)
+    expected = effects_of(first)
     scale = np.abs(expected).max()
-    assert (second.error_nd.abs().max() > 0.01) and np.abs(error).max() > 0.01 * scale
-    np.testing.assert_allclose(edges.sum(axis=0) + error, expected, atol=1e-5 * scale)
-    np.testing.assert_allclose(whole, expected, atol=1e-5 * scale)
+    assert second.error_nd.abs().max() > 0.01 and np.abs(error).max() > 0.01 * scale
+    for found in (edges.sum(axis=0) + error, whole, own_effects(first, ids)):
+        np.testing.assert_allclose(found, expected, atol=1e-5 * scale)
 
 
-def _signed(block):
-    """Both signs of each of its features."""
-    ids = tuple((feature, sign) for feature in range(block.sae.d_hidden) for sign in (1, -1))
-    usual = at_blocks.usual_of(planted.model(), block.sae, block.block.id)
-    return CleanBlock.of(block.block, block.sae, ids, block.x_nd, block.g_nd, usual, usual.sizes(ids))
-
-
-def _effects(block):
-    rows_fd = torch.stack([block.sae.W_dec.detach()[feature] * sign for feature, sign in block.ids]).double()
-    return (block.change_nf * (block.g_nd.double() @ rows_fd.T).numpy()).sum(axis=0)
-
-
-def test_an_edge_is_what_an_exact_change_does_in_a_linear_stretch():
-    """The planted second block is linear where it is above 0: b's part of a small exact change of a is the edge."""
-    model, sae = planted.model(), planted.sae()
-    blocks = at_blocks.blocks_of(model, sae, DATE)
-    first, second = blocks[planted.FIRST], blocks[planted.SECOND]
-    with stretch_of(model) as stretch:
-        edge = feature_edges(stretch, first, ((planted.A, 1),), second, ((planted.B, 1),))[0, 0]
-    moved_nd = first.x_nd.double().clone()
-    moved_nd[:, planted.A] += torch.from_numpy(first.change_nf[:, planted.A])
-    later_nd = SECOND.module(model)(moved_nd.float()[None], None, None)[0]
-    b_n, moved_b_n = (encode(sae, each.float())[:, planted.B].double() for each in (second.x_nd, later_nd))
-    exact = ((moved_b_n - b_n) * second.g_nd[:, planted.B]).sum().item()
-    np.testing.assert_allclose(edge, exact, rtol=1e-5)
-
-
-@pytest.mark.parametrize("architecture", ["relu", "topk", "abstopk", "jumprelu"])
+@pytest.mark.parametrize("architecture", RELEASED)
 def test_features_and_error_at_their_means_are_the_mean_output(architecture):
-    model, sae = planted.model(), AuroraSAE.from_tensors(of(architecture, planted.WIDTH))
-    block = at_blocks.blocks_of(model, sae, DATE)[planted.SECOND]
-    block = _signed(block) if architecture == "abstopk" else block
-    rows_fd = torch.stack([sae.W_dec.detach()[feature] * sign for feature, sign in block.ids]).double()
-    usual_nd = at_blocks.usual_of(model, sae, planted.SECOND).x_nd
-    reached_nd = block.x_nd.double() + torch.from_numpy(block.change_nf) @ rows_fd + block.error_nd.double()
-    torch.testing.assert_close(reached_nd, usual_nd.double(), atol=2e-4, rtol=0)
+    model = planted.model()
+    site = at_blocks.sites_of(model, AuroraSAE.from_tensors(of(architecture, planted.WIDTH)))[1]
+    block = at_blocks.blocks_of(model, [site], DATE)[0]
+    reached_nd = block.x_nd.double() + torch.from_numpy(block.change_nf) @ site.directions(site.ids).double() + block.error_nd.double()
+    torch.testing.assert_close(reached_nd, site.usual_nd.double(), atol=2e-4, rtol=0)
 
 
 def test_sparse_and_dense_features_have_the_same_sizes():
-    """Of the planted outputs few features of a top-k dictionary are on, which then are entries and no matrix."""
+    """A top-k dictionary that few features of are on gives entries and no matrix."""
     sae = AuroraSAE.from_tensors(of("abstopk", planted.WIDTH, k=3))
     x_nd = torch.randn(50, planted.WIDTH, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
@@ -130,4 +111,3 @@ def test_sparse_and_dense_features_have_the_same_sizes():
     ids = ((3, -1), (0, 1), (3, 1), (7, 1))
     np.testing.assert_array_equal(sizes_of(sparse, ids), sizes_of(dense, ids))
     torch.testing.assert_close(written(sparse, sae.W_dec.detach()), written(dense, sae.W_dec.detach()))
-    assert Usual.of(x_nd, lambda: [sparse, dense], sae).sizes(ids).shape == (50, 4)

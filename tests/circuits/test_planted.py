@@ -5,40 +5,37 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+from aurorascope.attribution.value import Value
 from aurorascope.backbone.replay import Replay
 from aurorascope.blocks import BY_ID
-from aurorascope.circuits.agreement import agreement
 from aurorascope.circuits.draws import draw
+from aurorascope.circuits.edges import own_effects
 from aurorascope.circuits.judge import judge, pair_facts
 from aurorascope.circuits.measure import measure_run
 from aurorascope.circuits.needs import alternating
 from aurorascope.circuits.nodes import Chosen, choose_nodes
-from aurorascope.circuits.runs import Run, Site
+from aurorascope.circuits.others import Use
+from aurorascope.circuits.runs import Run
 from aurorascope.circuits.tables import edge_table, node_table, value_table
-from aurorascope.circuits.trace import Open, trace, uses_of
-from aurorascope.circuits.verdict import PASSES
+from aurorascope.circuits.trace import Open, trace
+from aurorascope.circuits.verdict import FAILS, PASSES, UNKNOWN
+from aurorascope.studies.outcomes import Linear
 
 from tests.circuits import at_blocks, planted
 
-BLOCKS = (planted.FIRST, planted.SECOND)
+BLOCKS = at_blocks.BLOCKS
 N_SETS, N_PARTITIONS = 20, 20
+WARMTH = Linear.read("the outcome", {"name": "warmth", "variable": "2t"})
 
 
-class Sum:
-    """The sum of the forecast of 2t over its cells."""
-
-    rounding = 1e-9
-
-    def y(self, forecast):
-        return at_blocks.y_of(forecast)
-
-    def value(self, forecast):
-        return float(self.y(forecast))
+def value_of(date):
+    return Value(WARMTH, planted.batch(date), None)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Traced:
     opened: Open
+    everything: list
     measured: dict
     uses: dict
     halves: tuple
@@ -48,30 +45,33 @@ class Traced:
         return edge_table(self.measured, planted.EVENTS, self.halves, self.opened.draws)
 
 
-def effects(model, sae):
-    """Mean effect over events of each feature, by block."""
-    found = {block: np.zeros(sae.d_hidden) for block in BLOCKS}
-    for date in planted.EVENTS:
-        for name, block in at_blocks.blocks_of(model, sae, date).items():
-            found[name] += (block.change_nf * (block.g_nd @ sae.W_dec.detach().T).double().numpy()).sum(axis=0)
-    return {name: {(feature, 1): float(each) / len(planted.EVENTS) for feature, each in enumerate(values)} for name, values in found.items()}
-
-
 @pytest.fixture(scope="module")
 def traced():
-    model, sae = planted.model(planted.WIDE), planted.sae(planted.WIDE)
-    chosen = {block: choose_nodes(each, 0.95, 5) for block, each in effects(model, sae).items()}
-    uses = uses_of(model, dict.fromkeys(BLOCKS, sae), [lambda date=date: planted.batch(date) for date in planted.EVENTS])
-    draws = draw(chosen, uses, N_SETS, N_PARTITIONS, 0)
-    sites = []
-    for block in BLOCKS:
-        usual = at_blocks.usual_of(model, sae, block)
-        sites.append(Site(BY_ID[block], sae, usual, draws.ids(block), usual.sizes(draws.ids(block))))
-    opened = Open(model, sites, draws, planted.batch, lambda _date, _clean: Sum())
+    model = planted.model(planted.WIDE)
+    everything = at_blocks.sites_of(model, planted.sae(planted.WIDE))
+    effects, uses = {block: 0 for block in BLOCKS}, {}
+    for date in planted.EVENTS:
+        for block in at_blocks.blocks_of(model, everything, date):
+            effects[block.site.block.id] += own_effects(block, block.site.ids)[:-1] / len(planted.EVENTS)
+            uses[block.site.block.id] = {
+                each: Use(float((size_n > 0).mean()), float(size_n.mean())) for each, size_n in zip(block.site.ids, block.size_nf.T, strict=True)
+            }
+    ids = everything[0].ids
+    chosen = {block: choose_nodes(dict(zip(ids, each.tolist(), strict=True)), 0.95, 5) for block, each in effects.items()}
+    opened = open_of(model, everything, draw(chosen, uses, N_SETS, N_PARTITIONS, 0))
     kept = {}
     measured = trace(opened, planted.EVENTS, {}, kept.__setitem__)
     assert kept.keys() == measured.keys()
-    return Traced(opened, measured, uses, alternating(planted.EVENTS))
+    return Traced(opened, everything, measured, uses, alternating(planted.EVENTS))
+
+
+def open_of(model, everything, draws):
+    return Open(model, [of_ids(site, draws.ids(site.block.id)) for site in everything], draws, planted.batch, value_of)
+
+
+def of_ids(site, ids):
+    """A site that is asked for some of its features."""
+    return dataclasses.replace(site, ids=ids, usual_nf=site.usual_nf[:, site.places(ids)])
 
 
 def test_the_planted_features_are_the_nodes(traced):
@@ -102,7 +102,7 @@ def test_random_features_as_nodes_fail(traced):
     for errors in ("kept", "removed"):
         values.loc[values.run == f"circuit_{errors}", "y"] = values.loc[values.run == f"set_00_{errors}", "y"].to_numpy()
     found = judge(pd.concat([role, edges[edges.role != "circuit"]]), values, N_SETS, N_PARTITIONS)
-    assert found["word"] == "fails its controls" and len(found["against"]) == 3
+    assert found["word"] == FAILS and len(found["against"]) == 3
 
 
 def test_the_inhibitor_is_the_negative_edge(traced):
@@ -146,36 +146,36 @@ def one_date(traced):
     return replay
 
 
-def value_of(traced, replay, run):
-    return measure_run(traced.opened.model, replay, traced.opened.sites, run, Sum().value)
+def read_in(traced, replay, run, sites=None):
+    value = value_of(planted.EVENTS[0])
+    value.set_clean(replay.forecast())
+    return measure_run(traced.opened.model, replay, sites or traced.opened.sites, run, value.read)
 
 
 def test_a_run_with_all_features_is_the_clean_one_to_the_bit(traced, one_date):
-    clean = Sum().value(one_date.forecast())
-    assert value_of(traced, one_date, Run({}, False, True)) == clean
-    assert value_of(traced, one_date, Run({}, True, True)) != clean
+    clean = float(traced.measured[planted.EVENTS[0], "values_clean"]["y"][0])
+    assert read_in(traced, one_date, Run({}, False, True)) == clean
+    assert read_in(traced, one_date, Run({}, True, True)) != clean
 
 
 def test_the_two_ways_to_keep_some_features_agree(traced, one_date):
     """A block's nodes alone, and all but the others: the same run, said from both sides."""
-    sites, everything = traced.opened.sites, tuple((feature, 1) for feature in range(planted.WIDE))
-    sites = [dataclasses.replace(site, ids=everything, usual_nf=site.usual.sizes(everything)) for site in sites]
-    nodes = traced.opened.draws.nodes
-    others = {block: tuple(each for each in everything if each not in ids) for block, ids in nodes.items()}
+    nodes, sites = traced.opened.draws.nodes, traced.everything
+    others = {block: tuple(each for each in sites[0].ids if each not in ids) for block, ids in nodes.items()}
     for keeps in (True, False):
-        one, other = (
-            measure_run(traced.opened.model, one_date, sites, run, Sum().value) for run in (Run(nodes, True, keeps), Run(others, False, keeps))
-        )
+        one, other = (read_in(traced, one_date, run, sites) for run in (Run(nodes, True, keeps), Run(others, False, keeps)))
         assert one == pytest.approx(other, rel=1e-6)
 
 
 def test_without_features_or_errors_a_block_is_its_mean(traced, one_date):
     """Of the last block of the circuit nothing else reaches the forecast."""
-    found = value_of(traced, one_date, Run({}, True, False))
-    x_nd = traced.opened.sites[1].usual.x_nd
-    third = BY_ID[planted.LAST].module(traced.opened.model)
-    expected = float((0.1 + third(x_nd[None], None, None)[0, :, 0].reshape(4, 6, 12).sum(0)).sum() * 9)
-    assert found == pytest.approx(expected, rel=1e-6)
+    value = value_of(planted.EVENTS[0])
+    value.set_clean(one_date.forecast())
+    third, (_, second) = BY_ID[planted.LAST].module(traced.opened.model), traced.opened.sites
+    handle = second.block.module(traced.opened.model).register_forward_hook(lambda *_: second.usual_nd[None])
+    expected = value.read(traced.opened.model(planted.batch(planted.EVENTS[0])))
+    handle.remove()
+    assert third.weight[planted.B, 0] == 1 and read_in(traced, one_date, Run({}, True, False)) == pytest.approx(expected, rel=1e-6)
 
 
 def test_one_date_alone_has_nothing_to_replicate(traced):
@@ -184,16 +184,14 @@ def test_one_date_alone_has_nothing_to_replicate(traced):
     edges = edge_table(measured, (date,), None, traced.opened.draws)
     assert edges.effect_a.isna().all() and edges.effect.notna().all()
     found = judge(edges, value_table(measured), N_SETS, N_PARTITIONS)
-    assert found["word"] == "not known" and "one date alone" in found["against"][0]
+    assert found["word"] == UNKNOWN and "one date alone" in found["against"][0]
 
 
 def test_a_block_without_nodes_has_edges_to_its_error_alone(traced):
     nothing = {planted.FIRST: Chosen((), None, 0), planted.SECOND: Chosen(((0, 1),), 0.5, 1)}
     draws = draw(nothing, traced.uses, 1, 1, 0)
-    sites = [dataclasses.replace(site, ids=draws.ids(site.block.id), usual_nf=site.usual.sizes(draws.ids(site.block.id))) for site in traced.opened.sites]
-    opened = dataclasses.replace(traced.opened, sites=sites, draws=draws)
+    opened = open_of(traced.opened.model, traced.everything, draws)
     measured = trace(opened, planted.EVENTS[:2], {}, lambda *_: None)
     edges = edge_table(measured, planted.EVENTS[:2], alternating(planted.EVENTS[:2]), draws)
     assert set(edges.first_kind) == {"error"} and len(edges) == 3
-    assert agreement(np.array([]), np.array([])).n_edges == 0
-    assert judge(edges, value_table(measured), 1, 1)["word"] == "not known"
+    assert judge(edges, value_table(measured), 1, 1)["word"] == UNKNOWN

@@ -55,7 +55,7 @@ def draw(chosen: Mapping[str, Chosen], uses: Mapping[str, Mapping[FeatureId, Use
 
     Args:
         chosen: nodes by block id.
-        uses: by block id, of the features that are on somewhere on the dates of the outcome; nodes are among them.
+        uses: by block id, of the features that are on somewhere on the dates of the outcome or have an effect; nodes are among them.
         n_sets: matched sets.
         n_partitions: draws of random features.
         seed: of the draws; each block and kind of stand-in has a stream of its own.

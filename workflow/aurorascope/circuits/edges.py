@@ -22,9 +22,9 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from aurorascope.circuits.clean_block import CleanBlock, directions, readings
+from aurorascope.circuits.clean_block import CleanBlock
+from aurorascope.circuits.usual import tiles
 from aurorascope.features.forward import encode
-from aurorascope.interventions.values import ROWS
 from aurorascope.sae.active import Active
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.sae.feature_ids import FeatureId
@@ -49,15 +49,15 @@ def feature_edges(stretch: Pull, first: CleanBlock, first_ids: Sequence[FeatureI
 
 def influences(stretch: Pull, first: CleanBlock, first_ids: Sequence[FeatureId], later: CleanBlock, later_ids: Sequence[FeatureId]) -> np.ndarray:
     """How much features of one block raise those of a later one, (later features, features) float64; one backward for each later feature."""
-    change_nf = np.abs(first.change_nf[:, first.places(first_ids)])
-    rows_fd = directions(first.sae, first_ids)
+    change_nf = np.abs(first.change_nf[:, first.site.places(first_ids)])
+    rows_fd = first.site.directions(first_ids)
     found = [_summed(change_nf, rows_fd, stretch.pull(v_nd)) for v_nd in _heads(later, later_ids, sized=True)]
     return np.array(found).reshape(len(later_ids), len(first_ids))
 
 
 def error_edges(stretch: Pull, first: CleanBlock, first_ids: Sequence[FeatureId], later: CleanBlock) -> np.ndarray:
     """Edges to the error of a later block, (features of the first block and last its error,) float64."""
-    return _effects(first, first_ids, stretch.pull(_error_head(later.sae, later.x_nd, later.g_nd)))
+    return _effects(first, first_ids, stretch.pull(_error_head(later.site.sae, later.x_nd, later.g_nd)))
 
 
 def through(stretch: Pull, first: CleanBlock, first_ids: Sequence[FeatureId], later: CleanBlock) -> np.ndarray:
@@ -72,8 +72,8 @@ def own_effects(block: CleanBlock, ids: Sequence[FeatureId]) -> np.ndarray:
 
 def _heads(later: CleanBlock, ids: Sequence[FeatureId], *, sized: bool) -> Iterator[torch.Tensor]:
     """For each feature, the gradient of its q, or of its m, at the block's output."""
-    pulls_nf, columns_fd = later.pulls(ids), readings(later.sae, ids)
-    is_on_nf = torch.from_numpy(later.size_nf[:, later.places(ids)] > 0).to(pulls_nf.device)
+    pulls_nf, columns_fd = later.pulls(ids), later.site.readings(ids)
+    is_on_nf = torch.from_numpy(later.size_nf[:, later.site.places(ids)] > 0).to(pulls_nf.device)
     weight_nf = torch.where(is_on_nf, pulls_nf.abs() if sized else pulls_nf, 0.0)
     for at in range(len(ids)):
         yield weight_nf[:, at, None] * columns_fd[at]
@@ -83,8 +83,8 @@ def _error_head(sae: AuroraSAE, x_nd: torch.Tensor, g_nd: torch.Tensor) -> torch
     """Gradient of sum(g . e) at the block's output: g, without what goes through the features."""
     found = []
     with torch.inference_mode():
-        for x_td, g_td in zip(x_nd.split(ROWS), g_nd.split(ROWS), strict=True):
-            features = encode(sae, x_td)
+        for at in tiles(len(x_nd)):
+            features, g_td = encode(sae, x_nd[at]), g_nd[at]
             if isinstance(features, Active):
                 values = features.of_product(g_td, sae.W_dec, 1.0)
                 through_td = Active(values, features.columns, features.ends, features.h).times(sae.W_enc.T.contiguous())
@@ -96,18 +96,16 @@ def _error_head(sae: AuroraSAE, x_nd: torch.Tensor, g_nd: torch.Tensor) -> torch
 
 def _effects(first: CleanBlock, ids: Sequence[FeatureId], pulled_nd: torch.Tensor) -> np.ndarray:
     """What the outcome changes by, to first order, where features of a block, and last its error, become their position means."""
-    places = first.places(ids)
-    features = _summed(first.change_nf[:, places], directions(first.sae, ids), pulled_nd)
+    features = _summed(first.change_nf[:, first.site.places(ids)], first.site.directions(ids), pulled_nd)
     error = 0.0
-    for error_td, pulled_td in zip(first.error_nd.split(ROWS), pulled_nd.split(ROWS), strict=True):
-        error += float((error_td.double() * pulled_td.double()).cpu().numpy().sum())
+    for at in tiles(len(pulled_nd)):
+        error += float((first.error_nd[at].double() * pulled_nd[at].double()).cpu().numpy().sum())
     return np.append(features, error)
 
 
 def _summed(change_nf: np.ndarray, rows_fd: torch.Tensor, pulled_nd: torch.Tensor) -> np.ndarray:
     """Sum over tokens of change times row . gradient, (features,) float64, in the order of tokens."""
     total_f = np.zeros(change_nf.shape[1])
-    for at, pulled_td in enumerate(pulled_nd.split(ROWS)):
-        pulls_tf = (pulled_td @ rows_fd.T).double().cpu().numpy()
-        total_f += (change_nf[at * ROWS : (at + 1) * ROWS] * pulls_tf).sum(axis=0)
+    for at in tiles(len(pulled_nd)):
+        total_f += (change_nf[at] * (pulled_nd[at] @ rows_fd.T).double().cpu().numpy()).sum(axis=0)
     return total_f

@@ -12,7 +12,8 @@ from aurorascope.circuits.clean_block import CleanBlock
 from aurorascope.circuits.draws import Draws, partition_role, set_role
 from aurorascope.circuits.edges import error_edges, feature_edges, influences, through
 from aurorascope.circuits.faithfulness import ALL, CIRCUIT, ERRORS, NONE, REST, run_name
-from aurorascope.circuits.runs import Run, Site, edited
+from aurorascope.circuits.runs import Run, edited
+from aurorascope.circuits.site import Site
 
 Arrays = dict[str, np.ndarray]
 
@@ -31,10 +32,11 @@ def measure_edges(model: AuroraAirPollution, replay: Replay, first: CleanBlock, 
         `features` (later nodes, nodes and last the error), `influences` (later nodes, nodes), `error` and `through` (nodes and last the error);
         and of each draw of random features `random_<n>` (later features, features), float64.
     """
-    replay.advance(first.block)
-    names = first.block.id, later.block.id
+    blocks = first.site.block, later.site.block
+    replay.advance(blocks[0])
+    names = [block.id for block in blocks]
     ids, later_ids = (draws.nodes[name] for name in names)
-    with between(model, functools.partial(_forecast, model, replay), first.block, later.block) as stretch:
+    with between(model, functools.partial(_forecast, model, replay), *blocks) as stretch:
         found = {
             "features": feature_edges(stretch, first, ids, later, later_ids),
             "influences": influences(stretch, first, ids, later, later_ids),

@@ -30,12 +30,12 @@ def matched_set(nodes: Sequence[FeatureId], uses: Mapping[FeatureId, Use], rng: 
 
     Args:
         nodes: of one block.
-        uses: of all features of the block that are on somewhere, the nodes included.
+        uses: of all features of the block that are on somewhere, or have an effect without, the nodes included.
         rng: random numbers.
 
     Returns:
         The features in the order of their nodes, none of them a node and each once, and how many of them are within the factor. There are
-        fewer than nodes where the block has too few features that are on.
+        fewer than nodes where the block has too few features.
     """
     left = {each: use for each, use in sorted(uses.items()) if each not in nodes}
     found, n_matched = [], 0
@@ -53,10 +53,17 @@ def matched_set(nodes: Sequence[FeatureId], uses: Mapping[FeatureId, Use], rng: 
 
 def _apart(one: Use, other: Use) -> float:
     """Largest of the logarithms of the factors between two features."""
-    return max(abs(math.log(one.density / other.density)), abs(math.log(one.size / other.size)))
+    return max(_log_factor(one.density, other.density), _log_factor(one.size, other.size))
+
+
+def _log_factor(one: float, other: float) -> float:
+    """A feature that is off on these dates, and has an effect since it usually is on, is like others of its kind alone."""
+    if one == other:
+        return 0.0
+    return abs(math.log(one / other)) if one and other else math.inf
 
 
 def random_set(nodes: Sequence[FeatureId], uses: Mapping[FeatureId, Use], rng: np.random.Generator) -> tuple[FeatureId, ...]:
-    """As many random features of the block that are on somewhere and are no nodes; fewer where there are not so many."""
+    """As many random features of the block, among those that `uses` has and no nodes; fewer where there are not so many."""
     pool = sorted(each for each in uses if each not in nodes)
     return tuple(pool[at] for at in rng.permutation(len(pool))[: len(nodes)])

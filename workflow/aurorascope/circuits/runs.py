@@ -11,37 +11,14 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from aurora import AuroraAirPollution
 
 from aurorascope.backbone.splice import Replacement, splice
-from aurorascope.blocks import Block
-from aurorascope.circuits.clean_block import directions
-from aurorascope.circuits.usual import Usual, sizes_of, written
+from aurorascope.circuits.site import Site
+from aurorascope.circuits.usual import sizes_of, tiles, written
 from aurorascope.features.forward import encode
-from aurorascope.interventions.values import ROWS
-from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.sae.feature_ids import FeatureId
-
-
-@dataclass(frozen=True, eq=False)
-class Site:
-    """A block of a circuit.
-
-    Attributes:
-        block: the block.
-        sae: its autoencoder, on the model's device.
-        usual: its position means.
-        ids: features that runs ask for, number and sign.
-        usual_nf: position means of their sizes, (n_tokens, features) float32.
-    """
-
-    block: Block
-    sae: AuroraSAE
-    usual: Usual
-    ids: tuple[FeatureId, ...]
-    usual_nf: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,16 +53,15 @@ def edited(model: AuroraAirPollution, sites: Sequence[Site], run: Run) -> Iterat
 
 def _replacement(site: Site, run: Run) -> Replacement:
     ids = tuple(run.named.get(site.block.id, ()))
-    places, rows_fd = [site.ids.index(each) for each in ids], directions(site.sae, ids)
-    usual_nf = site.usual_nf[:, places]
+    rows_fd, usual_nf = site.directions(ids), site.usual_nf[:, site.places(ids)]
 
     def replaced(x_td: torch.Tensor, at: slice) -> torch.Tensor:
         """Of some tokens; the same tensor where nothing changes, so that a run that changes nothing is the clean one to the bit."""
         needs_all = run.is_only == run.keeps_errors
         features = encode(site.sae, x_td) if ids or needs_all else None
-        found_td = x_td if run.keeps_errors else site.usual.x_nd[at].to(x_td.device)
+        found_td = x_td if run.keeps_errors else site.usual_nd[at].to(x_td.device)
         if needs_all:
-            away_td = written(features, site.sae.W_dec) - site.usual.written_nd[at].to(x_td.device)
+            away_td = written(features, site.sae.W_dec) - site.written_nd[at].to(x_td.device)
             found_td = found_td - away_td if run.keeps_errors else found_td + away_td
         if ids:
             away_tf = torch.from_numpy(sizes_of(features, ids) - usual_nf[at]).to(x_td.device)
@@ -93,7 +69,6 @@ def _replacement(site: Site, run: Run) -> Replacement:
         return found_td
 
     def replace(x_nd: torch.Tensor) -> torch.Tensor:
-        tiles = [slice(first, min(first + ROWS, len(x_nd))) for first in range(0, len(x_nd), ROWS)]
-        return torch.cat([replaced(x_nd[at], at) for at in tiles])
+        return torch.cat([replaced(x_nd[at], at) for at in tiles(len(x_nd))])
 
     return replace
