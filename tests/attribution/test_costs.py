@@ -33,18 +33,23 @@ def write(path, name="warm", **changes):
 def test_one_forward_and_one_backward_serve_all_blocks(tmp_path):
     """Beside those of the quiet dates and of ablations."""
     cost = attribution_cost(write(tmp_path)[1], TWO, CONFIG, GRID)
-    assert (cost.n_forwards, cost.n_backwards, cost.n_encoded) == (2 + 1 + 2 * 3, 1, 3 * 2)
-    assert cost.whole == pytest.approx(2 * (1 - SHARES[1]) + 1 + 2 * SHARES[0] + 3 * sum(SHARES))
+    assert (cost.n_forwards, cost.n_backwards, cost.n_encoded) == (2 + 2 + 2 * (3 + 1), 1, 4 * 2)
+    assert cost.whole == pytest.approx(2 * (1 - SHARES[1]) + 1 + 3 * SHARES[0] + 1 + SHARES[0] - SHARES[1] + 4 * sum(SHARES))
     widths = [BY_ID[block].width(16) for block in TWO]
     encodings = [sae_flop(n_tokens(BY_ID[block], GRID), w, w * CONFIG.sae.expansion, 1) for block, w in zip(TWO, widths, strict=True)]
-    assert cost.flop == (2 + 2) * sum(encodings)
+    assert cost.flop == (4 + 1) * sum(encodings)
 
 
 def test_midpoints_cost_each_block_passes_of_its_own(tmp_path):
     needs = write(tmp_path, rule="midpoint", blocks=list(TWO), points=5)[1]
     cost = attribution_cost(needs, TWO, CONFIG, GRID)
-    assert (cost.n_forwards, cost.n_backwards) == (2 + 1 + 2 * 3 + 2 * (5 + 1), 2 * 5)
-    assert cost.whole == pytest.approx(2 * (1 - SHARES[1]) + 1 + (3 + 5 * 3 + 1) * sum(SHARES))
+    assert (cost.n_forwards, cost.n_backwards) == (2 + 2 + 2 * (3 + 1) + 2 * 5, 2 * 5)
+    assert cost.whole == pytest.approx(2 * (1 - SHARES[1]) + 2 * (1 + SHARES[0] - SHARES[1]) + (4 + 5 * 4) * sum(SHARES))
+
+
+def test_without_ablations_the_rule_gradient_compares_nothing(tmp_path):
+    cost = attribution_cost(write(tmp_path, exact=0)[1], TWO, CONFIG, GRID)
+    assert cost.n_forwards == 2 + 1 and cost.whole == pytest.approx(2 * (1 - SHARES[1]) + 1 + 3 * SHARES[0])
 
 
 def test_dates_add_up(tmp_path):
@@ -61,7 +66,7 @@ def test_the_section_names_each_outcome_and_what_is_wrong_with_one(tmp_path):
     (tmp_path / "outcomes" / "cold.yaml").write_text(yaml.safe_dump(GIVEN | {"variable": "t2"}))
     (section,) = attributions_cost(CONFIG, GRID, None, tmp_path / "outcomes")
     rows = {row[0]: row[1:] for row in section.rows}
-    assert rows["warm"][0] == "9 forwards, 1 backward passes, 6 encodings" and "1 date, 2 quiet dates, 2 blocks" in rows["warm"][1]
+    assert rows["warm"][0] == "12 forwards, 1 backward passes, 8 encodings" and "1 date, 2 quiet dates, 2 blocks" in rows["warm"][1]
     assert rows["cold"][0] == "not counted" and "take 2t" in rows["cold"][1]
     assert section.title.endswith("no attributions there yet")
     (line,) = not_counted([section], "outcome", "attributions")

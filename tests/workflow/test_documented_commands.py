@@ -37,20 +37,24 @@ edit: ablate
 dates: [2022-06-03]
 outcomes: [{kind: linear, name: temperature, variable: 2t}]
 """
+OUTCOME = "{variable: 2t, date: 2022-06-20}"
 ALL = sorted({words for page in PAGES for words in commands(page)})
 
 
 @pytest.fixture(scope="module")
 def project(suite, tmp_path_factory):
-    """A copy of the finished suite, which dry runs leave as it is, with the labels of one's own that the docs write, and studies."""
+    """A copy of the finished suite, which dry runs leave as it is, with the labels of one's own that the docs write, studies and outcomes."""
     project = suite.copy(tmp_path_factory.mktemp("documented") / "project")
     (code,) = [text for text in blocks(ROOT / "docs" / "formats.md", "python") if "my_calm" in text]
     with contextlib.chdir(project.path):
         exec(compile(code, "docs/formats.md", "exec"), {})
-    # Those that the docs write are of the demo's dates and blocks; that they are read is for tests/studies.
+    # Those that the docs write are of the demo's dates and blocks; that they are read is for tests/studies and tests/attribution.
     for name in {re.match(r"results/studies/(\w+)/", word)[1] for words in ALL for word in words if word.startswith("results/studies/")}:
         (project.path / "studies").mkdir(exist_ok=True)
         (project.path / "studies" / f"{name}.yaml").write_text(STUDY)
+    for name in {re.match(r"results/attribution/(\w+)/", word)[1] for words in ALL for word in words if word.startswith("results/attribution/")}:
+        (project.path / "outcomes").mkdir(exist_ok=True)
+        (project.path / "outcomes" / f"{name}.yaml").write_text(OUTCOME)
     return project
 
 

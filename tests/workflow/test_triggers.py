@@ -58,6 +58,7 @@ VERBS = {
     "draw_atlas": "--results results",
     "run_study": "--study small --results results",
     "draw_study": "--study small --results results",
+    "attribute": f"--outcome small --block {BLOCK} --results results",
 }
 STUDY = f"""
 block: {BLOCK}
@@ -67,6 +68,7 @@ dates: [2022-06-20]
 n_controls: 1
 outcomes: [{{kind: msl_min, name: low, region: {{band: [-60, 60]}}}}]
 """
+OUTCOME = "{variable: 2t, date: 2022-06-20, exact: 1}"
 
 
 _READERS = ("train_sae", "reproduce_sae", "evaluate_sae", "measure_stability", "score_features", "write_features", "draw_feature")
@@ -132,6 +134,9 @@ def test_keys_that_a_verb_reads_are_its_parameters(scratch_copy, verb, monkeypat
     if verb in ("run_study", "draw_study"):
         (project.path / "studies").mkdir(exist_ok=True)
         (project.path / "studies" / "small.yaml").write_text(STUDY)
+    if verb == "attribute":
+        (project.path / "outcomes").mkdir(exist_ok=True)
+        (project.path / "outcomes" / "small.yaml").write_text(OUTCOME)
     if verb == "draw_study":
         make_study(from_mapping(mapping), "small", project.result(""), torch.device("cpu"))
     if verb == "dump_activations":

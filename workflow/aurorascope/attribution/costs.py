@@ -1,10 +1,12 @@
 """What the attributions in `outcomes/` cost, for the plan, from their files alone. Nothing heavy is imported here.
 
-A backward pass is counted as two forwards of what it goes through. By the rule `gradient` each date has one of both through all wanted
-blocks; by `midpoint` each block has them at each midpoint, from that block on, and one more forward, of its position mean. Ablations go on
-from their block. Each quiet date has a forward to the deepest block. Each date of either kind is encoded once a block, and gradients are
-projected on each decoder once a date, as much as an encoding. Aurora's decoder of the atmosphere, which is not counted in the plan's
-forwards either, is left out.
+A backward pass is counted as three forwards of what it goes through, since blocks run once more for it. By the rule `gradient` each date has
+one forward, and a backward pass down to the first wanted block. By `midpoint` each date has a clean forward and what goes on from it block
+by block, and each block a forward and a backward pass at each midpoint, from that block on. Exact ablations have the same clean forward
+once more, and each block a forward an ablation and one with all of it at its position mean. Each quiet date has a forward to the deepest
+block. Each quiet date is encoded once a block, each other date too, and once more for ablations, and gradients are projected on each
+decoder once a date, as much as an encoding.
+Aurora's decoder of the atmosphere, which is not counted in the plan's forwards either, is left out.
 """
 
 from collections.abc import Sequence
@@ -27,10 +29,10 @@ from aurorascope.files import find_record
 from aurorascope.studies.written import AskedFile
 from aurorascope.units import duration, figure, size
 
-BACKWARD = 2
+BACKWARD = 3
 """Forwards that a backward pass is counted as."""
-_ENTRY_BYTES, _TOKEN_BYTES = 8, 4
-"""Of a feature that is on, its number and value; and of a token, how many are. Position means are float32."""
+_ENTRY_BYTES, _TOKEN_BYTES, _VALUE_BYTES = 8, 8, 4
+"""Of a feature's position mean, with its number; of where a token's entries end; and of an output's position mean."""
 # Features that are on at a token, where nothing says how many will be: twice what the published settings aim at.
 _L0 = 128
 
@@ -45,7 +47,7 @@ class AttributionCost:
         n_encoded: snapshots of a block that are encoded.
         whole: what forwards and backward passes take, in whole forwards.
         flop: of encodings and projections.
-        kept: bytes of codes and means of the quiet dates.
+        kept: bytes of the position means that stay on disk, at most.
     """
 
     n_forwards: int
@@ -70,17 +72,23 @@ def attribution_cost(needs: Needs, blocks: Sequence[str], config: Config, grid: 
     forward = forward_flops(grid, len(config.cams.levels), config.aurora.embed_dim)
     last, n_dates, n_quiet, n = forward[BLOCKS[-1].id], len(needs.dates), len(needs.quiet_dates), len(blocks)
     after = [1 - forward[block] / last for block in blocks]
-    passes = n_dates * n * needs.points if needs.points else n_dates
-    n_forwards = n_quiet + n_dates * (1 + n * needs.exact) + (passes + n_dates * n if needs.points else 0)
-    whole = n_quiet * forward[blocks[-1]] / last + n_dates * (1 + needs.exact * sum(after))
-    whole += n_dates * ((needs.points * (1 + BACKWARD) + 1) * sum(after) if needs.points else BACKWARD * after[0])
+    n_checks = needs.exact + 1 if needs.exact or needs.points else 0
+    n_passes = n * needs.points if needs.points else 1
+    n_clean = bool(needs.points) + bool(n_checks)
+    n_forwards = n_quiet + n_dates * (n_clean + n_passes + n * n_checks)
+    # Clean ones come block by block from the first to the last.
+    date = n_clean * (1 + after[0] - after[-1]) + n_checks * sum(after)
+    date += needs.points * (1 + BACKWARD) * sum(after) if needs.points else 1 + BACKWARD * after[0]
+    whole = n_quiet * forward[blocks[-1]] / last + n_dates * date
     flop = kept = 0.0
+    n_encoded = n_quiet + n_dates * (2 if n_checks else 1)
     for block in blocks:
         tokens, width = n_tokens(BY_ID[block], grid), BY_ID[block].width(config.aurora.embed_dim)
-        flop += (n_quiet + 2 * n_dates) * sae_flop(tokens, width, width * config.sae.expansion, 1)
-        entries = tokens * min(config.sae.target_l0 or _L0, width * config.sae.expansion)
-        kept += n_quiet * (entries * _ENTRY_BYTES + tokens * _TOKEN_BYTES) + tokens * width * 4
-    return AttributionCost(n_forwards, passes, (n_quiet + n_dates) * n, whole, flop, kept)
+        flop += (n_encoded + n_dates) * sae_flop(tokens, width, width * config.sae.expansion, 1)
+        # As if no feature were on at the same token on two dates.
+        entries = min(n_quiet * (config.sae.target_l0 or _L0), width * config.sae.expansion)
+        kept += tokens * (entries * _ENTRY_BYTES + _TOKEN_BYTES + width * _VALUE_BYTES)
+    return AttributionCost(n_forwards, n_dates * n_passes, n_encoded * n, whole, flop, kept)
 
 
 def attributions_cost(config: Config, grid: tuple[int, int], results: Path | None, folder: Path = FOLDER) -> list[OtherCost]:
@@ -113,7 +121,7 @@ def attributions_cost(config: Config, grid: tuple[int, int], results: Path | Non
         value = f"{cost.n_forwards:,} forwards, {cost.n_backwards:,} backward passes, {cost.n_encoded:,} encodings"
         rows.append((name, value, f"derived; {_words(needs, len(blocks), len(left), cost)}"))
     hours = stage(flop, 0, config.plan).compute
-    rows.append(("on disk, still to be written", size(kept), "codes of quiet dates; outcomes with the same quiet dates share them"))
+    rows.append(("on disk, still to be written", size(kept), "at most: position means; outcomes with the same quiet dates share them"))
     rows.append(("time left", duration(hours), f"at {config.plan.tflops:g} TFLOP/s (plan.tflops)"))
     title = f"Attributions, with the target `attributions` alone (not counted above or below); {there(n_done, 'attributions')}"
     return [OtherCost(title, tuple(rows))]

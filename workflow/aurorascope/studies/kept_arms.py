@@ -4,17 +4,27 @@ import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from aurorascope.files import sha256_bytes, write_bytes
-from aurorascope.studies.study_kind import Key, StudyKind
+from aurorascope.studies.study_kind import Key
 
 _LOG = logging.getLogger(__name__)
 _SUFFIX = ".safetensors"
+
+
+class Packing(Protocol):
+    """How what was measured is kept; a kind of study says it."""
+
+    def pack(self, measured: Any) -> tuple[Any, dict[str, np.ndarray]]:
+        """Plain JSON, and arrays by name."""
+
+    def unpack(self, rows: Any, arrays: dict[str, np.ndarray]) -> Any:
+        """What was packed."""
 
 
 class KeptArms:
@@ -24,11 +34,11 @@ class KeptArms:
 
     Args:
         folder: it need not be there.
-        kind: of the study.
+        packing: of what was measured.
     """
 
-    def __init__(self, folder: Path, kind: StudyKind) -> None:
-        self._folder, self._kind = folder, kind
+    def __init__(self, folder: Path, packing: Packing) -> None:
+        self._folder, self._packing = folder, packing
 
     def keep(self, key: Key, measured: Any) -> None:
         """Write what was measured of an arm, whole or not at all.
@@ -36,7 +46,7 @@ class KeptArms:
         Raises:
             DiskError: the disk is full or read-only.
         """
-        rows, arrays = self._kind.pack(measured)
+        rows, arrays = self._packing.pack(measured)
         # A view or a transposed array would be written in the order of its memory.
         arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         text = json.dumps({"key": key, "rows": rows})
@@ -52,7 +62,7 @@ class KeptArms:
             except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
                 _LOG.warning("%s: damaged (%s); this arm runs again.", path, error)
                 continue
-            found[key] = self._kind.unpack(rows, arrays)
+            found[key] = self._packing.unpack(rows, arrays)
         return found
 
 

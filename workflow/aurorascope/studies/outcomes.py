@@ -161,7 +161,12 @@ class Reader:
     def _clean_of(self, field: Field) -> np.ndarray:
         return values_of(self._clean, field, self._n)
 
-    def _scale(self, outcome: Linear, field: Field) -> float:
+    def scale(self, outcome: Linear, field: Field) -> float:
+        """T of a linear outcome's term: RMS by area over the region of what the clean forecast moves by.
+
+        Raises:
+            UserError: it does not move there.
+        """
         scale = self._scales[outcome.name, field]
         if not scale > 0:
             raise UserError(f"outcome {outcome.name}", "a clean forecast that moves there", f"none of {field[0]}", "take another outcome")
@@ -179,7 +184,7 @@ class Reader:
         area_yx, fields = self._areas[outcome.name], [values_of(forecast, field, self._n) for field in outcome.fields]
         if isinstance(outcome, Linear):
             terms = zip(outcome.terms, fields, strict=True)
-            return sum(a * area_mean(field_yx, area_yx) / self._scale(outcome, field) for (field, a), field_yx in terms)
+            return sum(a * area_mean(field_yx, area_yx) / self.scale(outcome, field) for (field, a), field_yx in terms)
         if isinstance(outcome, PressureMinimum):
             return float(fields[0][area_yx > 0].min())
         return float(np.hypot(*fields)[area_yx > 0].max())
@@ -189,7 +194,7 @@ class Reader:
         area_yx, clean = self._areas[outcome.name], [np.abs(self._clean_of(field)) for field in outcome.fields]
         if isinstance(outcome, Linear):
             terms = zip(outcome.terms, clean, strict=True)
-            return _ROUNDING * sum(abs(a) * area_mean(each, area_yx) / self._scale(outcome, field) for (field, a), each in terms)
+            return _ROUNDING * sum(abs(a) * area_mean(each, area_yx) / self.scale(outcome, field) for (field, a), each in terms)
         return _ROUNDING * float(np.sqrt(sum(np.square(each[area_yx > 0].max()) for each in clean)))
 
     def divergence(self, forecast: Batch | KeptFields) -> dict[Field, float]:

@@ -1,0 +1,174 @@
+"""Attributions by Snakemake: from outcomes' files to records, alone and together, what is made again when, and what ends the planning."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+import yaml
+
+from tests.workflow.project import BLOCKS, Project
+
+pytestmark = pytest.mark.slow
+FIRST, LAST = BLOCKS[0], BLOCKS[-1]
+OUTCOME = {"variable": "t", "level": 850, "region": {"label": "land"}, "dates": ["2022-06-20", "2022-06-21"], "exact": 4}
+QUIET = ["2022-06-01", "2022-06-02", "2022-06-03", "2022-06-04"]
+RECORD = f"results/attribution/warm/{FIRST}.json"
+PATIENCE_S = 120
+
+
+def write(project, name="warm", **changes):
+    """Put an outcome's file in place; None leaves a key out."""
+    (project.path / "outcomes").mkdir(exist_ok=True)
+    content = {key: value for key, value in (OUTCOME | changes).items() if value is not None}
+    (project.path / "outcomes" / f"{name}.yaml").write_text(yaml.safe_dump(content))
+
+
+def made_files(project, name="warm"):
+    """Bytes of all records and tables of an outcome."""
+    paths = sorted(path for path in project.result(f"attribution/{name}").iterdir() if path.suffix in (".json", ".parquet"))
+    return {path.name: path.read_bytes() for path in paths}
+
+
+@pytest.fixture(scope="module")
+def attributed(suite, tmp_path_factory) -> Project:
+    """A copy of the finished suite with one outcome, attributed to each block by a job of its own."""
+    project = suite.copy(tmp_path_factory.mktemp("attributed") / "project")
+    write(project)
+    project.make("attributions")
+    return project
+
+
+@pytest.fixture
+def copied(attributed, tmp_path):
+    return attributed.copy(tmp_path / "project")
+
+
+def test_one_command_makes_labels_and_attributions(attributed):
+    for block in BLOCKS:
+        record = attributed.record(f"attribution/warm/{block}.json")
+        assert record["kind"] == "attribution" and record["outcome"] == "warm" and record["block"] == block
+        assert record["dates"] == OUTCOME["dates"] and record["hour"] == 12 and record["quiet_dates"] == QUIET
+        assert record["sae_sha256"] == attributed.record(f"saes/sae_{block}.json")["sha256"]
+        assert set(record["labels_sha256"]) == set(OUTCOME["dates"])
+        assert len(pd.read_parquet(attributed.result(f"attribution/warm/{block}.parquet")))
+    assert [path.stem for path in sorted(attributed.result("scratch/labels").glob("????-??-??.json"))] == OUTCOME["dates"]
+    # A plain run asks for none.
+    assert not attributed.planned("attributions") and not attributed.planned()
+
+
+def test_all_blocks_from_the_same_passes_have_the_bytes_of_each_alone(copied):
+    """On one core; the blocks' own jobs only put them in place, and nothing waits any longer."""
+    before = made_files(copied)
+    shutil.rmtree(copied.result("attribution"))
+    shutil.rmtree(copied.result("scratch/attribution"))
+    copied.make("attribute_together", cores=1)
+    assert {path.name for path in copied.result("scratch/waiting/attribution/warm").iterdir() if path.is_dir()} >= set(BLOCKS)
+    # Where jobs ask for GPUs, none of these does.
+    done = copied.run("attributions", "--dry-run", "--cores", "1", "--config", "aurora={device: auto}")
+    asked = re.findall(r"wildcards: outcome=warm, block=\w+\n +resources: .*gpu=(\d)", done.stdout + done.stderr)
+    assert asked == ["0"] * len(BLOCKS)
+    copied.make("attributions", cores=1)
+    for block in BLOCKS:
+        assert "is in its place" in copied.result(f"logs/attribute/warm/{block}.log").read_text()
+    assert made_files(copied) == before
+    copied.make("attribute_together", cores=1)
+    log = copied.result("logs/attribute_together/warm.log").read_text()
+    assert f"{len(BLOCKS)} of {len(BLOCKS)} blocks have theirs already" in log
+
+
+def test_cores_change_no_byte(copied):
+    """The first time two ran; now one after the other, and from the quiet dates' codes of before."""
+    before = made_files(copied)
+    shutil.rmtree(copied.result("attribution"))
+    copied.make("attributions", cores=1)
+    assert made_files(copied) == before
+
+
+def start(project, *words):
+    """The verb in a process of its own, as the rule runs it."""
+    config = max((project.path / ".snakemake/aurorascope").glob("config-*.json"), key=os.path.getmtime)
+    paths = {"PYTHONPATH": str(project.path / "workflow"), "AURORASCOPE_CONFIG": str(config), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "aurorascope", *words, "--results", "results", "--log", "results/logs/killed.log"],
+        cwd=project.path, env={**os.environ, **paths}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )
+
+
+def test_kills_leave_the_bytes_of_none(copied):
+    """While quiet dates are encoded, and after the first block is made."""
+    before = made_files(copied)
+    shutil.rmtree(copied.result("attribution"))
+    shutil.rmtree(copied.result("scratch/attribution"))
+    for wanted in ("scratch/attribution/**/*", "scratch/waiting/attribution/warm/*/complete.json"):
+        process, deadline = start(copied, "attribute_together", "--outcome", "warm"), time.monotonic() + PATIENCE_S
+        while not [path for path in copied.result(".").glob(wanted) if path.is_file()]:
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+    copied.make("attribute_together")
+    copied.make("attributions")
+    assert made_files(copied) == before
+
+
+@pytest.mark.parametrize("suffix", ["json", "parquet"])
+def test_a_deleted_file_is_made_again(copied, suffix):
+    copied.result(f"attribution/warm/{FIRST}.{suffix}").unlink()
+    assert copied.planned("attributions").get("attribute") == 1
+
+
+def test_its_files_are_verified(copied):
+    assert f"{len(BLOCKS)} attributions" in copied.make("verify", cores=1).stdout
+    path = copied.result(f"attribution/warm/{LAST}.parquet")
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    line = copied.fail("verify")
+    assert f"attribution/warm/{LAST}.json" in line and "snakemake" in line
+
+
+def test_what_an_attribution_is_made_from_has_it_made_again(copied):
+    """Its file and the settings of Aurora do; other outcomes and other settings do not."""
+    write(copied, "cold", blocks=[LAST])
+    assert copied.planned(RECORD) == {}
+    assert copied.planned("attributions") == {"attribute": 1, "attributions": 1}
+    write(copied, exact=5)
+    assert copied.planned(RECORD) == {"attribute": 1}
+    write(copied)
+    assert copied.planned(RECORD, "--config", "evaluation={lat_bands: [-90, 0, 90]}") == {}
+    assert "attribute" in copied.planned(RECORD, "--config", "aurora={autocast: true}")
+
+
+@pytest.mark.parametrize(("changes", "words"), [
+    ({"regio": {"label": "land"}}, "outcomes/warm.yaml, regio: expected one of the keys"),
+    ({"region": {"label": "lnad"}}, "outcomes/warm.yaml, region, label: expected one of day,"),
+    ({"region": {"disk": [0, 4, 20]}}, "outcomes/warm.yaml, region: expected at least one cell of the grid, found none of 19 x 36"),
+    ({"variable": "t2", "level": None}, "outcomes/warm.yaml, variable: "),
+    ({"dates": ["2022-07-20"]}, "outcomes/warm.yaml, dates, 2022-07-20: expected a date with a configured snapshot"),
+    ({"quiet_dates": ["2022-08-20"]}, "outcomes/warm.yaml, quiet_dates, 2022-08-20: "),
+    ({"rule": "midpoint"}, "outcomes/warm.yaml, blocks: "),
+])
+@pytest.mark.parametrize("target", ["attributions", "attribute_together"])
+def test_a_wrong_file_ends_the_planning_with_a_line(attributed, changes, words, target):
+    """And leaves what other outcomes have."""
+    before, files = (attributed.path / "outcomes/warm.yaml").read_text(), made_files(attributed)
+    try:
+        write(attributed, **changes)
+        assert words in attributed.fail(target)
+    finally:
+        (attributed.path / "outcomes/warm.yaml").write_text(before)
+    assert made_files(attributed) == files
+
+
+def test_an_outcome_without_a_file_names_the_nearest(attributed):
+    line = attributed.fail(f"results/attribution/wam/{FIRST}.json")
+    assert "outcomes/wam.yaml: expected the file of an outcome, found only warm" in line and line.endswith("take warm")
+
+
+def test_the_plan_counts_it(attributed):
+    text = attributed.make("plan", cores=1).stdout
+    assert f"{len(BLOCKS)} attributions already there" in text and "backward passes" in text
