@@ -41,6 +41,8 @@ RECIPES = {
     "run_study": 1,
     "draw_study": 1,
     "attribute": 1,
+    "trace_circuit": 1,
+    "draw_circuit": 1,
 }
 
 # Instead, where latents are chosen by their number (`keeps_k`): the other architectures' SAEs stay as they were.
@@ -96,6 +98,8 @@ KEYS = {
     "run_study": ("aurora.autocast", *_COMPUTE),
     # As in the outcome's file.
     "attribute": ("aurora.autocast", *_COMPUTE),
+    "trace_circuit": ("aurora.autocast", *_COMPUTE),
+    "draw_circuit": (),
 }
 
 NO_NUMBERS = (
