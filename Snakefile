@@ -128,5 +128,11 @@ rule circuits:
         expand(
             "results/circuits/{circuit}/{file}",
             circuit=circuit_names(),
-            file=["record.json", "nodes.parquet", "edges.parquet", "values.parquet", "index.html"],
+            file=[
+                "record.json",
+                "nodes.parquet",
+                "edges.parquet",
+                "values.parquet",
+                "index.html",
+            ],
         ),

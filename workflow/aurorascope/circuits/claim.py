@@ -44,10 +44,11 @@ def make_claim(config: Config, file: CircuitFile, needs: CircuitNeeds, results: 
 
 def _attribution(block: str, claim: dict[str, Any], needs: CircuitNeeds, results: Path) -> str:
     """Digest of the table of a block's attribution."""
-    path, record = ATTRIBUTION.where(results, outcome=needs.outcome.name, block=block), ATTRIBUTION.read(results, outcome=needs.outcome.name, block=block)
+    names = {"outcome": needs.outcome.name, "block": block}
+    path, record = ATTRIBUTION.where(results, **names), ATTRIBUTION.read(results, **names)
     other = next((key for key in claim if record.get(key) != claim[key]), None)
     if other is not None:
-        raise UserError.stale(path, f"an attribution of what there is now, {other} {str(claim[other])[:60]}", str(record.get(other))[:60])
+        raise UserError.stale(path, "an attribution of the outcome's file, and of all else, as they are now", f"one of another {other}")
     try:
         return ATTRIBUTION.digests(path, record)[path.with_suffix(".parquet")]
     except KeyError as error:
