@@ -5,9 +5,11 @@ first dates, from which a job that was killed goes on.
 """
 
 import hashlib
+import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +21,7 @@ from aurorascope.files import write_bytes
 from aurorascope.sae.aurora_sae import AuroraSAE
 
 _LOG = logging.getLogger(__name__)
+_NOTE = "note"
 
 
 class Usual:
@@ -63,7 +66,7 @@ class UsualFile:
         """How many dates are in it."""
         if _is_whole(self._means):
             return self._n_dates
-        return _n_dates(self._sums) if _is_whole(self._sums) else 0
+        return _note(self._sums)["n_dates"] if _is_whole(self._sums) else 0
 
     def add(self, place: int, sae: AuroraSAE, x_nd: torch.Tensor) -> None:
         """Add a date.
@@ -115,7 +118,8 @@ def _added(before: Mapping[str, np.ndarray] | None, sae: AuroraSAE, x_nd: torch.
 
 def _packed(tensors: Mapping[str, np.ndarray], n_dates: int) -> bytes:
     tensors = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-    return save(tensors, {"n_dates": str(n_dates), "sha256": _digest(tensors)})
+    # One entry, since the order of several is not always the same.
+    return save(tensors, {_NOTE: json.dumps({"n_dates": n_dates, "sha256": _digest(tensors)})})
 
 
 def _digest(tensors: Mapping[str, np.ndarray]) -> str:
@@ -131,9 +135,9 @@ def _read(path: Path) -> dict[str, np.ndarray]:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
 
 
-def _n_dates(path: Path) -> int:
+def _note(path: Path) -> dict[str, Any]:
     with safe_open(path, "numpy") as file:
-        return int(file.metadata()["n_dates"])
+        return json.loads(file.metadata()[_NOTE])
 
 
 def _is_whole(path: Path) -> bool:
@@ -141,9 +145,7 @@ def _is_whole(path: Path) -> bool:
     if not path.is_file():
         return False
     try:
-        with safe_open(path, "numpy") as file:
-            digest = file.metadata()["sha256"]
-        if _digest(_read(path)) != digest:
+        if _digest(_read(path)) != _note(path)["sha256"]:
             raise ValueError("other bytes than it was written with")
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         _LOG.warning("%s: damaged (%s); quiet dates are looked at again.", path, error)

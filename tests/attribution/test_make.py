@@ -1,0 +1,232 @@
+"""Attributions from their file to their files: what they hold, the same bytes alone, together and after stops, and what is refused."""
+
+import contextlib
+import json
+import logging
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from aurorascope.attribution import make as job
+from aurorascope.attribution.gradient import by_gradient
+from aurorascope.attribution.make import make_attributions
+from aurorascope.attribution.outcome_file import read_outcome_file
+from aurorascope.attribution.parts import Parts
+from aurorascope.attribution.target import read_target
+from aurorascope.attribution.usual import Usual, UsualFile
+from aurorascope.attribution.value import Value
+from aurorascope.backbone.batch import load_batch
+from aurorascope.backbone.model import open_model
+from aurorascope.blocks import BY_ID
+from aurorascope.errors import TryAgainError, UserError
+from aurorascope.files import sha256_file
+from aurorascope.locks import folder_lock
+from aurorascope.sae.opening import open_sae
+
+from tests.studies import folder
+
+pytestmark = pytest.mark.slow
+BLOCKS = (folder.BLOCK, folder.LATER)
+DATES = ["2022-06-20"]
+OUTCOME = {"variable": "10u", "region": {"disk": [30.0, 100.0, 3000.0]}, "dates": DATES, "exact": 5}
+
+
+class Stopped(Exception):
+    """A job that was killed."""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with results to attribute on."""
+    path = tmp_path_factory.mktemp("attribution")
+    folder.make_folder(path)
+    (path / "outcomes").mkdir()
+    with contextlib.chdir(path):
+        write("warm")
+        run("warm")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _in_the_folder(place):
+    with contextlib.chdir(place):
+        yield
+
+
+def write(name, **changes):
+    content = {key: value for key, value in (OUTCOME | changes).items() if value is not None}
+    with open(f"outcomes/{name}.yaml", "w") as file:
+        yaml.safe_dump(content, file)
+
+
+def run(name, blocks=BLOCKS, **more):
+    make_attributions(folder.config(), name, blocks, Path("results"), torch.device("cpu"), **more)
+
+
+def contents(place, name):
+    """Bytes by name, of which an outcome's name is no part."""
+    found = {path.name: path.read_bytes() for path in sorted((place / "results/attribution" / name).iterdir())}
+    return {key: value.replace(f'"{name}"'.encode(), b"").replace(f"/{name}/".encode(), b"") for key, value in found.items()}
+
+
+def read(place, name, block):
+    path = place / "results/attribution" / name / f"{block}.json"
+    return json.loads(path.read_text()), pd.read_parquet(path.with_suffix(".parquet"))
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_record_and_table_say_the_same(place, block):
+    record, table = read(place, "warm", block)
+    assert record["kind"] == "attribution" and record["rule"] == "gradient" and record["dates"] == DATES
+    assert record["quiet_dates"] == ["2022-06-01", "2022-06-02", "2022-07-05"]
+    assert list(table.feature) == list(range(record["n_features"])) and set(table.sign) == {1}
+    assert record["features"] == pytest.approx(table.effect.sum()) and record["absolute"] == pytest.approx(table.effect.abs().sum())
+    assert record["error"] == record["total"] - record["features"]
+    assert record["completeness"] == pytest.approx(record["total"] / record["at_mean"]) and record["why_no_completeness"] is None
+    assert np.array_equal(np.stack(table.effect_by_date)[:, 0], table.effect)
+    ablated = table[table.exact.notna()]
+    assert set(ablated.index) == set(table.effect.abs().nlargest(5).index) and record["n_exact"] == 5
+    assert np.corrcoef(ablated.effect, ablated.exact)[0, 1] == pytest.approx(record["agreement"]["correlation"])
+    assert record["word"] == ("trusted" if record["agreement"]["correlation"] >= 0.5 else "gradient not trusted")
+    assert record["by_date"][DATES[0]]["y"] == record["y"] and record["floor"] > 0
+    assert (table.active_mean.notna() == (table.n_active > 0)).all()
+    assert np.allclose(table.density * record["n_tokens"], table.n_active)
+    assert record["files"] == {f"attribution/warm/{block}.parquet": sha256_file(place / f"results/attribution/warm/{block}.parquet")}
+
+
+@pytest.mark.parametrize("is_checkpointing", [False, True])
+def test_without_checkpoints_effects_are_the_same(place, is_checkpointing):
+    """To 1e-6 of the largest, from the means that the job left."""
+    model = open_model(place / "results")
+    if is_checkpointing:
+        model.configure_activation_checkpointing()
+    saes = {BY_ID[block]: open_sae(place / f"results/saes/sae_{block}.json")[0] for block in BLOCKS}
+    usual = {block: Usual(next((place / f"results/scratch/attribution/usual/{block.id}").glob("*/means.safetensors"))) for block in saes}
+    batch, found = load_batch(DATES[0], results=place / "results"), {}
+    value = Value(read_target(read_outcome_file("warm")), batch, None)
+    y = by_gradient(model, batch, value, saes, usual, found.__setitem__)
+    for block, part in found.items():
+        record, table = read(place, "warm", block.id)
+        assert np.abs(part.effect_f - table.effect).max() <= 1e-6 * table.effect.abs().max()
+        assert y == pytest.approx(record["y"], rel=1e-6) and part.total == pytest.approx(record["total"], rel=1e-5)
+
+
+def test_each_block_alone_has_the_bytes_of_both_together(place):
+    """With means of its own."""
+    write("alone")
+    for block in BLOCKS:
+        run("alone", [block])
+    assert contents(place, "alone") == contents(place, "warm")
+
+
+def test_two_dates_are_averaged(place):
+    dates = ["2022-06-20", "2022-07-05"]
+    for name, some in (("both", dates), ("one", dates[:1]), ("other", dates[1:])):
+        write(name, dates=some, quiet_dates=["2022-06-01", "2022-06-02"], exact=2)
+        run(name, BLOCKS[:1])
+    both, one, other = (read(place, name, BLOCKS[0]) for name in ("both", "one", "other"))
+    assert np.allclose(both[1].effect, (one[1].effect + other[1].effect) / 2, rtol=1e-12)
+    assert np.array_equal(np.stack(both[1].effect_by_date), np.stack([one[1].effect, other[1].effect], axis=1))
+    assert both[0]["by_date"]["2022-06-20"]["total"] == one[0]["total"] and both[0]["y"] == (one[0]["y"] + other[0]["y"]) / 2
+    exact = both[1][both[1].exact.notna()]
+    assert np.allclose(exact.exact, [sum(each) / 2 for each in exact.exact_by_date])
+
+
+def test_midpoints_come_closer_to_the_whole_than_the_clean_point(place):
+    """Completeness of each block for itself."""
+    far = {}
+    for points in (1, 4):
+        write("way", rule="midpoint", blocks=list(BLOCKS), points=points, exact=0)
+        run("way")
+        records = [read(place, "way", block)[0] for block in BLOCKS]
+        assert all(record["rule"] == "midpoint" and record["points"] == points for record in records)
+        far[points] = [abs(record["completeness"] - 1) for record in records]
+        assert all(record["n_exact"] == 0 and record["word"] == "not checked" for record in records)
+    plain = [abs(read(place, "warm", block)[0]["completeness"] - 1) for block in BLOCKS]
+    # Rounding of the forecast is two thousandths of these changes.
+    assert max(far[1] + far[4]) < min(plain) and max(far[4]) < 0.003
+
+
+def test_without_exact_ablations_nothing_is_said_of_trust(place):
+    write("quick", exact=0)
+    run("quick", BLOCKS[:1])
+    record, table = read(place, "quick", BLOCKS[0])
+    assert record["word"] == "not checked" and record["agreement"] is None and table.exact.isna().all()
+    assert record["completeness"] is None and "no forecast" in record["why_no_completeness"]
+    assert np.array_equal(table.effect, read(place, "warm", BLOCKS[0])[1].effect)
+
+
+@pytest.mark.parametrize("after", [3, 6, 9])
+def test_a_stopped_job_goes_on_and_has_the_bytes_of_none(place, monkeypatch, tmp_path, after):
+    """After some of six quiet looks (two blocks, three dates) and of four parts; what was done is not done again."""
+    shutil.copytree(place, tmp_path / "copy", symlinks=True, ignore=shutil.ignore_patterns("attribution"))
+    monkeypatch.chdir(tmp_path / "copy")
+    done, stops = [], [after]
+
+    def counted(function, key):
+        def call(*args):
+            if len(done) in stops:
+                raise Stopped
+            done.append(key(*args))
+            return function(*args)
+
+        return call
+
+    monkeypatch.setattr(UsualFile, "add", counted(UsualFile.add, lambda _self, date, *_: ("usual", date)))
+    for name in ("add_effects", "add_checks"):
+        monkeypatch.setattr(Parts, name, counted(getattr(Parts, name), lambda self, date, part: (type(part).__name__, len(done))))
+    with pytest.raises(Stopped):
+        run("warm")
+    stops.clear()
+    run("warm")
+    assert [kind for kind, _ in done] == 6 * ["usual"] + 2 * ["Effects"] + 2 * ["Checked"]
+    assert not list(Path("results/scratch/attribution/parts/warm").glob("*/*"))
+    assert contents(tmp_path / "copy", "warm") == contents(place, "warm")
+    for path in Path("results/scratch/attribution/usual").rglob("*.safetensors"):
+        assert path.name == "means.safetensors" and path.read_bytes() == (place / path).read_bytes()
+
+
+def test_damaged_means_are_made_again(place, caplog):
+    # Other outcomes have other quiet dates.
+    paths = {path: path.read_bytes() for path in place.glob(f"results/scratch/attribution/usual/{BLOCKS[0]}/*/means.safetensors")}
+    for path, whole in paths.items():
+        path.write_bytes(whole[:-3] + bytes(each ^ 1 for each in whole[-3:]))
+    write("again")
+    with caplog.at_level(logging.WARNING):
+        run("again", BLOCKS[:1])
+    assert "damaged" in caplog.text and sum(path.read_bytes() == whole for path, whole in paths.items()) == 1
+    for path, whole in paths.items():
+        path.write_bytes(whole)
+    assert {name: found for name, found in contents(place, "warm").items() if BLOCKS[0] in name} == contents(place, "again")
+
+
+def test_two_jobs_of_a_block_are_not_at_it_together(place):
+    with folder_lock(place / f"results/scratch/attribution/parts/warm/{BLOCKS[1]}"), pytest.raises(TryAgainError):
+        run("warm", BLOCKS[1:])
+
+
+def test_what_is_written_elsewhere_is_said_block_by_block(place, tmp_path):
+    made = []
+    run("warm", places={BLOCKS[0]: tmp_path}, made=made.append)
+    assert made == list(BLOCKS)
+    assert sorted(path.name for path in (tmp_path / "attribution/warm").iterdir()) == [f"{BLOCKS[0]}.json", f"{BLOCKS[0]}.parquet"]
+
+
+@pytest.mark.parametrize(("changes", "words"), [
+    ({"region": {"box": [0.1, 0.2, 0.1, 0.2]}}, "at least one cell"),
+    ({"variable": "t", "level": 851}, "850"),
+    ({"region": {"disk": [0, 0]}}, "3 numbers"),
+])
+def test_what_cannot_be_is_refused_before_any_forward(place, monkeypatch, changes, words):
+    def none(*_args, **_kwargs):
+        raise AssertionError("something was computed")
+
+    monkeypatch.setattr(job, "make_usual", none)
+    write("wrong", **changes)
+    with pytest.raises(UserError, match=words) as refused:
+        run("wrong")
+    assert "outcomes/wrong.yaml" in str(refused.value)
