@@ -9,6 +9,7 @@ import itertools
 import json
 import pkgutil
 import sys
+import tempfile
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -266,6 +267,37 @@ def _study():
     return found | {"low": verdict["interval"][0], "high": verdict["interval"][1], "exposure": result.summary["exposure"][0]}
 
 
+def _attribution():
+    """Both rules and exact ablations in a stand-in whose forecasts are squares: effects, what they add up to, and how they agree."""
+    from aurorascope.attribution.agreement import strongest
+    from aurorascope.attribution.checks import check_block
+    from aurorascope.attribution.gradient import by_gradient
+    from aurorascope.attribution.midpoint import by_midpoints
+    from aurorascope.attribution.parts import Effects
+    from aurorascope.attribution.record import summary_of
+    from aurorascope.backbone.replay import Replay
+
+    from tests.attribution import planted
+    from tests.interventions.linear import sae_of
+
+    block, model, sae = planted.BLOCKS[1], planted.Bent(), sae_of("abstopk")
+    value, replay, by_rule = planted.value_of(), Replay(model, planted.DAY), {}
+    with tempfile.TemporaryDirectory() as folder:
+        usual = planted.usual_of(Path(folder), model, {block: sae})
+        y = by_gradient(model, planted.DAY, value, {block: sae}, usual, lambda _, found: by_rule.update(gradient=found))
+        replay.advance(block)
+        by_rule["midpoint"] = by_midpoints(model, replay, block, value, sae, usual[block], 4)
+        found = {"y": y}
+        for rule, projected in by_rule.items():
+            features = strongest(projected.effect_f, 20)
+            checked = check_block(model, replay, block, value, y, sae, usual[block], features)
+            summary = summary_of(["day"], {"day": Effects(projected, y, value.floor())}, features, {"day": checked})
+            names = ("total", "features", "error", "absolute", "at_mean", "completeness")
+            found |= {f"{rule} {name}": summary[name] for name in names}
+            found |= {f"{rule} {name}": summary["agreement"][name] for name in ("correlation", "slope", "sign_agreement")}
+    return found
+
+
 STAGES = {
     "download_day": _atmosphere,
     "make_static": _static,
@@ -280,6 +312,7 @@ STAGES = {
     "measure_stability": _stability,
     "score_features": _atlas,
     "run_study": _study,
+    "attribute": _attribution,
 }
 # They choose, copy, compare, print and draw what others computed.
 WITHOUT_NUMBERS = {"select_states", "reproduce_sae", "build_index", "write_card", "write_table", "draw_suite", "draw_levels",
@@ -301,6 +334,7 @@ FORMULAS = {
     "measure_stability": "aurorascope.measures.stability.compare._cosines",
     "score_features": "aurorascope.atlas.verdicts.z_values",
     "run_study": "aurorascope.studies.outcomes.area_mean",
+    "attribute": "aurorascope.attribution.projection._weighed",
 }
 
 
