@@ -11,6 +11,8 @@ import sys
 
 import pytest
 import torch
+from aurorascope.attribution.make import make_attributions
+from aurorascope.circuits.make import make_circuit
 from aurorascope.config import from_mapping
 from aurorascope.config.calendar import day_snapshots
 from aurorascope.config.stages import KEYS, NO_NUMBERS, RECIPES_OF_KEPT
@@ -59,6 +61,8 @@ VERBS = {
     "run_study": "--study small --results results",
     "draw_study": "--study small --results results",
     "attribute": f"--outcome small --block {BLOCK} --results results",
+    "trace_circuit": "--circuit small --results results",
+    "draw_circuit": "--circuit small --results results",
 }
 STUDY = f"""
 block: {BLOCK}
@@ -69,10 +73,12 @@ n_controls: 1
 outcomes: [{{kind: msl_min, name: low, region: {{band: [-60, 60]}}}}]
 """
 OUTCOME = "{variable: 2t, date: 2022-06-20, exact: 1}"
+CIRCUIT = "{{outcome: small, blocks: [{}], most: 1, n_sets: 1, n_partitions: 1}}"
 
 
 _READERS = ("train_sae", "reproduce_sae", "evaluate_sae", "measure_stability", "score_features", "write_features", "draw_feature")
 _ATLAS = ("score_features", "draw_storyline", "draw_atlas")
+_CIRCUIT = ("trace_circuit", "draw_circuit")
 
 
 def _make_atlases(config, results):
@@ -134,9 +140,16 @@ def test_keys_that_a_verb_reads_are_its_parameters(scratch_copy, verb, monkeypat
     if verb in ("run_study", "draw_study"):
         (project.path / "studies").mkdir(exist_ok=True)
         (project.path / "studies" / "small.yaml").write_text(STUDY)
-    if verb == "attribute":
+    if verb in ("attribute", *_CIRCUIT):
         (project.path / "outcomes").mkdir(exist_ok=True)
         (project.path / "outcomes" / "small.yaml").write_text(OUTCOME)
+    if verb in _CIRCUIT:
+        blocks = from_mapping(mapping).block_ids[:2]
+        (project.path / "circuits").mkdir(exist_ok=True)
+        (project.path / "circuits" / "small.yaml").write_text(CIRCUIT.format(", ".join(blocks)))
+        make_attributions(from_mapping(mapping), "small", blocks, project.result(""), torch.device("cpu"))
+    if verb == "draw_circuit":
+        make_circuit(from_mapping(mapping), "small", project.result(""), torch.device("cpu"))
     if verb == "draw_study":
         make_study(from_mapping(mapping), "small", project.result(""), torch.device("cpu"))
     if verb == "dump_activations":
@@ -155,7 +168,7 @@ def test_keys_that_a_verb_reads_are_its_parameters(scratch_copy, verb, monkeypat
     listed = {*KEYS[verb], *NO_NUMBERS, *compared, *versioned}
     unlisted = {key for key in read if not any(key == name or key.startswith(f"{name}.") for name in listed)}
     assert not unlisted
-    assert read or verb in ("draw_suite", "draw_study")
+    assert read or verb in ("draw_suite", "draw_study", "draw_circuit")
 
 
 def test_every_rule_with_numbers_is_covered():

@@ -17,10 +17,12 @@ from aurorascope.attribution.target import read_target
 from aurorascope.attribution.value import Value
 from aurorascope.backbone.model import load_model
 from aurorascope.backbone.static import load_static
+from aurorascope.blocks import BY_ID
 from aurorascope.circuits.attributed import Attributed, read_attributed
 from aurorascope.circuits.circuit_file import FOLDER, CircuitFile, read_circuit_file
 from aurorascope.circuits.claim import KIND, make_claim
 from aurorascope.circuits.draws import Draws, draw
+from aurorascope.circuits.graphs import computes_again
 from aurorascope.circuits.judge import judge, pair_facts
 from aurorascope.circuits.measure import Arrays
 from aurorascope.circuits.needs import CircuitNeeds, needs_of
@@ -113,6 +115,9 @@ def _open(config: Config, file: CircuitFile, needs: CircuitNeeds, draws: Draws, 
         Batches(scratch, {date: of_outcome.time(date) for date in dates}, static, device, _KEPT)
         for dates in (of_outcome.dates, of_outcome.quiet_dates)
     )
+    grid = tuple(map(int, batches[of_outcome.dates[0]].spatial_shape))
+    if computes_again(BY_ID[file.blocks[0]], grid, model.backbone.embed_dim):
+        model.configure_activation_checkpointing()
     labels = scratch / "labels" if of_outcome.has_labels else None
     target = read_target(needs.outcome)
     with naming_outcome(needs.outcome.path):
