@@ -348,7 +348,7 @@ STAGES = {
 }
 # They choose, copy, compare, print and draw what others computed.
 WITHOUT_NUMBERS = {"select_states", "reproduce_sae", "build_index", "write_card", "write_table", "draw_suite", "draw_levels",
-                   "draw_curves", "draw_blocks", "draw_feature", "draw_storyline", "draw_atlas", "draw_study",
+                   "draw_curves", "draw_blocks", "draw_feature", "draw_storyline", "draw_atlas", "draw_study", "draw_attribution",
                    "draw_circuit"}
 
 

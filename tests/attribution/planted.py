@@ -42,7 +42,7 @@ class Wavy(Bent):
 
 def usual_of(folder, model, saes, quiet=QUIET):
     """Position means of blocks on quiet dates."""
-    files = {block: UsualFile(folder / block.id, len(quiet)) for block in saes}
+    files = {block: UsualFile(folder / block.id / "means.safetensors", folder / block.id / "sums.safetensors", len(quiet)) for block in saes}
     return make_usual(model, saes, quiet, sorted(quiet), files)
 
 

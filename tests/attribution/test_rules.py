@@ -9,6 +9,7 @@ from aurorascope.attribution.checks import check_block
 from aurorascope.attribution.entries import Coding, entries_of
 from aurorascope.attribution.gradient import by_gradient
 from aurorascope.attribution.midpoint import by_midpoints
+from aurorascope.attribution.usual import UsualFile
 from aurorascope.backbone.replay import Replay
 
 from tests.architectures import ARCHITECTURES
@@ -194,3 +195,17 @@ def test_entries_are_what_the_sae_has_on(line):
         v_nf = entries.of(np.arange(coding.n))
         h_nf = v_nf[:, ::2] - v_nf[:, 1::2] if coding.signed else v_nf
         assert np.array_equal(h_nf, features_of(sae, x_nd))
+
+
+def test_jobs_that_make_the_same_means_do_not_meet(line, tmp_path):
+    """One that begins while another is at it ends with the same bytes, date by date in turn."""
+    sae, means = sae_of("topk", seed=4), [tmp_path / "shared.safetensors"] * 2 + [tmp_path / "alone.safetensors"]
+    x_nd = [output_of(line, QUIET[date], LAST.id).float() for date in sorted(QUIET)]
+    first, second, alone = (UsualFile(path, tmp_path / f"sums{at}", len(x_nd)) for at, path in enumerate(means))
+    first.add(0, sae, x_nd[0])
+    for place in range(len(x_nd)):
+        second.add(place, sae, x_nd[place])
+        if place:
+            first.add(place, sae, x_nd[place])
+        alone.add(place, sae, x_nd[place])
+    assert means[0].read_bytes() == means[2].read_bytes() and [path.name for path in tmp_path.iterdir() if path.name.startswith("sums")] == []

@@ -101,7 +101,7 @@ def test_the_graph_begins_at_the_first_block_that_is_asked_for(each_way, batch, 
         close(g_nd, own[1][name][1])
 
 
-@pytest.mark.parametrize("block", SITES, ids=lambda block: block.id)
+@pytest.mark.parametrize("block", SITES[1::2], ids=lambda block: block.id)
 def test_a_replay_gives_the_same_gradient(each_way, batch, own, block):
     """Nothing before the block is computed."""
     replay, ran = Replay(each_way, batch), []
@@ -115,12 +115,12 @@ def test_a_replay_gives_the_same_gradient(each_way, batch, own, block):
     assert all(each.depth_index > block.depth_index for each in ran)
 
 
-def test_another_value_in_the_place_of_the_output(each_way, model, batch):
+def test_another_value_in_the_place_of_the_output(checkpointing, model, batch):
     """The forecast is the splice's, and the gradient is the slope of y there, by central differences."""
     block = BY_ID["decoder_s1_b9"]
     shape = heard(model, batch, [block])[1][block.id][0].shape
     value_nd = torch.linspace(-1, 1, shape[0] * shape[1]).reshape(shape)
-    y, found = heard(each_way, batch, [block], replace=ablation(value_nd))
+    y, found = heard(checkpointing, batch, [block], replace=ablation(value_nd))
     assert torch.equal(found[block.id][0], value_nd)
 
     def spliced(values_nd):
@@ -182,9 +182,9 @@ def test_a_number_from_elsewhere_is_refused(model, batch):
         _ = start.output
 
 
-def test_parameters_have_no_gradients_and_their_flags_come_back(each_way, batch):
+def test_parameters_have_no_gradients_and_their_flags_come_back(checkpointing, batch):
     """Even where they are those of training; and y is no other."""
-    trained = copy.deepcopy(each_way)
+    trained = copy.deepcopy(checkpointing)
     flags = [at % 2 == 0 for at, _ in enumerate(trained.parameters())]
     for parameter, flag in zip(trained.parameters(), flags, strict=True):
         parameter.requires_grad_(flag)
@@ -194,35 +194,35 @@ def test_parameters_have_no_gradients_and_their_flags_come_back(each_way, batch)
 
 
 @pytest.mark.parametrize("place", ["forward", "y", "receive"])
-def test_nothing_stays_after_an_error(each_way, batch, place):
+def test_nothing_stays_after_an_error(checkpointing, batch, place):
     """Hooks, checkpoints and flags are as before, and the forecast, too."""
     with torch.inference_mode():
-        before = y_of(each_way(batch))
-    functions = [each.checkpoint_fn for each in each_way.modules() if hasattr(each, "checkpoint_fn")]
-    for parameter in each_way.parameters():
+        before = y_of(checkpointing(batch))
+    functions = [each.checkpoint_fn for each in checkpointing.modules() if hasattr(each, "checkpoint_fn")]
+    for parameter in checkpointing.parameters():
         parameter.requires_grad_(True)
 
     def fail(*_):
         raise RuntimeError("mine")
 
     if place == "forward":
-        handle = SITES[5].module(each_way).register_forward_hook(fail)
+        handle = SITES[5].module(checkpointing).register_forward_hook(fail)
     receive = fail if place == "receive" else lambda *_: None
     with (
-        pytest.raises(RuntimeError, match="mine"), graph_from(each_way, SITES[3]) as start, hear_gradients(each_way, SITES, receive),
+        pytest.raises(RuntimeError, match="mine"), graph_from(checkpointing, SITES[3]) as start, hear_gradients(checkpointing, SITES, receive),
     ):
-        forecast = each_way(batch)
+        forecast = checkpointing(batch)
         if place == "y":
             fail()
         pull_back(y_of(forecast), start)
     if place == "forward":
         handle.remove()
-    assert all(parameter.requires_grad for parameter in each_way.parameters())
-    each_way.requires_grad_(False)
-    assert not any(module._forward_hooks or module._forward_pre_hooks for module in each_way.modules())
-    assert [each.checkpoint_fn for each in each_way.modules() if hasattr(each, "checkpoint_fn")] == functions
+    assert all(parameter.requires_grad for parameter in checkpointing.parameters())
+    checkpointing.requires_grad_(False)
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in checkpointing.modules())
+    assert [each.checkpoint_fn for each in checkpointing.modules() if hasattr(each, "checkpoint_fn")] == functions
     with torch.inference_mode():
-        assert torch.equal(y_of(each_way(batch)), before)
+        assert torch.equal(y_of(checkpointing(batch)), before)
 
 
 def test_an_output_is_let_go_once_its_gradient_has_come(checkpointing, batch):

@@ -23,10 +23,12 @@ def y_of(forecast):
 
 def usual_of(model, sae, block):
     """Position means of a block over the quiet dates."""
-    file = UsualFile(Path(tempfile.mkdtemp()), len(planted.QUIET))
-    for place, date in enumerate(planted.QUIET):
-        file.add(place, sae, output_of(model, planted.batch(date), block).float())
-    return file.open()
+    with tempfile.TemporaryDirectory() as folder:
+        file = UsualFile(Path(folder, "means.safetensors"), Path(folder, "sums.safetensors"), len(planted.QUIET))
+        for place, date in enumerate(planted.QUIET):
+            file.add(place, sae, output_of(model, planted.batch(date), block).float())
+        # What it has open stays there.
+        return file.open()
 
 
 def ids_of(sae):

@@ -60,6 +60,7 @@ VERBS = {
     "draw_atlas": "--results results",
     "run_study": "--study small --results results",
     "draw_study": "--study small --results results",
+    "draw_attribution": "--outcome small --results results",
     "attribute": f"--outcome small --block {BLOCK} --results results",
     "trace_circuit": "--circuit small --results results",
     "draw_circuit": "--circuit small --results results",
@@ -72,7 +73,7 @@ dates: [2022-06-20]
 n_controls: 1
 outcomes: [{{kind: msl_min, name: low, region: {{band: [-60, 60]}}}}]
 """
-OUTCOME = "{variable: 2t, date: 2022-06-20, exact: 1}"
+OUTCOME = f"{{variable: 2t, date: 2022-06-20, exact: 1, blocks: [{BLOCK}]}}"
 CIRCUIT = "{{outcome: small, blocks: [{}], most: 1, n_sets: 1, n_partitions: 1}}"
 
 
@@ -140,7 +141,7 @@ def test_keys_that_a_verb_reads_are_its_parameters(scratch_copy, verb, monkeypat
     if verb in ("run_study", "draw_study"):
         (project.path / "studies").mkdir(exist_ok=True)
         (project.path / "studies" / "small.yaml").write_text(STUDY)
-    if verb in ("attribute", *_CIRCUIT):
+    if verb in ("attribute", "draw_attribution", *_CIRCUIT):
         (project.path / "outcomes").mkdir(exist_ok=True)
         (project.path / "outcomes" / "small.yaml").write_text(OUTCOME)
     if verb in _CIRCUIT:
@@ -150,6 +151,8 @@ def test_keys_that_a_verb_reads_are_its_parameters(scratch_copy, verb, monkeypat
         make_attributions(from_mapping(mapping), "small", blocks, project.result(""), torch.device("cpu"))
     if verb == "draw_circuit":
         make_circuit(from_mapping(mapping), "small", project.result(""), torch.device("cpu"))
+    if verb == "draw_attribution":
+        make_attributions(from_mapping(mapping), "small", [BLOCK], project.result(""), torch.device("cpu"))
     if verb == "draw_study":
         make_study(from_mapping(mapping), "small", project.result(""), torch.device("cpu"))
     if verb == "dump_activations":

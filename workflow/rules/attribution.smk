@@ -32,6 +32,31 @@ rule attribute:
         "python -m aurorascope attribute --outcome {wildcards.outcome} --block {wildcards.block} --results results --log {log}"
 
 
+rule draw_attribution:
+    # Its picture lies beside the page, undeclared.
+    input:
+        records=lambda wildcards: attributions_of(wildcards.outcome, "json"),
+        tables=lambda wildcards: attributions_of(wildcards.outcome, "parquet"),
+    output:
+        "results/attribution/{outcome}/index.html",
+    log:
+        "results/logs/draw_attribution/{outcome}.log",
+    benchmark:
+        "results/benchmarks/draw_attribution/{outcome}.tsv"
+    conda:
+        "../../envs/aurorascope.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        config=stage_params(CONFIG, "draw_attribution"),
+        # Drawn again, with links and labels, when an atlas came or changed.
+        atlas=outcome_atlas,
+    shell:
+        "python -m aurorascope draw_attribution --outcome {wildcards.outcome} --results results --log {log}"
+
+
 rule attribute_outcome:
     # What it leaves, the blocks' own jobs adopt.
     input:

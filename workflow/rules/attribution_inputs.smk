@@ -72,11 +72,31 @@ def attribution_gpu(wildcards):
     return 0 if waiting.is_waiting(claim) else GPU
 
 
+def attributions_of(name, kind):
+    """Records or tables of an outcome's blocks."""
+    return expand(
+        "results/attribution/{outcome}/{block}.{kind}",
+        outcome=name,
+        block=blocks_of_outcome(name),
+        kind=kind,
+    )
+
+
+def outcome_atlas(wildcards):
+    """What its page shows of atlases: pages that it can lead to, and digests of the records of its blocks' atlases."""
+    blocks = blocks_of_outcome(wildcards.outcome)
+    names = ["index", *blocks]
+    pages = [name for name in names if Path(f"results/atlas/{name}.html").is_file()]
+    return [pages, [atlas_digest(RESULTS, block) for block in blocks]]
+
+
 def all_attributions(wildcards):
-    """Tables and records of all outcomes that have a file."""
-    return [
-        f"results/attribution/{name}/{block}.{kind}"
-        for name in outcome_names()
-        for block in blocks_of_outcome(name)
+    """Records, tables and pages of all outcomes that have a file."""
+    names = outcome_names()
+    found = [
+        path
+        for name in names
         for kind in ("json", "parquet")
+        for path in attributions_of(name, kind)
     ]
+    return found + expand("results/attribution/{outcome}/index.html", outcome=names)

@@ -1,7 +1,7 @@
 """What a block usually is at each position: mean of its output and of its features over quiet dates, in a file that is read as it is needed.
 
-Means of features are kept where they are not zero, and never all of them are in memory. A file that is being made holds sums over the
-first dates, from which a job that was killed goes on.
+Means of features are kept where they are not zero, and never all of them are in memory. While the file is being made, another holds sums
+over the first dates, from which a job that was killed goes on. Several jobs may make the same means at a time: sums are each job's own.
 """
 
 import hashlib
@@ -55,12 +55,13 @@ class UsualFile:
     """The file of one block, made date by date.
 
     Args:
-        folder: of its own, under a digest of all that the numbers depend on.
+        means: the file, in a folder under a digest of all that the numbers depend on.
+        sums: of this job alone, under that digest, too.
         n_dates: quiet dates.
     """
 
-    def __init__(self, folder: Path, n_dates: int) -> None:
-        self._sums, self._means, self._n_dates = folder / "sums.safetensors", folder / "means.safetensors", n_dates
+    def __init__(self, means: Path, sums: Path, n_dates: int) -> None:
+        self._means, self._sums, self._n_dates = means, sums, n_dates
 
     def n_done(self) -> int:
         """How many dates are in it."""

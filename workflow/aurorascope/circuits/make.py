@@ -83,7 +83,7 @@ def make_circuit(
     draws = draw({block: each.chosen for block, each in read.items()}, {block: each.uses for block, each in read.items()},
                  file.n_sets, file.n_partitions, file.seed)
     with folder_lock(work):
-        opened = _open(config, file, needs, draws, results, device)
+        opened = _open(config, file, needs, draws, results, work, device)
         kept = KeptArms(_own_folder(work, sha256_json({**claim, "made_with": made_with(device)})), _Packing())
         done = kept.read()
         if done:
@@ -106,7 +106,7 @@ def make_circuit(
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _open(config: Config, file: CircuitFile, needs: CircuitNeeds, draws: Draws, results: Path, device: torch.device) -> Open:
+def _open(config: Config, file: CircuitFile, needs: CircuitNeeds, draws: Draws, results: Path, work: Path, device: torch.device) -> Open:
     scratch, of_outcome = results / "scratch", needs.of_outcome
     model = load_model(KINDS["checkpoint"].where(results), autocast=config.aurora.autocast, device=device)
     saes = check_saes(model, {block: open_sae(KINDS["sae"].where(results, block=block))[0] for block in file.blocks})
@@ -124,7 +124,7 @@ def _open(config: Config, file: CircuitFile, needs: CircuitNeeds, draws: Draws, 
         for date in of_outcome.dates:
             Value(target, batches[date], labels)
     claims = {block: make_attribution_claim(config, needs.outcome, of_outcome, block.id, results) for block in saes}
-    files = {block: usual_file(scratch / "attribution", of_outcome, claims[block], with_what) for block in saes}
+    files = {block: usual_file(scratch / "attribution", work, of_outcome, claims[block], with_what) for block in saes}
     usual = make_usual(model, saes, quiet, of_outcome.quiet_dates, files)
     sites = [Site.of(block, sae, usual[block], draws.ids(block.id)) for block, sae in saes.items()]
     return Open(model, sites, draws, batches.__getitem__, lambda date: Value(target, batches[date], labels))

@@ -43,6 +43,7 @@ RECIPES = {
     "attribute": 1,
     "trace_circuit": 1,
     "draw_circuit": 1,
+    "draw_attribution": 1,
 }
 
 # Instead, where latents are chosen by their number (`keeps_k`): the other architectures' SAEs stay as they were.
@@ -94,6 +95,7 @@ KEYS = {
     "draw_storyline": ("blocks",),
     "draw_atlas": ("blocks",),
     "draw_study": (),
+    "draw_attribution": (),
     # Dates, blocks and all else stand in the study's file.
     "run_study": ("aurora.autocast", *_COMPUTE),
     # As in the outcome's file.
