@@ -66,7 +66,7 @@ def test_the_section_names_each_outcome_and_what_is_wrong_with_one(tmp_path):
     (tmp_path / "outcomes" / "cold.yaml").write_text(yaml.safe_dump(GIVEN | {"variable": "t2"}))
     (section,) = attributions_cost(CONFIG, GRID, None, tmp_path / "outcomes")
     rows = {row[0]: row[1:] for row in section.rows}
-    assert rows["warm"][0] == "12 forwards, 1 backward passes, 8 encodings" and "1 date, 2 quiet dates, 2 blocks" in rows["warm"][1]
+    assert rows["warm"][0] == "12 forwards, 1 backward pass, 8 encodings" and "1 date, 2 quiet dates, 2 blocks" in rows["warm"][1]
     assert rows["cold"][0] == "not counted" and "take 2t" in rows["cold"][1]
     assert section.title.endswith("no attributions there yet")
     (line,) = not_counted([section], "outcome", "attributions")

@@ -7,7 +7,7 @@ import yaml
 from aurorascope.attribution.claim import asked_of, check_suite
 from aurorascope.attribution.needs import N_EXACT, N_POINTS, needs_of
 from aurorascope.attribution.outcome_file import outcome_names, read_outcome_file
-from aurorascope.attribution.planned import check_planned
+from aurorascope.attribution.planned import check_blocks, check_planned
 from aurorascope.attribution.target import read_target
 from aurorascope.blocks import BLOCK_IDS
 from aurorascope.errors import UserError
@@ -148,6 +148,16 @@ def test_suites_that_do_not_go_together_are_refused(tmp_path, forms, words):
     with pytest.raises(UserError) as caught:
         check_suite(tmp_path, [FIRST, LAST])
     assert words in str(caught.value)
+
+
+def test_blocks_that_will_have_no_sae_are_refused(tmp_path):
+    """Those of the configuration will; another may have one from before."""
+    config = dataclasses.replace(CONFIG, blocks=(FIRST,))
+    check_blocks("jet.yaml, blocks", [FIRST], config, tmp_path)
+    with pytest.raises(UserError, match=rf"jet.yaml, blocks: .* found {LAST}. Next: take encoder_s0_b0, or add it to blocks"):
+        check_blocks("jet.yaml, blocks", [FIRST, LAST], config, tmp_path)
+    write_json(KINDS["sae"].where(tmp_path, block=LAST), {"kind": "sae"})
+    check_blocks("jet.yaml, blocks", [FIRST, LAST], config, tmp_path)
 
 
 def test_suites_of_one_kind_go_together(tmp_path):

@@ -159,6 +159,18 @@ def test_an_outcome_without_a_file_names_the_nearest(attributed):
     assert "outcomes/wam.yaml: expected the file of an outcome, found only warm" in line and line.endswith("take warm")
 
 
+@pytest.mark.parametrize("changes", [None, {"blocks": ["encoder_s2_b1"]}])
+def test_a_block_without_an_sae_ends_the_planning(attributed, changes):
+    """Asked for by its target, or in a file."""
+    try:
+        if changes:
+            write(attributed, "other", **changes)
+        line = attributed.fail("results/attribution/warm/encoder_s2_b1.json" if changes is None else "attributions")
+    finally:
+        (attributed.path / "outcomes/other.yaml").unlink(missing_ok=True)
+    assert "expected blocks with an SAE" in line and "found encoder_s2_b1" in line
+
+
 def test_the_plan_counts_it(attributed):
     text = attributed.make("plan", cores=1).stdout
-    assert f"{len(BLOCKS)} attributions already there" in text and "backward passes" in text
+    assert f"{len(BLOCKS)} attributions already there" in text and "2 backward passes" in text

@@ -7,7 +7,7 @@ rule attribute:
     # was killed.
     input:
         unpack(outcome_inputs),
-        sae="results/saes/sae_{block}.json",
+        sae=attributed_sae,
         static="results/scratch/static/static.json",
         checkpoint="results/scratch/checkpoint/checkpoint.json",
     output:

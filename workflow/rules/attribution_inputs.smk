@@ -6,6 +6,7 @@ from aurorascope.attribution.claim import make_claim as make_attribution_claim
 from aurorascope.attribution.claim import was_read as outcome_was_read
 from aurorascope.attribution.needs import needs_of as outcome_needs_of
 from aurorascope.attribution.outcome_file import outcome_names, read_outcome_file
+from aurorascope.attribution.planned import check_blocks
 from aurorascope.attribution.planned import check_planned as check_planned_outcome
 from aurorascope.studies.planned import grid_shape
 from aurorascope.waiting import Waiting
@@ -18,6 +19,7 @@ def _outcome(name):
         file = read_outcome_file(name)
         needs = outcome_needs_of(file, CONFIG.cams)
         check_planned_outcome(file, CONFIG)
+        check_blocks(f"{file.path}, blocks", needs.blocks or (), CONFIG, RESULTS)
         # The whole of it takes torch and Aurora to read, which with an interpreter of their own only rules may have.
         if (
             workflow.is_main_process
@@ -46,6 +48,16 @@ def outcome_inputs(wildcards):
         "days": days_read([*needs.dates, *needs.quiet_dates]),
         "labels": expand("results/scratch/labels/{day}.json", day=labels),
     }
+
+
+def attributed_sae(wildcards):
+    """The SAE of one block; a block that will have none ends the planning."""
+    target = f"results/attribution/{wildcards.outcome}/{wildcards.block}.json"
+    try:
+        check_blocks(target, [wildcards.block], CONFIG, RESULTS)
+    except UserError as error:
+        _stop(error.one_line())
+    return f"results/saes/sae_{wildcards.block}.json"
 
 
 def outcome_saes(wildcards):

@@ -118,7 +118,8 @@ def attributions_cost(config: Config, grid: tuple[int, int], results: Path | Non
         n_done += len(blocks) - len(left)
         cost, remaining = (attribution_cost(needs, each, config, grid) for each in (blocks, left))
         flop, kept = flop + remaining.whole * last + remaining.flop, kept + remaining.kept
-        value = f"{cost.n_forwards:,} forwards, {cost.n_backwards:,} backward passes, {cost.n_encoded:,} encodings"
+        backwards = f"{cost.n_backwards:,} backward pass{'' if cost.n_backwards == 1 else 'es'}"
+        value = f"{cost.n_forwards:,} forwards, {backwards}, {cost.n_encoded:,} encodings"
         rows.append((name, value, f"derived; {_words(needs, len(blocks), len(left), cost)}"))
     hours = stage(flop, 0, config.plan).compute
     rows.append(("on disk, still to be written", size(kept), "at most: position means; outcomes with the same quiet dates share them"))
