@@ -3,7 +3,7 @@
 Each date has its clean forecast twice, once with a graph and a backward pass through all blocks from the first one on; runs of its
 faithfulness, which go on from the first block; and of each pair of blocks a forward to the later one and backward passes between them: two
 for each node of the later block, one for its error, one for all of it, and one for each random feature. How many nodes there are the
-attributions tell, and so the most that a file allows is counted. A backward pass counts as two forwards of what it goes through.
+attributions tell, and so the most that a file allows is counted. A backward pass counts as in attributions.
 Attributions, which a circuit reads, are counted by themselves, and encodings, far fewer than theirs, not at all.
 """
 
