@@ -321,7 +321,7 @@ def _circuit():
             "features": edges.feature_edges(stretch, first, nodes, later, nodes), "influences": edges.influences(stretch, first, nodes, later, nodes),
             "error": edges.error_edges(stretch, first, nodes, later), "through": edges.through(stretch, first, nodes, later), "own": own,
         }
-    draws = Draws(dict.fromkeys(at_blocks.BLOCKS, nodes), (), (), ())
+    draws = Draws(dict.fromkeys(at_blocks.BLOCKS, nodes), (), (), {})
     y = {name: measure_run(model, replay, sites, run, lambda each: float(at_blocks.y_of(each))) for name, run in runs_of(draws).items()}
     y |= {faithfulness.CLEAN: float(at_blocks.y_of(replay.forecast()))}
     shares = {errors: faithfulness.faithfulness(y, errors, 1e-6, 0) for errors in faithfulness.ERRORS}

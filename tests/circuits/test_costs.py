@@ -27,7 +27,7 @@ def cost_of(blocks=DEFAULT_BLOCKS, **changes):
 
 
 def test_runs_are_those_that_are_made():
-    draws = Draws({"encoder_s0_b3": ()}, [{"encoder_s0_b3": ()}] * 20, [0] * 20, ())
+    draws = Draws({"encoder_s0_b3": ()}, [{"encoder_s0_b3": ()}] * 20, (), {})
     assert len(runs_of(draws)) == 2 * (N_RUNS + 20)
 
 

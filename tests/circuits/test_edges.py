@@ -98,7 +98,9 @@ def test_features_and_error_at_their_means_are_the_mean_output(architecture):
     site = at_blocks.sites_of(model, AuroraSAE.from_tensors(of(architecture, planted.WIDTH)))[1]
     block = at_blocks.blocks_of(model, [site], DATE)[0]
     reached_nd = block.x_nd.double() + torch.from_numpy(block.change_nf) @ site.directions(site.ids).double() + block.error_nd.double()
-    torch.testing.assert_close(reached_nd, site.usual_nd.double(), atol=2e-4, rtol=0)
+    # float32 sums of features that are large beside the output, and of both signs.
+    scale = float((torch.from_numpy(np.abs(block.change_nf)) @ site.directions(site.ids).double().abs()).max())
+    torch.testing.assert_close(reached_nd, site.usual_nd.double(), atol=1e-6 * scale, rtol=0)
 
 
 def test_sparse_and_dense_features_have_the_same_sizes():

@@ -70,7 +70,7 @@ def opened(place):
     ids = {block: tuple((feature, 1) for feature in range(sae.d_hidden)) for block, sae in saes.items()}
     sites = [Site.of(BY_ID[block], sae, usual[block], ids[block]) for block, sae in saes.items()]
     batch, target = load_batch(date, results=results), read_target(read_outcome_file("wind", place / "outcomes"))
-    return Open(model, sites, Draws(ids, (), (), ()), lambda _date: batch, lambda _date: Value(target, batch, None))
+    return Open(model, sites, Draws(ids, (), (), {}), lambda _date: batch, lambda _date: Value(target, batch, None))
 
 
 def pair_of(opened):

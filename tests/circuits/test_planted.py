@@ -24,7 +24,7 @@ from aurorascope.studies.outcomes import Linear
 from tests.circuits import at_blocks, planted
 
 BLOCKS = at_blocks.BLOCKS
-N_SETS, N_PARTITIONS = 20, 20
+N_SETS, N_PARTITIONS = 20, 60
 WARMTH = Linear.read("the outcome", {"name": "warmth", "variable": "2t"})
 
 
@@ -53,6 +53,7 @@ def traced():
     for date in planted.EVENTS:
         for block in at_blocks.blocks_of(model, everything, date):
             effects[block.site.block.id] += own_effects(block, block.site.ids)[:-1] / len(planted.EVENTS)
+            # Of the last event alone, which is as good as all of them.
             uses[block.site.block.id] = {
                 each: Use(float((size_n > 0).mean()), float(size_n.mean())) for each, size_n in zip(block.site.ids, block.size_nf.T, strict=True)
             }

@@ -18,7 +18,7 @@ class Agreement:
 
     Attributes:
         rho: Spearman's correlation over edges; None where it is not defined.
-        same_sign: share of edges with the same sign on both; None where there are no edges.
+        same_sign: of edges that are 0 on neither, the share with the same sign; None where there are none.
         n_edges: edges that are not 0 on both.
     """
 
@@ -34,9 +34,10 @@ def agreement(first_e: np.ndarray, second_e: np.ndarray) -> Agreement:
     """
     is_edge_e = (first_e != 0) | (second_e != 0)
     first_e, second_e = first_e[is_edge_e], second_e[is_edge_e]
-    n = len(first_e)
-    same = float((np.sign(first_e) == np.sign(second_e)).sum() / n) if n else None
-    return Agreement(spearman(first_e, second_e), same, n)
+    product_e = np.sign(first_e) * np.sign(second_e)
+    n_signed = int((product_e != 0).sum())
+    same = float((product_e > 0).sum() / n_signed) if n_signed else None
+    return Agreement(spearman(first_e, second_e), same, len(first_e))
 
 
 def spearman(first_e: np.ndarray, second_e: np.ndarray) -> float | None:

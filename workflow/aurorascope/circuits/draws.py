@@ -1,11 +1,12 @@
 """All that is settled before a circuit's edges are measured: its nodes, and the features that stand in for them in its controls."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aurorascope.blocks import BY_ID
 from aurorascope.circuits.nodes import Chosen
-from aurorascope.circuits.others import Use, matched_set, random_set
+from aurorascope.circuits.others import Use, matched_set
 from aurorascope.sae.feature_ids import FeatureId
 from aurorascope.streams import Stream, generator
 
@@ -19,15 +20,15 @@ class Draws:
 
     Attributes:
         nodes: of the circuit.
-        sets: matched ones.
-        n_matched: of each set, how many of its features are as dense and as large as their node within a factor of 2.
-        partitions: random ones.
+        sets: matched ones, whose faithfulness is measured.
+        partitions: others, likewise matched, whose edges are.
+        n_matched: by name, how many features of a set or partition are as dense and as large as their node within a factor of 2.
     """
 
     nodes: Features
     sets: Sequence[Features]
-    n_matched: Sequence[int]
     partitions: Sequence[Features]
+    n_matched: Mapping[str, int]
 
     def ids(self, block: str) -> tuple[FeatureId, ...]:
         """All features of a block that are asked for, each once, those of the circuit first."""
@@ -46,7 +47,7 @@ def set_role(at: int) -> str:
 
 
 def partition_role(at: int) -> str:
-    """Name of a draw of random features, from 0."""
+    """Name of a partition, from 0."""
     return f"random_{at:02d}"
 
 
@@ -57,18 +58,16 @@ def draw(chosen: Mapping[str, Chosen], uses: Mapping[str, Mapping[FeatureId, Use
         chosen: nodes by block id.
         uses: by block id, of the features that are on somewhere on the dates of the outcome or have an effect; nodes are among them.
         n_sets: matched sets.
-        n_partitions: draws of random features.
+        n_partitions: partitions.
         seed: of the draws; each block and kind of stand-in has a stream of its own.
     """
     nodes = {block: each.ids for block, each in chosen.items()}
-    sets, partitions = [{} for _ in range(n_sets)], [{} for _ in range(n_partitions)]
-    n_matched = [0] * n_sets
+    parts = {Stream.CIRCUIT_SETS: [{} for _ in range(n_sets)], Stream.CIRCUIT_PARTITIONS: [{} for _ in range(n_partitions)]}
+    roles, n_matched = {Stream.CIRCUIT_SETS: set_role, Stream.CIRCUIT_PARTITIONS: partition_role}, Counter()
     for block, ids in nodes.items():
-        place = BY_ID[block].depth_index
-        of_sets, of_partitions = (generator(each, seed, place) for each in (Stream.CIRCUIT_SETS, Stream.CIRCUIT_PARTITIONS))
-        for at in range(n_sets):
-            sets[at][block], n = matched_set(ids, uses[block], of_sets)
-            n_matched[at] += n
-        for part in partitions:
-            part[block] = random_set(ids, uses[block], of_partitions)
-    return Draws(nodes, sets, n_matched, partitions)
+        for stream, drawn in parts.items():
+            rng = generator(stream, seed, BY_ID[block].depth_index)
+            for at, part in enumerate(drawn):
+                part[block], n = matched_set(ids, uses[block], rng)
+                n_matched[roles[stream](at)] += n
+    return Draws(nodes, *parts.values(), n_matched)

@@ -151,4 +151,4 @@ def _nodes(read: Mapping[str, Attributed]) -> dict[str, dict[str, Any]]:
 
 def _sets(draws: Draws) -> dict[str, Any]:
     """For the record, how well stand-ins match."""
-    return {"n_nodes": sum(map(len, draws.nodes.values())), "n_matched": list(draws.n_matched)}
+    return {"n_nodes": sum(map(len, draws.nodes.values())), "n_matched": dict(draws.n_matched)}

@@ -1,4 +1,4 @@
-"""Features that stand in for a circuit's nodes in its controls: matched ones, and random ones."""
+"""Features that stand in for a circuit's nodes in its controls: random ones that are used as much."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -62,8 +62,3 @@ def _log_factor(one: float, other: float) -> float:
         return 0.0
     return abs(math.log(one / other)) if one and other else math.inf
 
-
-def random_set(nodes: Sequence[FeatureId], uses: Mapping[FeatureId, Use], rng: np.random.Generator) -> tuple[FeatureId, ...]:
-    """As many random features of the block, among those that `uses` has and no nodes; fewer where there are not so many."""
-    pool = sorted(each for each in uses if each not in nodes)
-    return tuple(pool[at] for at in rng.permutation(len(pool))[: len(nodes)])

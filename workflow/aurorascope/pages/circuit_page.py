@@ -98,7 +98,7 @@ def _facts(record: Mapping[str, Any]) -> list[Fact]:
         Fact("Complete, errors kept", number(kept["rest"]), "faithfulness of all features but the circuit's; 0 where it holds all that matters"),
         Fact("Complete, errors removed", number(removed["rest"]), "the same with the autoencoders' errors at their means"),
         Fact("Edges agree", number(same["rho"]), f"Spearman's correlation of {same['n_edges']} edges between two sets of dates; {_percent(same['same_sign'])} have the same sign"),
-        Fact("Random edges agree", number(same["random_rho"]), f"the same of random features in the nodes' places, mean over {len(same['random_rhos'])} draws; {_percent(same['random_same_sign'])} have the same sign"),
+        Fact("Random edges agree", number(same["random_rho"]), f"the same of random features that are used as much, mean over {len(same['random_rhos'])} draws; {_percent(same['random_same_sign'])} have the same sign"),
         Fact("Beyond random", number(same["beyond"]), f"the difference of both, which must be above {BEYOND:g}"),
         Fact("Edges that hold down", str(sum(pair["n_negative"] for pair in record["pairs"])), f"of {sum(pair['n_edges'] for pair in record['pairs'])}: the later feature rises without the earlier one"),
     ]
@@ -112,14 +112,14 @@ def _ran(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     asked, sets, halves = record["asked"], record["sets"], record["halves"]
     likes = [each["like"] for each in record["nodes"].values() if each["like"] is not None]
     alike = f"{number(100 * sum(likes) / len(likes))} % (mean over blocks)" if likes else "not known"
-    n_drawn, n_matched = sets["n_nodes"] * len(sets["n_matched"]), sum(sets["n_matched"])
+    n_drawn, n_matched = sets["n_nodes"] * len(sets["n_matched"]), sum(sets["n_matched"].values())
     return [
         ("Outcome", f"{record['outcome']}, in {TENDENCIES}: the root mean square by which the clean forecast differs from the input there"),
         ("Nodes", f"the fewest features with {number(100 * asked.get('share', SHARE))} % of the summed size of all effects, at most {asked.get('most', MOST)} a block; by the rule {record['rule']}"),
         ("Quiet dates, which say what is usual", several(record["quiet_dates"])),
         ("Two sets of dates", f"{several(halves[0])}; {several(halves[1])}" if halves else "none, since there is one date alone"),
         ("Nodes that both sets of dates alone would give", alike),
-        ("Matched sets", f"{len(sets['n_matched'])}; {n_matched} of {n_drawn} features are as dense and as large as their node within a factor of 2"),
+        ("Sets and draws of other features", f"{len(sets['n_matched'])}; {n_matched} of their {n_drawn} features are as dense and as large as their node within a factor of 2"),
     ]
 
 
