@@ -2,16 +2,17 @@
 
     python benchmarks/attribution.py [--embed-dim 64] [--grid 91 180] [--expansion 8] [--form topk] [--quiet 16] [--rounds 5] [--part ...]
 
-Random weights as in `forward.py`, random SAEs with 32 features on (topk), one linear outcome, position means of so many quiet dates. CPU time of one
-thread, rounds in turn, medians. Three parts:
+Random weights as in `forward.py`, random SAEs with 32 features on (topk), one linear outcome, position means of so many quiet dates. CPU
+time of one thread, rounds in turn, medians. Three parts:
 
-`gradient`: a forward, encoding the outputs of all 48 blocks once, and the whole attribution to 48 blocks, without activation checkpointing and
-with it; the limits are 3 and 4 forwards and 2.2 encodings. `midpoint`: for a block of each stage, time a midpoint over that of a whole forward;
-the limit is 2.5. `memory`: in processes of their own, how far the peak of RSS lies above what is there before, of a backward down to the first
-block as Aurora checkpoints it and of the attribution with checkpoints; the limit is 1.5 times.
+`gradient`: a forward, encoding the outputs of all 48 blocks once, and the whole attribution to 48 blocks, without activation checkpointing
+and with it; the limits are 3 and 4 forwards and 2.2 encodings. `midpoint`: for a block of each stage, time a midpoint over that of a whole
+forward; the limit is 2.5. `memory`: in processes of their own, how far the peak of RSS lies above what is there before, of a backward down
+to the first block as Aurora checkpoints it and of the attribution with checkpoints; the limit is 1.5 times.
 """
 
 import argparse
+import functools
 import re
 import statistics
 import subprocess
@@ -94,7 +95,7 @@ def prepare(options: argparse.Namespace, folder: Path) -> tuple[AuroraAirPolluti
     """The model, an input, 48 SAEs, and what blocks usually are: made once, then read."""
     model, batch = random_model(options.embed_dim), demo_batch(*options.grid)
     saes = {block: sae_of(options.form, block.width(options.embed_dim), options.expansion) for block in BLOCKS}
-    files = {block: UsualFile(folder / block.id, options.quiet) for block in BLOCKS}
+    files = {block: UsualFile(folder / block.id / "means", folder / block.id / "sums", options.quiet) for block in BLOCKS}
     dates = [f"{at:02d}" for at in range(options.quiet)]
     return model, batch, saes, make_usual(model, saes, {date: _moved(batch, at + 1) for at, date in enumerate(dates)}, dates, files)
 
@@ -147,11 +148,9 @@ def measure_midpoint(options: argparse.Namespace, folder: Path) -> None:
             replay.advance(block)
             value.set_clean(replay.forecast())
 
-            def attribute_block(block: Block = block) -> None:
-                by_midpoints(model, replay, block, value, saes[block], usual[block], 4)
-
+            work = functools.partial(by_midpoints, model, replay, block, value, saes[block], usual[block], 4)
             one = statistics.median(seconds(lambda: forward(model, batch)) for _ in range(options.rounds))
-            each = statistics.median(seconds(attribute_block) for _ in range(2)) / 4
+            each = statistics.median(seconds(work) for _ in range(2)) / 4
             found.append(each / one)
             print(f"| {name} | {'with' if again else 'without'} | {each:.2f} | {one:.2f} | {each / one:.2f} |", flush=True)
         print(f"mean {statistics.mean(found):.2f}")
@@ -161,15 +160,13 @@ def measure_memory(options: argparse.Namespace, folder: Path) -> None:
     """Print peaks above what is there before, each in a process of its own."""
     found = {}
     for what in ("own", "ours"):
-        words = [f"--{name.replace('_', '-')}={value}" for name, value in vars(options).items() if name not in ("grid", "part", "child", "folder")]
-        grid = ["--grid", *map(str, options.grid)]
-        done = subprocess.run(
-            [sys.executable, __file__, *words, *grid, "--child", what, "--folder", str(folder)], check=True, capture_output=True, text=True
-        )
+        words = [f"--{name.replace('_', '-')}={getattr(options, name)}" for name in ("embed_dim", "expansion", "form", "quiet")]
+        words += ["--grid", *map(str, options.grid), "--child", what, "--folder", str(folder)]
+        done = subprocess.run([sys.executable, __file__, *words], check=True, capture_output=True, text=True)
         before, peak = map(int, done.stdout.split()[-2:])
         found[what] = peak - before
         name = "Aurora's own backward" if what == "own" else "48 blocks attributed"
-        print(f"{name}, with checkpoints: {before / 1024:.0f} MB before, peak {peak / 1024:.0f} MB, {found[what] / 1024:.0f} MB more", flush=True)
+        print(f"{name}: {before / 1024:.0f} MB before, peak {peak / 1024:.0f} MB, {found[what] / 1024:.0f} MB more", flush=True)
     print(f"{found['ours'] / found['own']:.2f} of Aurora's own")
 
 

@@ -19,7 +19,8 @@ OUTCOME = {"name": "warmth", "variable": "2t", "region": {"disk": [0.0, 120.0, 6
 
 def value_of(batch=DAY, **changes):
     """What is attributed, on a date."""
-    return Value(Linear.read("the outcome", {**OUTCOME, **changes}), batch, None)
+    given = {key: value for key, value in (OUTCOME | changes).items() if value is not None}
+    return Value(Linear.read("the outcome", given), batch, None)
 
 
 class Bent(Forecasting):
@@ -31,6 +32,17 @@ class Bent(Forecasting):
     def forward(self, batch, lead_times=None):
         forecast = super().forward(batch)
         return dataclasses.replace(forecast, surf_vars={name: self.bend(field) for name, field in forecast.surf_vars.items()})
+
+
+class Gated(Forecasting):
+    """Channels go through GELU before they are forecasts."""
+
+    def __init__(self):
+        super().__init__()
+        self.gelu = torch.nn.GELU()
+
+    def decode(self, x_bnd, batch):
+        return super().decode(self.gelu(x_bnd), batch)
 
 
 class Wavy(Bent):

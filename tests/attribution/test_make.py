@@ -136,6 +136,15 @@ def test_dates_are_averaged(place):
     assert len(exact) == 3 and np.allclose(exact.exact, [sum(each) / 2 for each in exact.exact_by_date])
 
 
+def test_relevance_is_another_rule_of_the_same_passes(place):
+    """An Aurora that is next to linear in such changes is its gradients', which this rule leaves; the record says whose numbers they are."""
+    write("held", rule="relevance")
+    run("held", BLOCKS[:1])
+    (record, table), (plain, expected) = (read(place, name, BLOCKS[0]) for name in ("held", "warm"))
+    assert record["rule"] == "relevance" and record["y"] == pytest.approx(plain["y"], rel=1e-5)
+    assert 0.5 < np.corrcoef(table.effect, expected.effect)[0, 1] < 0.99 < plain["agreement"]["correlation"]
+
+
 def test_midpoints_come_closer_to_the_whole_than_the_clean_point(place):
     """Completeness of each block for itself; rounding of the forecast is two thousandths of these changes."""
     write("way", rule="midpoint", blocks=list(BLOCKS), points=2, exact=0)

@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from aurorascope.attribution.finished import read_finished
+from aurorascope.attribution.outcome_file import RULES
 from aurorascope.attribution.write import write_attribution
 from aurorascope.errors import UserError
 from aurorascope.figures.attribution import depth_table, draw_attribution
 from aurorascope.files import sha256_file, write_json, write_table
-from aurorascope.pages.attribution_page import write_attribution_page
+from aurorascope.pages.attribution_page import _RULES, write_attribution_page
 
 from tests.pages.chromium import NARROW, WIDE, Browser
 from tests.pages.test_html import Parsed
@@ -132,3 +133,7 @@ def test_it_can_be_read_on_a_phone(results):
         assert browser.complaints() == []
     finally:
         browser.driver.quit()
+
+
+def test_every_rule_has_words():
+    assert set(_RULES) == set(RULES)

@@ -10,10 +10,11 @@ from aurorascope.attribution.entries import Coding, entries_of
 from aurorascope.attribution.gradient import by_gradient
 from aurorascope.attribution.midpoint import by_midpoints
 from aurorascope.attribution.usual import UsualFile
+from aurorascope.backbone.relevance import scales_held
 from aurorascope.backbone.replay import Replay
 
 from tests.architectures import ARCHITECTURES
-from tests.attribution.planted import BLOCKS, DAY, QUIET, Bent, Forecasting, Wavy, parts_of_x, usual_of, value_of
+from tests.attribution.planted import BLOCKS, DAY, QUIET, Bent, Forecasting, Gated, Wavy, parts_of_x, usual_of, value_of
 from tests.interventions.linear import features_of, output_of, rows_of, sae_of
 from tests.studies.linear import batch_of
 
@@ -32,15 +33,15 @@ def made(request, line, tmp_path_factory):
     return saes, usual_of(tmp_path_factory.mktemp("usual"), line, saes)
 
 
-def gradients_of(model, saes, usual, batch=DAY):
+def gradients_of(model, saes, usual, batch=DAY, **changes):
     """Effects by block, y, and the value with its clean forecast."""
-    found, value = {}, value_of(batch)
+    found, value = {}, value_of(batch, **changes)
     y = by_gradient(model, batch, value, saes, usual, found.__setitem__)
     return found, y, value
 
 
-def checks_of(model, block, sae, usual, features, batch=DAY):
-    value, replay = value_of(batch), Replay(model, batch)
+def checks_of(model, block, sae, usual, features, batch=DAY, **changes):
+    value, replay = value_of(batch, **changes), Replay(model, batch)
     replay.advance(block)
     clean = replay.forecast()
     value.set_clean(clean)
@@ -139,7 +140,7 @@ def test_features_that_are_off_have_effects_from_their_mean_alone(line, tmp_path
 
 @pytest.mark.parametrize("n_points", [1, 2, 4, 5])
 def test_midpoints_are_exact_where_y_is_quadratic(n_points, tmp_path):
-    """The whole way of a block and, since features and error move on one way, completeness is 1; single features only where others are still."""
+    """Of the whole way of a block: completeness is 1."""
     bent, sae = Bent(), parts_of_x()
     usual = usual_of(tmp_path, bent, {LAST: sae})
     found = midpoints_of(bent, LAST, sae, usual[LAST], n_points)
@@ -185,6 +186,24 @@ def test_attributions_that_do_not_agree_are_not_trusted(line, tmp_path):
         assert word(judged) == expected, judged
     assert judged["correlation"] == pytest.approx(1) and judged["slope"] == pytest.approx(1, rel=1e-4)
     assert judged["sign_agreement"] == 1 and judged["why"] == {}
+
+
+def test_relevance_is_exact_where_a_gate_decides_and_gradients_are_not_trusted(tmp_path):
+    """Channels through GELU, their parts above and below zero put to zero: gates at the clean point tell all of it, slopes of those below
+    not even the sign."""
+    model, sae = Gated(), parts_of_x()
+    usual = usual_of(tmp_path, model, {LAST: sae}, {"2022-07-03": batch_of(0.0, 3, month=7), "2022-07-09": batch_of(0.0, 9, month=7)})
+    terms = [{"variable": name, "coefficient": 1 + at} for at, name in enumerate(model.variables)]
+    plain = gradients_of(model, {LAST: sae}, usual, variable=None, terms=terms)[0][LAST].effect_f
+    with scales_held(model):
+        held = gradients_of(model, {LAST: sae}, usual, variable=None, terms=terms)[0][LAST].effect_f
+    features = np.flatnonzero(plain)
+    check = checks_of(model, LAST, sae, usual[LAST], features, variable=None, terms=terms)
+    assert len(features) == 2 * len(terms) and np.allclose(held[features], check.exact_k, rtol=1e-5)
+    below = features >= 8
+    by_slope, by_gate = (agreement(each[features[below]], check.exact_k[below], check.floor) for each in (plain, held))
+    assert word(by_gate) == IS_TRUSTED and by_gate["correlation"] == pytest.approx(1) and by_gate["sign_agreement"] == 1
+    assert word(by_slope) == NOT_TRUSTED and by_slope["sign_agreement"] == 0
 
 
 def test_entries_are_what_the_sae_has_on(line):

@@ -23,9 +23,7 @@ def forecast():
 
 @pytest.mark.parametrize("changes", [{}, {"region": {"box": [-30, 40, 300, 60]}}, {"variable": None, "terms": TERMS}])
 def test_it_is_the_studys_and_its_gradient_the_slope(forecast, changes):
-    changes = {key: value for key, value in changes.items() if value is not None}
-    given = {key: value for key, value in (OUTCOME | changes).items() if not ("terms" in changes and key == "variable")}
-    outcome = Linear.read("the outcome", given)
+    outcome = Linear.read("the outcome", {key: each for key, each in (OUTCOME | changes).items() if each is not None})
     value, other = Value(outcome, DAY, None), dataclasses.replace(
         forecast, surf_vars={name: field + 0.3 * torch.sin(3 * field + at) for at, (name, field) in enumerate(forecast.surf_vars.items())}
     )

@@ -208,9 +208,8 @@ def test_nothing_stays_after_an_error(checkpointing, batch, place):
     if place == "forward":
         handle = SITES[5].module(checkpointing).register_forward_hook(fail)
     receive = fail if place == "receive" else lambda *_: None
-    with (
-        pytest.raises(RuntimeError, match="mine"), graph_from(checkpointing, SITES[3]) as start, hear_gradients(checkpointing, SITES, receive),
-    ):
+    hearing = hear_gradients(checkpointing, SITES, receive)
+    with pytest.raises(RuntimeError, match="mine"), graph_from(checkpointing, SITES[3]) as start, hearing:
         forecast = checkpointing(batch)
         if place == "y":
             fail()

@@ -33,7 +33,9 @@ class Forecasting(linear.Linear):
         """Nothing here is random."""
 
     def forward(self, batch, lead_times=None):
-        x_bnd = super().forward(batch)
+        return self.decode(super().forward(batch), batch)
+
+    def decode(self, x_bnd, batch):
         levels_bldyx = x_bnd.reshape(len(x_bnd), 4, 6, 12, x_bnd.shape[-1])
         plane_byxd = levels_bldyx.sum(dim=1)
         cells = plane_byxd.repeat_interleave(3, 1).repeat_interleave(3, 2)

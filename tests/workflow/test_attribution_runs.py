@@ -103,17 +103,11 @@ def test_all_blocks_from_the_same_passes_have_the_bytes_of_each_alone(copied):
 def test_cores_change_no_byte(copied):
     """Two ran the first time, with position means of their own; now one job after the other, from the means that are there."""
     before = made_files(copied)
-    for block in (FIRST, LAST):
-        copied.result(f"attribution/warm/{block}.json").unlink()
+    for name in (f"{FIRST}.json", f"{LAST}.parquet"):
+        copied.result(f"attribution/warm/{name}").unlink()
     assert copied.planned("attributions") == {"attribute": 2, "draw_attribution": 1, "attributions": 1}
     copied.make("attributions", cores=1)
     assert made_files(copied) == before
-
-
-@pytest.mark.parametrize("suffix", ["json", "parquet"])
-def test_a_deleted_file_is_made_again(copied, suffix):
-    copied.result(f"attribution/warm/{FIRST}.{suffix}").unlink()
-    assert copied.planned("attributions").get("attribute") == 1
 
 
 def test_its_files_are_verified(copied):
@@ -125,14 +119,12 @@ def test_its_files_are_verified(copied):
 
 
 def test_what_an_attribution_is_made_from_has_it_made_again(copied):
-    """Its file and the settings of Aurora do; other outcomes and other settings do not."""
+    """Its file and the settings of Aurora do; other outcomes do not."""
     write(copied, "cold", blocks=[LAST])
-    assert copied.planned(RECORD) == {}
     assert copied.planned("attributions") == {"attribute": 1, "draw_attribution": 1, "attributions": 1}
     write(copied, exact=5)
     assert copied.planned(RECORD) == {"attribute": 1}
     write(copied)
-    assert copied.planned(RECORD, "--config", "evaluation={lat_bands: [-90, 0, 90]}") == {}
     assert "attribute" in copied.planned(RECORD, "--config", "aurora={autocast: true}")
 
 

@@ -1,4 +1,4 @@
-"""Words and numbers that an attribution is judged by; pure functions. A quotient whose denominator says nothing is null, with the reason."""
+"""Words and numbers that an attribution is judged by; pure functions. A quotient whose denominator says nothing is null, with a reason."""
 
 import math
 from collections.abc import Sequence
@@ -39,8 +39,8 @@ def agreement(effect_k: Sequence[float], exact_k: Sequence[float], floor: float)
         floor: an exact effect below `FLOORS` of it has no sign.
 
     Returns:
-        n, correlation (Pearson's), slope (of exact effects over attributions, least squares through the origin), sign_agreement (share of the
-        n_signed features with an exact effect above the floor), each None where it says nothing, and `why` by its name.
+        n, correlation (Pearson's), slope (of exact effects over attributions, least squares through the origin), sign_agreement (share of
+        the n_signed features whose exact effect reaches the floors), each None where it says nothing, and `why` by its name.
     """
     effect, exact = np.asarray(effect_k, np.float64), np.asarray(exact_k, np.float64)
     is_known = np.isfinite(exact) & np.isfinite(effect)

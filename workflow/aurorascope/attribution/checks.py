@@ -72,7 +72,14 @@ def changes(sae: AuroraSAE, usual: Usual, x_nd: torch.Tensor, features: np.ndarr
 
 @contextlib.contextmanager
 def moved(model: AuroraAirPollution, block: Block, tokens_t: torch.Tensor, change_td: torch.Tensor) -> Iterator[None]:
-    """Add (tokens, d) float64 to some tokens of a block's output in forwards of one member inside the `with`; the others keep their bits."""
+    """Add something to some tokens of a block's output in forwards of one member inside the `with`; the others keep their bits.
+
+    Args:
+        model: the model.
+        block: the block.
+        tokens_t: tokens, ascending int64.
+        change_td: what is added to each, float64.
+    """
 
     def edit(_module: torch.nn.Module, _args: tuple[object, ...], output: torch.Tensor) -> torch.Tensor:
         # The replay returns its output again.

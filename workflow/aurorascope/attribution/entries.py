@@ -1,4 +1,7 @@
-"""Features of tokens that are on, one entry each. A signed latent is two features: 2 j for the values above zero of latent j, 2 j + 1 for those below."""
+"""Features of tokens that are on, one entry each.
+
+A signed latent is two features: 2 j for the values above zero of latent j, 2 j + 1 for those below.
+"""
 
 from dataclasses import dataclass
 

@@ -1,8 +1,8 @@
-"""The rule `midpoint`: for each block alone its output goes to its position mean, and gradients are averaged at the middles of equal parts of the way.
+"""The rule `midpoint`: each block's output alone goes to its position mean; gradients are averaged at the middles of equal parts of the way.
 
 Features go to their position means and the error node to its own on the same way, since decoding is linear. Middles, not left ends: of
-y = h^2 the left rule is wrong by the inverse of the number of parts, the middles by nothing (integrated gradients, Sundararajan et al. 2017,
-arXiv:1703.01365).
+y = h^2 the left rule is wrong by a share of 1 / n of n parts, the middles by nothing. (Integrated gradients, Sundararajan et al. 2017,
+arXiv:1703.01365.)
 """
 
 from collections.abc import Callable

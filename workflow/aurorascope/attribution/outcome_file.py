@@ -9,7 +9,7 @@ FOLDER = Path("outcomes")
 _KIND = FileKind("outcome", "docs/attribution.md")
 naming = _KIND.naming
 
-RULES = ("gradient", "midpoint")
+RULES = ("gradient", "relevance", "midpoint")
 LINEAR_KEYS = ("variable", "level", "terms", "region")
 """Keys that say what is looked at, as of a linear outcome of a study."""
 KEYS = (*LINEAR_KEYS, "date", "dates", "blocks", "rule", "points", "exact")

@@ -1,5 +1,6 @@
 """All passes of an attribution, date by date: effects of features by its rule, then exact ablations of the strongest."""
 
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from aurorascope.attribution.projection import Projected
 from aurorascope.attribution.record import mean_effect
 from aurorascope.attribution.usual import Usual
 from aurorascope.attribution.value import Value
+from aurorascope.backbone.relevance import scales_held
 from aurorascope.backbone.replay import Replay
 from aurorascope.blocks import Block
 from aurorascope.sae.aurora_sae import AuroraSAE
@@ -64,10 +66,9 @@ class Passes:
 
     def _by_gradient(self, date: str, blocks: list[Block]) -> None:
         found: dict[Block, Projected] = {}
-        value = self.value(date)
-        y = by_gradient(
-            self.model, self.batches[date], value, {block: self.saes[block] for block in blocks}, self.usual, found.__setitem__
-        )
+        value, saes = self.value(date), {block: self.saes[block] for block in blocks}
+        with scales_held(self.model) if self.needs.rule == "relevance" else contextlib.nullcontext():
+            y = by_gradient(self.model, self.batches[date], value, saes, self.usual, found.__setitem__)
         for block in blocks:
             self.parts[block].add_effects(date, Effects(found[block], y, value.floor()))
 

@@ -1,9 +1,9 @@
-"""From a block's output and the gradient there to the effect of each feature, tile by tile: neither codes nor products are ever there whole.
+"""From a block's output and the gradient there to effects of features, tile by tile: neither codes nor products are ever there whole.
 
 With h the features, b their position mean, W the decoder's rows and g the gradient of y, the effect of feature j is
 sum over tokens t of (b_tj - h_tj) (W_j . g_t): what y changes by, as far as it is linear, if the feature goes to its position mean. All of
-them and the error node, what the SAE does not explain going to its own position mean, add up to sum over t of (x_bar - x)_t . g_t. (Attribution
-patching with error nodes, Marks et al. 2024, arXiv:2403.19647, with position means as the baseline.)
+them and the error node, what the SAE does not explain going to its own position mean, add up to sum over t of (x_bar - x)_t . g_t.
+(Attribution patching with error nodes, Marks et al. 2024, arXiv:2403.19647, with position means as the baseline.)
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from aurorascope.sae.active import Active
 from aurorascope.sae.aurora_sae import AuroraSAE
 
 # Products of a gradient and all decoder rows that are there at once, by kind of device: as many as a core's cache holds.
-_PRODUCTS = {"cpu": 1 << 18, "cuda": 1 << 27}
+_PRODUCTS = {"cpu": 1 << 20, "cuda": 1 << 27}
 
 
 @dataclass(frozen=True, eq=False)

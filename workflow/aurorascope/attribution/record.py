@@ -27,9 +27,9 @@ def table_of(
         checks: by date; empty where nothing was checked.
 
     Returns:
-        feature (latent), sign, effect (mean over dates), effect_by_date, exact (mean over dates, null where it was not ablated or a forecast
-        was not finite), exact_by_date (null where it was not ablated), n_active (tokens of all dates that it is on at), density (their
-        share) and active_mean (its mean there, null where it is never on).
+        feature (latent), sign, effect (mean over dates), effect_by_date, exact (mean over dates, null where it was not ablated or a
+        forecast was not finite), exact_by_date (null where it was not ablated), n_active (tokens of all dates that it is on at), density
+        (their share) and active_mean (its mean there, null where it is never on).
     """
     parts, ids = [effects[date].projected for date in dates], np.arange(coding.n)
     by_date_df = np.stack([part.effect_f for part in parts])

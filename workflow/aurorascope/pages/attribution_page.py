@@ -18,6 +18,7 @@ from aurorascope.studies.wording import TENDENCIES, number, outcome_words, sever
 _SHOWN, _AT_MOST = 20, 200
 _RULES = {
     "gradient": "gradients at the clean forecast",
+    "relevance": "gradients at the clean forecast along paths whose scales (norms, patterns of attention, gates) are held constant",
     "midpoint": "gradients at the middles of {0} equal parts of the way from the block's output to its position mean",
 }
 
