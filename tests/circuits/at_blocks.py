@@ -21,16 +21,6 @@ def y_of(forecast):
     return forecast.surf_vars["2t"].sum()
 
 
-def usual_of(model, sae, block):
-    """Position means of a block over the quiet dates."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = UsualFile(Path(folder, "means.safetensors"), Path(folder, "sums.safetensors"), len(planted.QUIET))
-        for place, date in enumerate(planted.QUIET):
-            file.add(place, sae, output_of(model, planted.batch(date), block).float())
-        # What it has open stays there.
-        return file.open()
-
-
 def ids_of(sae):
     """All features of an SAE, signs apart where it tells them apart."""
     signs = (1, -1) if RELEASED[sae.architecture].signed else (1,)
@@ -38,8 +28,16 @@ def ids_of(sae):
 
 
 def sites_of(model, sae, blocks=BLOCKS):
-    """Each block with all of its features."""
-    return [Site.of(BY_ID[block], sae, usual_of(model, sae, block), ids_of(sae)) for block in blocks]
+    """Each block with all of its features, and its position means over the quiet dates."""
+    return [_site(model, sae, block) for block in blocks]
+
+
+def _site(model, sae, block):
+    with tempfile.TemporaryDirectory() as folder:
+        file = UsualFile(Path(folder, "means.safetensors"), Path(folder, "sums.safetensors"), len(planted.QUIET))
+        for place, date in enumerate(planted.QUIET):
+            file.add(place, sae, output_of(model, planted.batch(date), block).float())
+        return Site.of(BY_ID[block], sae, file.open(), ids_of(sae))
 
 
 def blocks_of(model, sites, date):
