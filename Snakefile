@@ -8,6 +8,7 @@
 #   snakemake --cores 2 atlas                                    which features follow those labels, as pages to open
 #   snakemake --cores 2 studies                                  what edits of features do, one study a file in studies/
 #   snakemake --cores 2 attributions                             which features carry a forecast, one outcome a file in outcomes/
+#   snakemake --cores 2 circuits                                 through which other features, one circuit a file in circuits/
 #   snakemake --cores 8 --configfile workflow/config/cams-year.yaml     the published year
 #   snakemake --profile slurm                                    any of these on a SLURM cluster
 from snakemake.utils import min_version
@@ -31,6 +32,7 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/label_inputs.smk"
 include: "workflow/rules/study_inputs.smk"
 include: "workflow/rules/attribution_inputs.smk"
+include: "workflow/rules/circuit_inputs.smk"
 include: "workflow/rules/made.smk"
 include: "workflow/rules/resources.smk"
 include: "workflow/rules/local.smk"
@@ -43,6 +45,7 @@ include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/atlas.smk"
 include: "workflow/rules/studies.smk"
 include: "workflow/rules/attribution.smk"
+include: "workflow/rules/circuits.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/release.smk"
@@ -62,6 +65,7 @@ localrules:
     studies,
     attribute_together,
     attributions,
+    circuits,
     check_access,
     download_day,
     drop_chunks,
@@ -116,3 +120,19 @@ rule attributions:
     # No output on purpose: `snakemake --cores N attributions`
     input:
         all_attributions,
+
+
+rule circuits:
+    # No output on purpose: `snakemake --cores N circuits`
+    input:
+        expand(
+            "results/circuits/{circuit}/{file}",
+            circuit=circuit_names(),
+            file=[
+                "record.json",
+                "nodes.parquet",
+                "edges.parquet",
+                "values.parquet",
+                "index.html",
+            ],
+        ),

@@ -298,6 +298,37 @@ def _attribution():
     return found
 
 
+def _circuit():
+    """Edges between two blocks of a planted chain, and runs with some of their features: sums, and how near to the clean one."""
+    from aurorascope.backbone.gradients import between
+    from aurorascope.backbone.replay import Replay
+    from aurorascope.circuits import edges, faithfulness
+    from aurorascope.circuits.draws import Draws
+    from aurorascope.circuits.measure import measure_run, runs_of
+
+    from tests.circuits import at_blocks, planted
+    from tests.interventions.linear import sae_of
+
+    model, date = planted.model(), planted.EVENTS[0]
+    sites = at_blocks.sites_of(model, sae_of("jumprelu", width=planted.WIDTH))
+    first, later = at_blocks.blocks_of(model, sites, date)
+    own = edges.own_effects(first, first.site.ids)
+    nodes = tuple(first.site.ids[at] for at in np.argsort(-np.abs(own[:-1]), kind="stable")[:6])
+    replay = Replay(model, planted.batch(date))
+    replay.advance(sites[0].block)
+    with between(model, lambda: model(replay.batch), first.site.block, later.site.block) as stretch:
+        found = {
+            "features": edges.feature_edges(stretch, first, nodes, later, nodes), "influences": edges.influences(stretch, first, nodes, later, nodes),
+            "error": edges.error_edges(stretch, first, nodes, later), "through": edges.through(stretch, first, nodes, later), "own": own,
+        }
+    draws = Draws(dict.fromkeys(at_blocks.BLOCKS, nodes), (), (), {})
+    y = {name: measure_run(model, replay, sites, run, lambda each: float(at_blocks.y_of(each))) for name, run in runs_of(draws).items()}
+    y |= {faithfulness.CLEAN: float(at_blocks.y_of(replay.forecast()))}
+    shares = {errors: faithfulness.faithfulness(y, errors, 1e-6, 0) for errors in faithfulness.ERRORS}
+    numbers = {f"{errors} {name}": share[name] for errors, share in shares.items() for name in ("circuit", "rest", "all", "denominator")}
+    return {name: float(np.abs(each).sum()) for name, each in found.items()} | numbers
+
+
 STAGES = {
     "download_day": _atmosphere,
     "make_static": _static,
@@ -313,10 +344,12 @@ STAGES = {
     "score_features": _atlas,
     "run_study": _study,
     "attribute": _attribution,
+    "trace_circuit": _circuit,
 }
 # They choose, copy, compare, print and draw what others computed.
 WITHOUT_NUMBERS = {"select_states", "reproduce_sae", "build_index", "write_card", "write_table", "draw_suite", "draw_levels",
-                   "draw_curves", "draw_blocks", "draw_feature", "draw_storyline", "draw_atlas", "draw_study", "draw_attribution"}
+                   "draw_curves", "draw_blocks", "draw_feature", "draw_storyline", "draw_atlas", "draw_study", "draw_attribution",
+                   "draw_circuit"}
 
 
 # One formula of each stage.
@@ -335,6 +368,7 @@ FORMULAS = {
     "score_features": "aurorascope.atlas.verdicts.z_values",
     "run_study": "aurorascope.studies.outcomes.area_mean",
     "attribute": "aurorascope.attribution.projection._weighed",
+    "trace_circuit": "aurorascope.circuits.edges._summed",
 }
 
 

@@ -22,6 +22,7 @@ ROWS = (
     ("interventions", "perturbations"),
     ("studies",),
     ("attribution",),
+    ("circuits",),
     ("measures", "reproduction"),
     ("figures", "pages", "release"),
     ("cli",),

@@ -142,6 +142,7 @@ def test_modules_are_short_and_say_what_they_are(path):
 LIGHT = (
     "config", "errors", "files", "blocks", "spec", "gpus", "activations/claim", "activations/paths", "activations/manifest",
     "reproduction/published", "portable/switches", "portable/recorded", "labels/levels", "sae/architectures", "sae/feature_ids",
+    "circuits/circuit_file", "circuits/claim", "circuits/costs", "circuits/needs", "circuits/pairs",
     "attribution/claim", "attribution/costs", "attribution/needs", "attribution/outcome_file", "attribution/planned",
     "studies/claim", "studies/costs", "studies/dates", "studies/keys", "studies/needs", "studies/planned", "studies/reading", "studies/study_file",
     "studies/written",

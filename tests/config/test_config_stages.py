@@ -52,7 +52,7 @@ TRAINING = {"train_sae", "measure_stability", "reproduce_sae"}
         ("atlas.enabled", False, {"build_index"}),
         ("atlas.least_f1", 0.5, {"score_features"}),
         ("activations.dtype", "float32", {"dump_activations", "build_index"}),
-        ("aurora.autocast", True, {"dump_activations", "build_index", "measure_fidelity", "run_study", "attribute"}),
+        ("aurora.autocast", True, {"dump_activations", "build_index", "measure_fidelity", "run_study", "attribute", "trace_circuit"}),
         ("aurora.embed_dim", 16, {"make_checkpoint", "dump_activations"}),
         ("aurora.demo.steps", 10, {"make_checkpoint"}),
         ("cams.levels", [500, 850], {"download_day", "select_states"}),
@@ -63,7 +63,7 @@ TRAINING = {"train_sae", "measure_stability", "reproduce_sae"}
             {
                 "make_checkpoint", "dump_activations", "train_sae", "evaluate_sae", "write_features", "measure_fidelity",
                 "measure_stability", "score_features", "reproduce_sae", "draw_feature", "run_study",
-                "attribute",
+                "attribute", "trace_circuit",
             },
         ),
         (
@@ -71,7 +71,7 @@ TRAINING = {"train_sae", "measure_stability", "reproduce_sae"}
             {
                 "download_day", "make_static", "make_checkpoint", "dump_activations", "train_sae", "evaluate_sae",
                 "write_features", "measure_fidelity", "measure_stability", "score_features", "reproduce_sae", "draw_feature", "label_reference",
-                "label_day", "run_study", "attribute",
+                "label_day", "run_study", "attribute", "trace_circuit",
             },
         ),
         ("labels.thresholds.jet_speed", 35, {"label_reference", "label_day"}),

@@ -99,7 +99,10 @@ def write_sae(results, block, sae):
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save({name: tensor.detach().clone() for name, tensor in sae.state_dict().items()}, path.with_suffix(".pt"))
     checkpoint = KINDS["checkpoint"].read(results)["sha256"]
-    write_json(path, {"kind": "sae", "block": block, "sha256": sha256_file(path.with_suffix(".pt")), "checkpoint_sha256": checkpoint})
+    write_json(path, {
+        "kind": "sae", "block": block, "released_as": sae.architecture, "sha256": sha256_file(path.with_suffix(".pt")),
+        "checkpoint_sha256": checkpoint,
+    })
 
 
 def run(name):

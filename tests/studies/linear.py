@@ -36,7 +36,7 @@ class Forecasting(linear.Linear):
         return self.decode(super().forward(batch), batch)
 
     def decode(self, x_bnd, batch):
-        levels_bldyx = x_bnd.reshape(len(x_bnd), 4, 6, 12, linear.WIDTH)
+        levels_bldyx = x_bnd.reshape(len(x_bnd), 4, 6, 12, x_bnd.shape[-1])
         plane_byxd = levels_bldyx.sum(dim=1)
         cells = plane_byxd.repeat_interleave(3, 1).repeat_interleave(3, 2)
         fields = {name: 0.1 + cells[..., at][:, None] for at, name in enumerate(self.variables)}

@@ -12,6 +12,7 @@ import sys
 import pytest
 import torch
 from aurorascope.attribution.make import make_attributions
+from aurorascope.circuits.make import make_circuit
 from aurorascope.config import from_mapping
 from aurorascope.config.calendar import day_snapshots
 from aurorascope.config.stages import KEYS, NO_NUMBERS, RECIPES_OF_KEPT
@@ -61,6 +62,8 @@ VERBS = {
     "draw_study": "--study small --results results",
     "draw_attribution": "--outcome small --results results",
     "attribute": f"--outcome small --block {BLOCK} --results results",
+    "trace_circuit": "--circuit small --results results",
+    "draw_circuit": "--circuit small --results results",
 }
 STUDY = f"""
 block: {BLOCK}
@@ -71,10 +74,12 @@ n_controls: 1
 outcomes: [{{kind: msl_min, name: low, region: {{band: [-60, 60]}}}}]
 """
 OUTCOME = f"{{variable: 2t, date: 2022-06-20, exact: 1, blocks: [{BLOCK}]}}"
+CIRCUIT = "{{outcome: small, blocks: [{}], most: 1, n_sets: 1, n_partitions: 1}}"
 
 
 _READERS = ("train_sae", "reproduce_sae", "evaluate_sae", "measure_stability", "score_features", "write_features", "draw_feature")
 _ATLAS = ("score_features", "draw_storyline", "draw_atlas")
+_CIRCUIT = ("trace_circuit", "draw_circuit")
 
 
 def _make_atlases(config, results):
@@ -136,9 +141,16 @@ def test_keys_that_a_verb_reads_are_its_parameters(scratch_copy, verb, monkeypat
     if verb in ("run_study", "draw_study"):
         (project.path / "studies").mkdir(exist_ok=True)
         (project.path / "studies" / "small.yaml").write_text(STUDY)
-    if verb in ("attribute", "draw_attribution"):
+    if verb in ("attribute", "draw_attribution", *_CIRCUIT):
         (project.path / "outcomes").mkdir(exist_ok=True)
         (project.path / "outcomes" / "small.yaml").write_text(OUTCOME)
+    if verb in _CIRCUIT:
+        blocks = from_mapping(mapping).block_ids[:2]
+        (project.path / "circuits").mkdir(exist_ok=True)
+        (project.path / "circuits" / "small.yaml").write_text(CIRCUIT.format(", ".join(blocks)))
+        make_attributions(from_mapping(mapping), "small", blocks, project.result(""), torch.device("cpu"))
+    if verb == "draw_circuit":
+        make_circuit(from_mapping(mapping), "small", project.result(""), torch.device("cpu"))
     if verb == "draw_attribution":
         make_attributions(from_mapping(mapping), "small", [BLOCK], project.result(""), torch.device("cpu"))
     if verb == "draw_study":
@@ -159,7 +171,7 @@ def test_keys_that_a_verb_reads_are_its_parameters(scratch_copy, verb, monkeypat
     listed = {*KEYS[verb], *NO_NUMBERS, *compared, *versioned}
     unlisted = {key for key in read if not any(key == name or key.startswith(f"{name}.") for name in listed)}
     assert not unlisted
-    assert read or verb in ("draw_suite", "draw_study")
+    assert read or verb in ("draw_suite", "draw_study", "draw_circuit")
 
 
 def test_every_rule_with_numbers_is_covered():

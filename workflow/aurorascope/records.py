@@ -139,5 +139,9 @@ KINDS = {kind.name: kind for kind in (
         "attribution", "attribution/{outcome}/{block}.json", "attributions", {"attribution/{outcome}/{block}.parquet": _SEVERAL},
         stage=("attribute", "config_sha256"),
     ),
+    Kind(
+        "circuit", "circuits/{circuit}/record.json", "circuits",
+        {f"circuits/{{circuit}}/{name}.parquet": _SEVERAL for name in ("nodes", "edges", "values")}, stage=("trace_circuit", "config_sha256"),
+    ),
     Kind("activations", "scratch/activations/{block}/{split}/manifest.json", "stores"),
 )}

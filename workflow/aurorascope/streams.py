@@ -41,6 +41,10 @@ class Stream(enum.IntEnum):
     """Clusters of dates drawn again and again for its interval; further seed: the study's."""
     PERTURBATION_NOISE = 51
     """Waves that a change of inputs is compared with; further seeds: the study's, number of the draw, hours since 1970 of its time."""
+    CIRCUIT_SETS = 61
+    """Features that a circuit's nodes are compared with; further seeds: the circuit's, place of the block."""
+    CIRCUIT_PARTITIONS = 62
+    """Random features in the nodes' places; further seeds: the circuit's, place of the block."""
 
 
 def generator(stream: Stream, *seeds: int) -> np.random.Generator:

@@ -23,6 +23,10 @@ if workflow.is_main_process and not MAY_LOOK:
                 (ALL_KINDS["labels"], [{"day": day} for day in LABEL_DAYS]),
                 (ALL_KINDS["study"], [{"study": name} for name in study_names()]),
                 (
+                    ALL_KINDS["circuit"],
+                    [{"circuit": name} for name in circuit_names()],
+                ),
+                (
                     ALL_KINDS["attribution"],
                     [
                         {"outcome": name, "block": block}

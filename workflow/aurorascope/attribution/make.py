@@ -82,7 +82,7 @@ def make_attributions(
         with naming(file.path):
             for date in needs.dates:
                 Value(outcome, batches[date], labels)
-        files = {block: _usual_file(scratch, works[block.id], needs, claims[block.id], with_what) for block in saes}
+        files = {block: usual_file(scratch, works[block.id], needs, claims[block.id], with_what) for block in saes}
         usual = make_usual(model, saes, quiet, needs.quiet_dates, files)
         parts = {block: Parts(works[block.id], sha256_json({**claims[block.id], "made_with": with_what})) for block in saes}
         _say_kept(parts)
@@ -101,7 +101,7 @@ def make_attributions(
                 made(block.id)
 
 
-def _usual_file(scratch: Path, work: Path, needs: Needs, claim: Mapping[str, Any], with_what: Mapping[str, str]) -> UsualFile:
+def usual_file(scratch: Path, work: Path, needs: Needs, claim: Mapping[str, Any], with_what: Mapping[str, str]) -> UsualFile:
     """The file of a block's position means, under a digest of all that they depend on; other outcomes find it."""
     made_from = ("block", "hour", "quiet_dates", "sae_sha256", "checkpoint_sha256", "static_sha256", "config_sha256")
     times = [time for date in needs.quiet_dates for time in (needs.time(date), previous(needs.time(date)))]

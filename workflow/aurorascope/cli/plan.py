@@ -11,6 +11,7 @@ from aurorascope.activations.space import free_space, options, there
 from aurorascope.attribution.costs import attributions_cost
 from aurorascope.blocks import BY_ID
 from aurorascope.cams.local.listing import list_files
+from aurorascope.circuits.costs import circuits_cost
 from aurorascope.config import Config
 from aurorascope.config.calendar import SPLITS, day_hours, snapshots
 from aurorascope.config.identity import is_of_run, scratch_folder
@@ -50,8 +51,10 @@ def run(args: argparse.Namespace, config: Config) -> None:
     labels = labels_cost(config, grid, labelled_days(config, args.results) if is_mine else frozenset())
     studies = studies_cost(config, grid, args.results if is_mine else None)
     attributions = attributions_cost(config, grid, args.results if is_mine else None)
+    circuits = circuits_cost(config, grid, args.results if is_mine else None)
     refused = [*not_counted(studies, "study", "studies"), *not_counted(attributions, "outcome", "attributions")]
-    tell("\n".join([*report(config, e, measured, notes, [labels, *studies, *attributions]), *space, *refused]))
+    refused += not_counted(circuits, "circuit", "circuits")
+    tell("\n".join([*report(config, e, measured, notes, [labels, *studies, *attributions, *circuits]), *space, *refused]))
 
 
 def _existing(path: Path) -> Path:

@@ -1,5 +1,6 @@
 """Compare all that lies under results with the digests of its records: stores, SAEs, tables, checkpoint, statics, states, labels;
-and the files of the release with `SHA256SUMS`. A study's words and numbers are judged again from its effects.
+and the files of the release with `SHA256SUMS`. Words and numbers of studies and circuits are judged again from
+their tables.
 
 Only looks, at whichever run the folder holds. Prints a line for each thing that is not in order and a summary; where something
 is damaged, the error that it ends with names the commands that make it again.
@@ -129,6 +130,11 @@ def _compared(kind: Kind, path: Path) -> tuple[Vouched, list[UserError]]:
             from aurorascope.studies.finished import read_finished
 
             read_finished(path.parents[2], path.parent.name)
+        if kind.name == "circuit":
+            # The same of circuits.
+            from aurorascope.circuits import finished
+
+            finished.read_finished(path.parents[2], path.parent.name)
         files = kind.digests(path, record)
         for file, digest in files.items():
             check_file(file, digest, path)

@@ -41,6 +41,8 @@ RECIPES = {
     "run_study": 1,
     "draw_study": 1,
     "attribute": 1,
+    "trace_circuit": 1,
+    "draw_circuit": 1,
     "draw_attribution": 1,
 }
 
@@ -98,6 +100,8 @@ KEYS = {
     "run_study": ("aurora.autocast", *_COMPUTE),
     # As in the outcome's file.
     "attribute": ("aurora.autocast", *_COMPUTE),
+    "trace_circuit": ("aurora.autocast", *_COMPUTE),
+    "draw_circuit": (),
 }
 
 NO_NUMBERS = (

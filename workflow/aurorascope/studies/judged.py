@@ -46,13 +46,13 @@ def check_judged(path: Path, record: Mapping[str, Any], effects: pd.DataFrame, n
     }
     found = {key: record[key] for key in expected}
     found["outcomes"] = {name: record["outcomes"].get(name) for name in verdicts}
-    other = _difference(expected, found, ())
+    other = difference(expected, found, ())
     if other:
         where, wanted, there = other
         raise UserError.stale(path, f"{', '.join(where)}: {wanted}, which effects.parquet gives", str(there))
 
 
-def _difference(expected: Any, found: Any, where: tuple[str, ...]) -> tuple[tuple[str, ...], Any, Any] | None:
+def difference(expected: Any, found: Any, where: tuple[str, ...]) -> tuple[tuple[str, ...], Any, Any] | None:
     """Where two JSON values first differ, and what stands there in each."""
     if isinstance(expected, Mapping) and isinstance(found, Mapping):
         if other := sorted(expected.keys() ^ found.keys()):
@@ -62,7 +62,7 @@ def _difference(expected: Any, found: Any, where: tuple[str, ...]) -> tuple[tupl
         pairs = [(str(at), *both) for at, both in enumerate(zip(expected, found, strict=True))]
     else:
         return None if _same(expected, found) else (where, expected, found)
-    return next((other for key, *both in pairs if (other := _difference(*both, (*where, key)))), None)
+    return next((other for key, *both in pairs if (other := difference(*both, (*where, key)))), None)
 
 
 def _same(expected: Any, found: Any) -> bool:
