@@ -7,6 +7,7 @@
 #   snakemake --cores 2 labels                                   what the weather is, where: labels of each date
 #   snakemake --cores 2 atlas                                    which features follow those labels, as pages to open
 #   snakemake --cores 2 studies                                  what edits of features do, one study a file in studies/
+#   snakemake --cores 2 matches                                  which features go on from block to block
 #   snakemake --cores 8 --configfile workflow/config/cams-year.yaml     the published year
 #   snakemake --profile slurm                                    any of these on a SLURM cluster
 from snakemake.utils import min_version
@@ -31,6 +32,7 @@ include: "workflow/rules/label_inputs.smk"
 include: "workflow/rules/study_inputs.smk"
 include: "workflow/rules/made.smk"
 include: "workflow/rules/resources.smk"
+include: "workflow/rules/match_inputs.smk"
 include: "workflow/rules/local.smk"
 include: "workflow/rules/cams.smk"
 include: "workflow/rules/backbone.smk"
@@ -40,6 +42,7 @@ include: "workflow/rules/sae.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/atlas.smk"
 include: "workflow/rules/studies.smk"
+include: "workflow/rules/matches.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/release.smk"
@@ -57,6 +60,7 @@ localrules:
     score_together,
     atlas,
     studies,
+    matches,
     check_access,
     download_day,
     drop_chunks,
@@ -74,6 +78,7 @@ localrules:
     draw_curves,
     draw_blocks,
     draw_storyline,
+    chain_features,
     plan,
     verify,
 
@@ -105,3 +110,11 @@ rule studies:
             study=study_names(),
             file=["record.json", "effects.parquet", "fields.nc", "index.html"],
         ),
+
+
+rule matches:
+    # No output on purpose: `snakemake --cores N matches`
+    input:
+        "results/matches/chains.json",
+        "results/matches/chains.parquet",
+        expand("results/figures/chains.{kind}", kind=["png", "csv"]),

@@ -22,6 +22,7 @@ ROWS = (
     ("interventions", "perturbations"),
     ("studies",),
     ("measures", "reproduction"),
+    ("matching",),
     ("figures", "pages", "release"),
     ("cli",),
     ("__main__",),

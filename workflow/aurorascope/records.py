@@ -27,7 +27,7 @@ class Kind:
 
     Attributes:
         name: what the record's entry `kind` says.
-        path: the record's path under results, with {block}, {split} or {day}.
+        path: the record's path under results, with {block}, {split} or {day}, say.
         words: what several of them are called.
         files: paths under results of the files that it stands for, and the record's key that holds each one's sha256.
         index_key: entry of an SAE in the index that names its file of this kind, and is null where there is none; None for
@@ -135,5 +135,7 @@ KINDS = {kind.name: kind for kind in (
         {"studies/{study}/effects.parquet": _SEVERAL, "studies/{study}/fields.nc": _SEVERAL},
         stage=("run_study", "config_sha256"),
     ),
+    Kind("match", "matches/{a}__{b}.json", "pairs of matched blocks", {"matches/{a}__{b}.parquet": "table_sha256"}, stage=("match_features", "config_sha256")),
+    Kind("chains", "matches/chains.json", "chains of features", {"matches/chains.parquet": "table_sha256"}),
     Kind("activations", "scratch/activations/{block}/{split}/manifest.json", "stores"),
 )}

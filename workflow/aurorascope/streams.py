@@ -41,6 +41,8 @@ class Stream(enum.IntEnum):
     """Clusters of dates drawn again and again for its interval; further seed: the study's."""
     PERTURBATION_NOISE = 51
     """Waves that a change of inputs is compared with; further seeds: the study's, number of the draw, hours since 1970 of its time."""
+    MATCH_DIRECTIONS = 71
+    """Directions that two blocks' matched features are compared with; further seeds: places of both blocks."""
 
 
 def generator(stream: Stream, *seeds: int) -> np.random.Generator:

@@ -40,6 +40,8 @@ RECIPES = {
     "draw_atlas": 1,
     "run_study": 1,
     "draw_study": 1,
+    "match_features": 1,
+    "chain_features": 1,
 }
 
 # Instead, where latents are chosen by their number (`keeps_k`): the other architectures' SAEs stay as they were.
@@ -93,6 +95,8 @@ KEYS = {
     "draw_study": (),
     # Dates, blocks and all else stand in the study's file.
     "run_study": ("aurora.autocast", *_COMPUTE),
+    "match_features": _COMPUTE,
+    "chain_features": ("blocks",),
 }
 
 NO_NUMBERS = (

@@ -43,10 +43,10 @@ def draw_storyline(table: pd.DataFrame, png: Path) -> None:
             at = [labels.index(label) for label in here["label"]]
             name = {"label": verdict} if is_gain else {}
             axis.scatter(here["depth"], at, marker=mark, s=size, facecolor=colour, edgecolor="black" if is_gain else "white", linewidth=0.6, **name)
-    for edge in _stage_edges():
+    for edge in stage_edges():
         axis.axvline(edge, color="white", lw=1.5)
     axis.set_yticks(range(len(labels)), labels)
-    _name_stages(axis)
+    name_stages(axis)
     axis.spines[:].set_visible(False)
     axis.tick_params(length=0)
     figure.colorbar(image, ax=axis, label="F1 on the test dates", fraction=0.02, pad=0.01)
@@ -69,22 +69,23 @@ def draw_scale(table: pd.DataFrame, png: Path) -> None:
         axis.plot([row.depth] * 2, [row.km_25, row.km_75], color=colour, lw=4, solid_capstyle="butt")
         axis.plot(row.depth, row.km_50, "o", color="white", mec=colour, ms=4)
         axis.plot([row.depth - 0.4, row.depth + 0.4], [row.token_km] * 2, color="#888888", lw=1)
-    for edge in _stage_edges():
+    for edge in stage_edges():
         axis.axvline(edge, color="#dddddd", lw=1)
     axis.set(yscale="log", ylabel="scale of features (km)\nmedian, half and four fifths of them", xlim=(-1, len(BLOCKS)))
     axis.grid(axis="y", alpha=0.25)
-    _name_stages(axis)
+    name_stages(axis)
     figure.suptitle("Distance at which a feature's autocorrelation falls to 1 / e; grey: the width of a token at the equator, below which it is interpolated", fontsize=10)
     style.save(figure, table, png)
 
 
-def _stage_edges() -> list[float]:
+def stage_edges() -> list[float]:
     """Between which blocks a stage begins, on an axis of depth."""
     sizes = [depth for depths in DEPTHS.values() for depth in depths]
     return [float(end) - 0.5 for end in np.cumsum(sizes)[:-1]]
 
 
-def _name_stages(axis: plt.Axes) -> None:
+def name_stages(axis: plt.Axes) -> None:
+    """Name the stages under an axis of depth."""
     sizes = [(f"{component} {stage}", depth) for component, depths in DEPTHS.items() for stage, depth in enumerate(depths)]
     ends = np.cumsum([depth for _, depth in sizes])
     axis.set_xticks([end - (depth + 1) / 2 for end, (_, depth) in zip(ends, sizes, strict=True)], [name for name, _ in sizes])
