@@ -62,7 +62,7 @@ TRAINING = {"train_sae", "measure_stability", "reproduce_sae"}
             "compute.threads", 2,
             {
                 "make_checkpoint", "dump_activations", "train_sae", "evaluate_sae", "write_features", "measure_fidelity",
-                "measure_stability", "score_features", "reproduce_sae", "draw_feature", "run_study",
+                "measure_stability", "score_features", "reproduce_sae", "draw_feature", "run_study", "match_features",
             },
         ),
         (
@@ -70,7 +70,7 @@ TRAINING = {"train_sae", "measure_stability", "reproduce_sae"}
             {
                 "download_day", "make_static", "make_checkpoint", "dump_activations", "train_sae", "evaluate_sae",
                 "write_features", "measure_fidelity", "measure_stability", "score_features", "reproduce_sae", "draw_feature", "label_reference",
-                "label_day", "run_study",
+                "label_day", "run_study", "match_features",
             },
         ),
         ("labels.thresholds.jet_speed", 35, {"label_reference", "label_day"}),

@@ -51,6 +51,8 @@ def project(suite, tmp_path_factory):
     for name in {re.match(r"results/studies/(\w+)/", word)[1] for words in ALL for word in words if word.startswith("results/studies/")}:
         (project.path / "studies").mkdir(exist_ok=True)
         (project.path / "studies" / f"{name}.yaml").write_text(STUDY)
+    (project.path / "suites").mkdir()
+    (project.path / "suites" / "card").symlink_to(suite.result(""))
     return project
 
 

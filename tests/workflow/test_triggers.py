@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 
 import pytest
 import torch
@@ -18,6 +19,8 @@ from aurorascope.errors import UserError
 from aurorascope.figures.depth import draw_depth
 from aurorascope.labels.make import make_reference
 from aurorascope.labels.together import adopt_label_day, make_label_days
+from aurorascope.matching.make import make_match
+from aurorascope.matching.pair import Pair
 from aurorascope.measures.atlas.claim import KIND, make_claim
 from aurorascope.measures.atlas.together import score_together
 from aurorascope.studies.make import make_study
@@ -58,6 +61,8 @@ VERBS = {
     "draw_atlas": "--results results",
     "run_study": "--study small --results results",
     "draw_study": "--study small --results results",
+    "match_features": f"--a encoder_s0_b0 --b {BLOCK} --results results",
+    "chain_features": "--results results",
 }
 STUDY = f"""
 block: {BLOCK}
@@ -69,7 +74,7 @@ outcomes: [{{kind: msl_min, name: low, region: {{band: [-60, 60]}}}}]
 """
 
 
-_READERS = ("train_sae", "reproduce_sae", "evaluate_sae", "measure_stability", "score_features", "write_features", "draw_feature")
+_READERS = ("train_sae", "reproduce_sae", "evaluate_sae", "measure_stability", "score_features", "write_features", "draw_feature", "match_features")
 _ATLAS = ("score_features", "draw_storyline", "draw_atlas")
 
 
@@ -134,6 +139,9 @@ def test_keys_that_a_verb_reads_are_its_parameters(scratch_copy, verb, monkeypat
         (project.path / "studies" / "small.yaml").write_text(STUDY)
     if verb == "draw_study":
         make_study(from_mapping(mapping), "small", project.result(""), torch.device("cpu"))
+    if verb == "chain_features":
+        for a, b in pairwise(from_mapping(mapping).block_ids):
+            make_match(from_mapping(mapping), Pair(a, b), project.result(""), torch.device("cpu"))
     if verb == "dump_activations":
         shutil.rmtree(project.result(f"scratch/activations/{BLOCK}/held_out"))
     module, read = importlib.import_module(f"aurorascope.cli.{verb}"), set()

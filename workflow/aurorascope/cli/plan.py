@@ -19,6 +19,7 @@ from aurorascope.costs.report import report, space_lines
 from aurorascope.errors import UserError
 from aurorascope.files import find_record
 from aurorascope.labels.cost import labelled_days, labels_cost
+from aurorascope.matching.costs import matches_cost
 from aurorascope.measures.all import MEASURES
 from aurorascope.progress import tell
 from aurorascope.records import KINDS
@@ -47,7 +48,8 @@ def run(args: argparse.Namespace, config: Config) -> None:
     measured = [cost for measure in MEASURES if (cost := measure.cost(config, e))]
     labels = labels_cost(config, grid, labelled_days(config, args.results) if is_mine else frozenset())
     studies = studies_cost(config, grid, args.results if is_mine else None)
-    tell("\n".join([*report(config, e, measured, notes, [labels, *studies]), *space, *not_counted(studies)]))
+    matches = matches_cost(config, e, args.results if is_mine else None)
+    tell("\n".join([*report(config, e, measured, notes, [labels, *studies, *matches]), *space, *not_counted(studies)]))
 
 
 def _existing(path: Path) -> Path:

@@ -64,7 +64,7 @@ def match_codes(snapshots: Iterable[Codes], swaps: Swaps, area_p: np.ndarray, n:
         for h_a, h_b in ((a_first, b_first), (a_second, b_second)):
             _add(a, b, cross_ab, h_a, h_b, area_p)
         for h_a, h_b in ((a_first, b_second), (a_second, b_first)):
-            _add_product(swapped_ab, h_a, h_b, area_p)
+            add_product(swapped_ab, h_a, h_b, area_p)
         n_seen += 2
     if swaps.pairs:
         score_ab, _, on = _correlations(swapped_ab, a, b, area_p, n_seen)
@@ -79,11 +79,18 @@ def match_codes(snapshots: Iterable[Codes], swaps: Swaps, area_p: np.ndarray, n:
 def _add(a: _Side, b: _Side, cross_ab: np.ndarray, h_a: csr_matrix, h_b: csr_matrix, area_p: np.ndarray) -> None:
     a.add(h_a, area_p)
     b.add(h_b, area_p)
-    _add_product(cross_ab, h_a, h_b, area_p)
+    add_product(cross_ab, h_a, h_b, area_p)
 
 
-def _add_product(total_ab: np.ndarray, h_a: csr_matrix, h_b: csr_matrix, area_p: np.ndarray) -> None:
-    """Add the sum over places of area times both features; over what is on alone, some latents of the first at a time."""
+def add_product(total_ab: np.ndarray, h_a: csr_matrix, h_b: csr_matrix, area_p: np.ndarray) -> None:
+    """Add the sum over places of area times both features; over what is on alone, some latents of the first at a time.
+
+    Args:
+        total_ab: (latents of a, latents of b) float64.
+        h_a: pooled features of a, (places, latents).
+        h_b: those of b.
+        area_p: (places,) share of each in the area.
+    """
     weighted = csr_matrix((h_a.data * np.repeat(area_p, np.diff(h_a.indptr)), h_a.indices, h_a.indptr), h_a.shape).T.tocsr()
     step = max(1, _ENTRIES // total_ab.shape[1])
     for first in range(0, len(total_ab), step):
