@@ -36,9 +36,10 @@ def read(a_tpf, b_tpf):
     return ((csr_matrix(a), csr_matrix(b)) for a, b in zip(a_tpf, b_tpf, strict=True))
 
 
-def correlation(x, y, area_p=AREA_P, about_places=True):
-    """By definition, of values (snapshots, places)."""
+def correlation(x, y, swaps=SWAPS, area_p=AREA_P, about_places=True):
+    """By definition, of values (snapshots, places), about the means at each place and hour, or one mean."""
+    hour = np.repeat(np.arange(len(swaps.hours)), [len(each.order) for each in swaps.hours])
     weight = np.broadcast_to(area_p, x.shape)
-    centred = [v - (v.mean(axis=0) if about_places else (weight * v).sum() / weight.sum()) for v in (x, y)]
-    cross, first, second = ((weight * u * v).sum() for u, v in ((centred[0], centred[1]), (centred[0], centred[0]), (centred[1], centred[1])))
-    return cross / np.sqrt(first * second)
+    means = [np.array([v[hour == each].mean(axis=0) for each in hour]) if about_places else (weight * v).sum() / weight.sum() for v in (x, y)]
+    first, second = x - means[0], y - means[1]
+    return (weight * first * second).sum() / np.sqrt((weight * first**2).sum() * (weight * second**2).sum())

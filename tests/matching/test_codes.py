@@ -72,6 +72,17 @@ def test_following_a_place_alone_is_nothing_in_common():
     assert found.content()["score_mean"] < 0.4
 
 
+def test_following_the_sun_alone_is_nothing_in_common():
+    """Strong by day and weak by night at each place: neither alike, nor does it raise the level of chance, whose dates keep their hour."""
+    a, b = weather(6), weather(6, 1)
+    level = match(a, b).chance.level
+    a[:12, :, 0] += 9
+    b[:12, :, 5] += 9
+    assert correlation(a[..., 0], b[..., 5], about_places=False) > 0.9
+    found = match(a, b)
+    assert found.chance.level == pytest.approx(level, abs=1e-9) and found.score.max() < 0.4
+
+
 def test_features_that_never_vary_are_left_out():
     """Never on, or the same at all dates."""
     a, b = weather(5), weather(7, 1)
@@ -86,11 +97,12 @@ def test_a_date_without_another_counts_all_the_same():
     """Of an odd number of dates one is left: scores are of all of them, chance of those that have another."""
     times = [f"2022-06-{1 + day:02d}T12:00:00Z" for day in range(9)]
     swaps = swap_dates(times)
-    assert len(swaps.pairs) == 4 and swaps.alone == (8,) and swaps.days == 4
+    [hour] = swaps.hours
+    assert len(hour.pairs) == 4 and hour.alone == (8,) and swaps.days == 4
     a, b = weather(5, swaps=swaps), weather(5, 1, swaps=swaps)
     found = match(a, b, swaps)
     for first, second, score in zip(found.a, found.b, found.score, strict=True):
-        assert score == pytest.approx(correlation(a[..., first], b[..., second]), abs=1e-12)
+        assert score == pytest.approx(correlation(a[..., first], b[..., second], swaps), abs=1e-12)
     even = swap_dates(times[:8])
     assert np.array_equal(found.chance.scores, match(a[:8], b[:8], even).chance.scores) and found.facts["n_snapshots"] == 9
 
@@ -105,8 +117,9 @@ def test_few_dates_have_no_chance_to_compare_with():
 
 
 def test_dates_are_taken_for_others_half_of_them_away():
-    assert SWAPS.days == 6 and SWAPS.alone == () and sorted(SWAPS.order) == list(range(24))
-    assert all(TIMES[first][11:] == TIMES[second][11:] for first, second in SWAPS.pairs)
+    assert SWAPS.days == 6 and sorted(SWAPS.order) == list(range(24)) and len(SWAPS.hours) == 2
+    for hour in SWAPS.hours:
+        assert hour.alone == () and len({TIMES[place][11:] for place in hour.order}) == 1
 
 
 def test_pieces_change_no_number(monkeypatch):

@@ -39,7 +39,7 @@ def match_gpu(wildcards):
 
 
 def chained(wildcards):
-    """Records of the matches that chains are made of."""
+    """Records and tables of the matches that chains are made of."""
     pairs = list(pairwise(CONFIG.block_ids))
     if not pairs:
         found = f"only {CONFIG.block_ids[0]}"
@@ -51,7 +51,11 @@ def chained(wildcards):
                 "add blocks",
             ).one_line()
         )
-    return [f"results/matches/{a}__{b}.json" for a, b in pairs]
+    return [
+        f"results/matches/{a}__{b}.{kind}"
+        for a, b in pairs
+        for kind in ("json", "parquet")
+    ]
 
 
 def matched_across_stages(wildcards):

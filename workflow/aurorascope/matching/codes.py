@@ -1,21 +1,21 @@
 """Match the features of blocks of two stages, whose directions have no channel in common, by what they do on the same dates.
 
-The score of two features is the correlation of their pooled values about their means at each place, over dates and places by area: what
-they have in common because both follow a place does not count. Chance is the same with dates of the second taken for others, half of all
-dates away, at the same hour. Sums are in float64, snapshot after snapshot in a fixed order.
+The score of two features is the correlation of their pooled values about their means at each place and hour of the day, over dates and places by
+area: what they have in common because both follow a place, or the sun, does not count. Chance is the same with dates of the second taken for others,
+half of all dates away, at the same hour. Sums are in float64, snapshot after snapshot in a fixed order.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
 from aurorascope.matching.matched import Chance, Matched, nothing_matched
-from aurorascope.matching.swaps import Swaps
+from aurorascope.matching.swaps import Hour, Swaps
 from aurorascope.measures.stability.compare import assigned
 from aurorascope.measures.stability.formulas import MOST_MATCHED
 
-# Entries of a product that are held at once, and of pairs whose means are multiplied.
+# Entries of a product that are held at once.
 _ENTRIES = 1 << 24
 # Sums of squares about means round; what varies by less than this of its sum of squares never varies.
 _ROUNDING = 1e-12
@@ -24,25 +24,90 @@ Codes = tuple[csr_matrix, csr_matrix]
 
 
 class _Side:
-    """Sums of one block's pooled features."""
+    """Sums of one block's pooled features: of the present hour, and of all hours that are over.
 
-    def __init__(self, n_places: int, n_latents: int) -> None:
-        self.total_pf, self.square_f = np.zeros((n_places, n_latents)), np.zeros(n_latents)
+    Attributes:
+        total_pf: (places, latents), of this hour.
+        square_f: area sums of squares over all hours.
+        about_f: of these what is left about the means at each place and hour.
+        paired_f: the same as `about_f`, over dates that are taken for others alone.
+        sum_f: area sums over all hours.
+    """
 
-    def add(self, h: csr_matrix, area_p: np.ndarray) -> None:
+    def __init__(self, area_p: np.ndarray, n_latents: int) -> None:
+        self._area_p = area_p
+        self.total_pf = np.zeros((len(area_p), n_latents))
+        self._hour_f, self.square_f, self.about_f, self.paired_f, self.sum_f = np.zeros((5, n_latents))
+
+    def add(self, h: csr_matrix) -> None:
+        """Count one snapshot."""
         place = np.repeat(np.arange(h.shape[0]), np.diff(h.indptr))
         # Each place and latent stands once in a snapshot.
         self.total_pf[place, h.indices] += h.data
-        self.square_f += np.bincount(h.indices, area_p[place] * h.data**2, len(self.square_f))
+        self._hour_f += np.bincount(h.indices, self._area_p[place] * h.data**2, len(self._hour_f))
 
-    def about_places(self, area_p: np.ndarray, n: int) -> np.ndarray:
-        """Sum of squares about the means at each place, 0 where a feature never varies."""
-        left_f = self.square_f - np.einsum("p,pf,pf->f", area_p, self.total_pf, self.total_pf) / n
-        return np.where(left_f > _ROUNDING * self.square_f, left_f, 0.0)
+    def _left(self, n: int) -> np.ndarray:
+        return self._hour_f - np.einsum("p,pf,pf->f", self._area_p, self.total_pf, self.total_pf) / n
 
-    def about_all(self, area_p: np.ndarray, n: int) -> np.ndarray:
-        """Sum of squares about one mean of all places."""
-        return self.square_f - (area_p @ self.total_pf) ** 2 / n
+    def end_pairs(self, n: int) -> None:
+        """Of this hour n snapshots were added, all that are taken for others."""
+        self.paired_f += self._left(n)
+
+    def end_hour(self, n: int) -> None:
+        """Of this hour n snapshots were added, all there are."""
+        self.about_f += self._left(n)
+        self.square_f += self._hour_f
+        self.sum_f += self._area_p @ self.total_pf
+        self.total_pf[:], self._hour_f[:] = 0, 0
+
+    def varying(self, left_f: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which latents vary, by sums of squares about means, and the roots of these."""
+        on = np.flatnonzero(left_f > _ROUNDING * self.square_f)
+        return on, np.sqrt(left_f[on])
+
+
+class _Sums:
+    """Sums of two blocks' pooled features, and of products of each two."""
+
+    def __init__(self, area_p: np.ndarray, n: tuple[int, int], has_pairs: bool) -> None:
+        self.a, self.b = (_Side(area_p, each) for each in n)
+        self._area_p = area_p
+        self.cross_ab, self.means_ab = np.zeros(n), np.zeros(n)
+        self.swapped_ab = np.zeros(n) if has_pairs else None
+        self.n = 0
+
+    def add_hour(self, hour: Hour, found: Iterator[Codes]) -> None:
+        """Count the snapshots of one hour, in its order."""
+        for _ in hour.pairs:
+            first, second = next(found), next(found)
+            self._add(first)
+            self._add(second)
+            add_product(self.swapped_ab, first[0], second[1], self._area_p)
+            add_product(self.swapped_ab, second[0], first[1], self._area_p)
+        n_paired, n = 2 * len(hour.pairs), len(hour.order)
+        if n_paired:
+            for side in (self.a, self.b):
+                side.end_pairs(n_paired)
+            self._add_means(self.swapped_ab, -1 / n_paired)
+        for _ in hour.alone:
+            self._add(next(found))
+        self._add_means(self.means_ab, 1 / n)
+        for side in (self.a, self.b):
+            side.end_hour(n)
+        self.n += n
+
+    def _add(self, codes: Codes) -> None:
+        self.a.add(codes[0])
+        self.b.add(codes[1])
+        add_product(self.cross_ab, *codes, self._area_p)
+
+    def _add_means(self, total_ab: np.ndarray, factor: float) -> None:
+        """Add a multiple of the area sum of products of both totals at each place, some latents of the first at a time."""
+        step = max(1, _ENTRIES // total_ab.shape[1])
+        weight_p1 = (factor * self._area_p)[:, None]
+        for first in range(0, len(total_ab), step):
+            at = slice(first, first + step)
+            total_ab[at] += (self.a.total_pf[:, at] * weight_p1).T @ self.b.total_pf
 
 
 def match_codes(snapshots: Iterable[Codes], swaps: Swaps, area_p: np.ndarray, n: tuple[int, int], signed: bool) -> Matched:
@@ -55,31 +120,14 @@ def match_codes(snapshots: Iterable[Codes], swaps: Swaps, area_p: np.ndarray, n:
         n: latents of both.
         signed: whether features have signs; then the size of a correlation counts.
     """
-    a, b = (_Side(len(area_p), each) for each in n)
-    cross_ab, swapped_ab = np.zeros(n), np.zeros(n) if swaps.pairs else None
-    n_seen, chance = 0, None
-    found = iter(snapshots)
-    for _ in swaps.pairs:
-        (a_first, b_first), (a_second, b_second) = next(found), next(found)
-        for h_a, h_b in ((a_first, b_first), (a_second, b_second)):
-            _add(a, b, cross_ab, h_a, h_b, area_p)
-        for h_a, h_b in ((a_first, b_second), (a_second, b_first)):
-            add_product(swapped_ab, h_a, h_b, area_p)
-        n_seen += 2
-    if swaps.pairs:
-        score_ab, _, on = _correlations(swapped_ab, a, b, area_p, n_seen)
-        chance = _chance(score_ab, signed, swaps, tuple(len(each) for each in on))
-        del score_ab, swapped_ab
-    for h_a, h_b in found:
-        _add(a, b, cross_ab, h_a, h_b, area_p)
-        n_seen += 1
-    return _matched(cross_ab, a, b, area_p, n_seen, signed, chance, swaps)
-
-
-def _add(a: _Side, b: _Side, cross_ab: np.ndarray, h_a: csr_matrix, h_b: csr_matrix, area_p: np.ndarray) -> None:
-    a.add(h_a, area_p)
-    b.add(h_b, area_p)
-    add_product(cross_ab, h_a, h_b, area_p)
+    sums, found = _Sums(area_p, n, swaps.days is not None), iter(snapshots)
+    for hour in swaps.hours:
+        sums.add_hour(hour, found)
+    # Ends what reads ahead.
+    for _ in found:
+        raise ValueError("more snapshots than the swaps have")
+    chance = _chance(sums, signed, swaps)
+    return _matched(sums, signed, chance, swaps)
 
 
 def add_product(total_ab: np.ndarray, h_a: csr_matrix, h_b: csr_matrix, area_p: np.ndarray) -> None:
@@ -97,22 +145,12 @@ def add_product(total_ab: np.ndarray, h_a: csr_matrix, h_b: csr_matrix, area_p: 
         total_ab[first : first + step] += (weighted[first : first + step] @ h_b).toarray()
 
 
-def _correlations(
-    cross_ab: np.ndarray, a: _Side, b: _Side, area_p: np.ndarray, n: int
-) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """Correlations about the means at each place of the features that vary, (a, b) float64; their sums of squares, and which they are."""
-    squares = [side.about_places(area_p, n) for side in (a, b)]
-    on = tuple(np.flatnonzero(each) for each in squares)
-    spread = [np.sqrt(each[which]) for each, which in zip(squares, on, strict=True)]
-    score_ab = cross_ab[np.ix_(*on)] if any(len(which) < len(each) for which, each in zip(on, squares, strict=True)) else cross_ab
-    mean_pa, mean_pb = a.total_pf[:, on[0]] * (area_p / n)[:, None], b.total_pf[:, on[1]]
-    step = max(1, _ENTRIES // max(1, len(on[1])))
-    for first in range(0, len(on[0]), step):
-        at = slice(first, first + step)
-        score_ab[at] -= mean_pa[:, at].T @ mean_pb
-        score_ab[at] /= spread[0][at, None]
-        score_ab[at] /= spread[1]
-    return score_ab, tuple(spread), on
+def _correlations(about_ab: np.ndarray, on: tuple[np.ndarray, np.ndarray], spread: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """Correlations of the features that vary, from sums of products about means."""
+    score_ab = about_ab[np.ix_(*on)]
+    score_ab /= spread[0][:, None]
+    score_ab /= spread[1]
+    return score_ab
 
 
 def _assign(score_ab: np.ndarray, signed: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -121,42 +159,38 @@ def _assign(score_ab: np.ndarray, signed: bool) -> tuple[np.ndarray, np.ndarray,
     return at_a, at_b, score_ab[at_a, at_b]
 
 
-def _chance(score_ab: np.ndarray, signed: bool, swaps: Swaps, n: tuple[int, int]) -> Chance | None:
-    if min(n) == 0:
+def _chance(sums: _Sums, signed: bool, swaps: Swaps) -> Chance | None:
+    if sums.swapped_ab is None:
         return None
-    score = _assign(score_ab, signed)[2]
+    on, spread = zip(*(side.varying(side.paired_f) for side in (sums.a, sums.b)), strict=True)
+    if min(map(len, on)) == 0:
+        return None
+    score = _assign(_correlations(sums.swapped_ab, on, spread), signed)[2]
+    sums.swapped_ab = None
     what = f"dates of the second taken for others at the same hour, {swaps.days} days or more away"
-    return Chance(np.abs(score) if signed else score, n, what)
+    return Chance(np.abs(score) if signed else score, (len(on[0]), len(on[1])), what)
 
 
-def _matched(
-    cross_ab: np.ndarray, a: _Side, b: _Side, area_p: np.ndarray, n: int, signed: bool, chance: Chance | None, swaps: Swaps
-) -> Matched:
-    n_on = [int((side.square_f > 0).sum()) for side in (a, b)]
-    score_ab, spread, on = _correlations(cross_ab, a, b, area_p, n)
+def _matched(sums: _Sums, signed: bool, chance: Chance | None, swaps: Swaps) -> Matched:
+    on, spread = zip(*(side.varying(side.about_f) for side in (sums.a, sums.b)), strict=True)
     counts = len(on[0]), len(on[1])
-    facts = {"n_on": n_on, "n_snapshots": n, "swap_days": swaps.days}
+    facts = {"n_on": [int((side.square_f > 0).sum()) for side in (sums.a, sums.b)], "n_snapshots": sums.n, "swap_days": swaps.days}
     if min(counts) == 0:
         none = np.empty(0, np.int64)
         return Matched(counts, none, none, none, np.empty(0), np.empty(0), None, nothing_matched(counts, MOST_MATCHED), facts)
-    at_a, at_b, score = _assign(score_ab, signed)
+    at_a, at_b, score = _assign(_correlations(np.subtract(sums.cross_ab, sums.means_ab, out=sums.means_ab), on, spread), signed)
     feature_a, feature_b = on[0][at_a], on[1][at_b]
-    about_places = score * spread[0][at_a] * spread[1][at_b]
-    plain = _plain(about_places, a, b, feature_a, feature_b, area_p, n)
+    reason = "" if chance else swaps.reason or "no feature varies on the dates that are taken for others"
     return Matched(
-        counts, feature_a, feature_b, np.where(signed & (score < 0), -1, 1), np.abs(score) if signed else score, plain, chance,
-        "" if chance else swaps.reason or "no feature varies on the dates that are taken for others", facts,
+        counts, feature_a, feature_b, np.where(signed & (score < 0), -1, 1), np.abs(score) if signed else score,
+        _plain(sums, feature_a, feature_b), chance, reason, facts,
     )
 
 
-def _plain(
-    about_places: np.ndarray, a: _Side, b: _Side, feature_a: np.ndarray, feature_b: np.ndarray, area_p: np.ndarray, n: int
-) -> np.ndarray:
-    """Correlation of matched features about one mean of all places, NaN where one is the same everywhere."""
-    found, step = about_places.copy(), max(1, _ENTRIES // len(area_p))
-    for first in range(0, len(found), step):
-        at = slice(first, first + step)
-        total_pa, total_pb = a.total_pf[:, feature_a[at]], b.total_pf[:, feature_b[at]]
-        found[at] += np.einsum("p,pm,pm->m", area_p, total_pa, total_pb) / n - (area_p @ total_pa) * (area_p @ total_pb) / n
-    squares = a.about_all(area_p, n)[feature_a] * b.about_all(area_p, n)[feature_b]
-    return np.divide(found, np.sqrt(np.maximum(squares, 0)), out=np.full(len(found), np.nan), where=squares > 0)
+def _plain(sums: _Sums, feature_a: np.ndarray, feature_b: np.ndarray) -> np.ndarray:
+    """Correlation of matched features about one mean of all places and hours; NaN where one is the same everywhere."""
+    squares = [side.square_f - side.sum_f**2 / sums.n for side in (sums.a, sums.b)]
+    product = squares[0][feature_a] * squares[1][feature_b]
+    cross = sums.cross_ab[feature_a, feature_b] - sums.a.sum_f[feature_a] * sums.b.sum_f[feature_b] / sums.n
+    is_known = (product > 0) & (squares[0][feature_a] > 0)
+    return np.divide(cross, np.sqrt(np.where(is_known, product, 1)), out=np.full(len(cross), np.nan), where=is_known)

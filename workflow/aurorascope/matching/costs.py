@@ -20,8 +20,8 @@ from aurorascope.records import KINDS
 from aurorascope.units import duration, size
 
 _MOST_S, _AT, _POWER = 74.0, 16_384, 2.5
-# Of a pair: its scores, and scipy's copy; across stages those of other dates meanwhile.
-_BYTES, _BYTES_OF_CODES = 16, 24
+# Of two features: their score, and scipy's copy; across stages sums, their means, those of other dates, the score, and scipy's copy.
+_BYTES, _BYTES_OF_CODES = 16, 40
 
 
 def matching_seconds(n_a: int, n_b: int) -> float:

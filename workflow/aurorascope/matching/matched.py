@@ -47,7 +47,7 @@ class Matched:
         b: (m,) those of the second that go with them.
         sign: (m,) int8, -1 where positive values of one go with negative ones of the other, else 1.
         score: (m,) float64, cosine or correlation, its size where features have signs.
-        plain: (m,) float64, correlation about one mean of all places; NaN of cosines.
+        plain: (m,) float64, correlation about one mean of all places and hours; NaN of cosines.
         chance: None where there is none.
         reason: why there is none; empty where there is one.
         facts: of this kind of matching, for the record.
