@@ -115,6 +115,7 @@ rule studies:
 rule matches:
     # No output on purpose: `snakemake --cores N matches`
     input:
+        chained,
         "results/matches/chains.json",
         "results/matches/chains.parquet",
         expand("results/figures/chains.{kind}", kind=["png", "csv"]),

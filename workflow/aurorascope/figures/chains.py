@@ -37,7 +37,7 @@ def draw_chains(table: pd.DataFrame, png: Path) -> None:
     for axis in (scores, shares, starts):
         axis.grid(axis="y", alpha=0.25)
         for edge in stage_edges():
-            axis.axvline(edge, color="#dddddd", lw=1)
+            axis.axvline(edge, color="#dddddd", lw=1, zorder=0)
     scores.legend(frameon=False, fontsize=8, loc="lower left", ncols=3)
     starts.legend(frameon=False, fontsize=8, loc="upper right", ncols=2)
     name_stages(starts)
