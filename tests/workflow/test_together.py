@@ -80,8 +80,9 @@ def test_evaluations_in_two_processes_are_adopted(suite, tmp_path):
     assert evaluations(project) == evaluations(suite)
 
 
-def test_days_in_two_processes_are_adopted(suite, tmp_path):
-    """`days_together` on two cores, then the jobs: the same records and files as of one job a day."""
+@pytest.mark.parametrize("calls", [2, 1])
+def test_days_in_two_processes_are_adopted(suite, tmp_path, calls):
+    """`days_together` on two cores, then the jobs, or both in one call that keeps them apart: the same as of one job a day."""
     project = suite.copy(tmp_path / "project")
 
     def days(of):
@@ -91,9 +92,14 @@ def test_days_in_two_processes_are_adopted(suite, tmp_path):
     records = sorted(path.name for path in project.result("scratch/cams").glob("????-??-??.json"))
     for name in records:
         project.result(f"scratch/cams/{name}").unlink()
-    project.make("days_together", cores=2)
+    wanted = [f"results/scratch/cams/{name}" for name in records]
+    if calls == 2:
+        project.make("days_together", cores=2)
+        project.make(*wanted)
+    else:
+        # A core is free for the days' own jobs while the shares are at work.
+        project.make("days_together", *wanted, "--resources", "days=1000", cores=7)
     assert not list(project.result("scratch/waiting").glob("*.done"))
-    project.make(*(f"results/scratch/cams/{name}" for name in records))
     logs = [project.result(f"logs/download_day/{name[:10]}.log").read_text() for name in records]
     assert len(logs) == 6 and all("is in its place" in log for log in logs)
     assert days(project) == days(suite)

@@ -61,6 +61,7 @@ rule fill_activations:
         states=expand("results/scratch/states/{split}.json", split=SPLITS),
     log:
         "results/logs/fill_activations.log",
+    priority: 2
     conda:
         "../../envs/aurorascope.yaml"
     threads: CONFIG.compute.threads

@@ -37,6 +37,8 @@ rule make_checkpoint:
         "results/logs/make_checkpoint.log",
     benchmark:
         "results/benchmarks/make_checkpoint.tsv"
+    # Training the demo's takes longer than all that is made beside it.
+    priority: 2
     retries: 2 if CONFIG.aurora.checkpoint_kind == "official" else None
     localrule: CONFIG.aurora.checkpoint_kind != "demo"
     conda:

@@ -36,6 +36,8 @@ rule download_day:
     threads: 1
     resources:
         ads=1 if CONFIG.cams.source == "ads" else 0,
+        # More than `--resources days=` of a call that also asks for `days_together` leaves beside a share.
+        days=1000,
         attempt=lambda wildcards, attempt: attempt,
         mem_mb=4000,
         runtime=24 * 60,
@@ -52,10 +54,13 @@ rule days_share:
         touch("results/scratch/waiting/days_{share}.done"),
     log:
         "results/logs/days_together/{share}.log",
+    # Before the days' own jobs, which then find their days made.
+    priority: 1
     conda:
         "../../envs/aurorascope.yaml"
     threads: 1
     resources:
+        days=1,
         mem_mb=4000,
         runtime=24 * 60,
     params:
