@@ -102,6 +102,19 @@ def test_cores_change_no_byte(matched, tmp_path):
     assert {path.name: path.read_bytes() for path in project.result("matches").iterdir()} == before
 
 
+def test_dropped_activations_are_computed_again_once_for_both_blocks(matched, tmp_path):
+    """The same bytes, from one forward of Aurora a snapshot."""
+    project = matched.copy(tmp_path / "project")
+    pair = f"{BLOCKS[0]}__{BLOCKS[1]}"
+    before = {path.name: path.read_bytes() for path in project.result("matches").glob(f"{pair}.*")}
+    project.make(*(f"results/dropped/{block}.json" for block in BLOCKS[:2]))
+    for name in before:
+        project.result(f"matches/{name}").unlink()
+    project.make(f"results/matches/{pair}.json")
+    assert {path.name: path.read_bytes() for path in project.result("matches").glob(f"{pair}.*")} == before
+    assert "Comparing features took 2 forwards of Aurora." in project.result(f"logs/match_features/{pair}.log").read_text()
+
+
 def test_the_plan_counts_them(matched):
     text = matched.make("plan", cores=1).stdout
     assert "Matches of features" in text and "3 pairs already there" in text

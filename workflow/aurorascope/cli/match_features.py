@@ -15,9 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, config: Config) -> None:
     from aurorascope.backbone.device import make_repeatable, pick_device
     from aurorascope.matching.make import make_match
-    from aurorascope.matching.pair import COSINE, read_pair
+    from aurorascope.matching.pair import COSINE, named_pair
 
     make_repeatable(config.compute)
-    pair = read_pair(args.a, args.b, config, args.results)
+    pair = named_pair(args.a, args.b, args.results)
     # Directions are compared on the CPU, and no GPU is waited for.
     make_match(config, pair, args.results, pick_device("cpu" if pair.how == COSINE else config.aurora.device))

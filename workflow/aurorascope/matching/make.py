@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -28,6 +28,9 @@ from aurorascope.progress import Progress
 from aurorascope.records import KINDS
 from aurorascope.tokens import token_grid
 
+if TYPE_CHECKING:
+    from aurorascope.activations.live import Forwards
+
 _LOG = logging.getLogger(__name__)
 KIND = KINDS["match"]
 
@@ -37,7 +40,7 @@ def make_match(config: Config, pair: Pair, results: Path, device: torch.device) 
 
     Args:
         config: the configuration.
-        pair: which two, as `pair.read_pair` gives them.
+        pair: which two, as `pair.named_pair` gives them.
         results: the results folder: SAEs, their evaluations, and of blocks of two stages stores and states of the held-out dates.
         device: where features are computed, of blocks of two stages.
 
@@ -83,7 +86,7 @@ def _by_codes(
     config: Config, a: Dictionary, b: Dictionary, signed: bool, results: Path, device: torch.device
 ) -> tuple[Matched, dict[str, Any]]:
     split = read_record(KINDS["states"].where(results, split="held_out"), "states")
-    readers = _readers(config, [a, b], results, device)
+    readers, forwards = _readers(config, [a, b], results, device)
     times = [[snapshot["time"] for snapshot in reader.manifest["snapshots"]] for reader in readers]
     if times[0] != times[1]:
         where, found = readers[1].paths.manifest, f"{len(times[1])} of other times"
@@ -96,11 +99,15 @@ def _by_codes(
     codes = _codes([a, b], readers, pools, np.array(swaps.order), device)
     # Rows of both are the same places; their areas are those of the same cells.
     matched = match_codes(codes, swaps, pools[0].area_p, (a.sae.d_hidden, b.sae.d_hidden), signed)
+    if forwards is not None:
+        _LOG.info("Comparing features took %d forwards of Aurora.", forwards.n)
     return matched, {"held_out_manifest_sha256": [reader.manifest["sha256"] for reader in readers]}
 
 
-def _readers(config: Config, both: list[Dictionary], results: Path, device: torch.device) -> list[StoreReader]:
-    """The held-out activations of both blocks, in this run.
+def _readers(
+    config: Config, both: list[Dictionary], results: Path, device: torch.device
+) -> tuple[list[StoreReader], "Forwards | None"]:
+    """The held-out activations of both blocks, in this run; and, where neither has chunks, the forwards of Aurora that they share.
 
     Raises:
         UserError: some are of another Aurora than the SAE.
@@ -111,13 +118,13 @@ def _readers(config: Config, both: list[Dictionary], results: Path, device: torc
         found, expected = reader.manifest["checkpoint_sha256"], each.record["checkpoint_sha256"]
         if found != expected:
             raise UserError(reader.paths.manifest, f"activations of the checkpoint {expected[:12]}", found[:12], reader.paths.rebuild_command())
-    if all(reader.paths.absent.is_file() for reader in readers):
-        # Imported only where Aurora must run, once for both.
-        from aurorascope.activations.live import Forwards, LiveReader
+    if not all(reader.paths.absent.is_file() for reader in readers):
+        return readers, None
+    # Imported only where Aurora must run: it costs 6 s and 1 GB.
+    from aurorascope.activations.live import Forwards, LiveReader
 
-        forwards = Forwards(config, results / "scratch", [each.block for each in both], device)
-        readers = [LiveReader(manifest, config, device, forwards) for manifest in manifests]
-    return readers
+    forwards = Forwards(config, results / "scratch", [each.block for each in both], device)
+    return [LiveReader(manifest, config, device, forwards) for manifest in manifests], forwards
 
 
 def _codes(

@@ -63,32 +63,45 @@ def is_signed(config: Config) -> bool:
     return ARCHITECTURES[config.sae.architecture].signed
 
 
-def read_pair(a: str, b: str, config: Config, results: Path) -> Pair:
-    """The pair that a target names, once everything that is known of it is in order.
+def named_pair(a: str, b: str, results: Path) -> Pair:
+    """The pair that a target names.
 
     Args:
         a: what stands before the two underscores.
         b: what stands after them.
-        config: the configuration.
         results: the results folder.
 
     Raises:
-        UserError: an unknown block or suite, a block twice or before one that comes first, a block without an SAE, too many features, a suite of
-            another Aurora, of another width, or of features with signs where this run's have none.
+        UserError: an unknown block, a block twice, or one before one that comes first.
     """
-    where = f"{KINDS['match'].where(results, a=a, b=b)}"
+    where = _where(a, b, results)
     suite, _, block = b.rpartition(".")
     pair = Pair(_block(where, a), _block(where, block), suite or None)
+    if pair.suite is None:
+        _check_order(where, pair, results)
+    return pair
+
+
+def read_pair(a: str, b: str, config: Config, results: Path) -> Pair:
+    """`named_pair`, once everything that is known before its job is in order.
+
+    Raises:
+        UserError: as of `named_pair`; a block without an SAE, too many features, an unknown suite, or one of another Aurora, of another width, or of
+            features with signs where this run's have none.
+    """
+    where, pair = _where(a, b, results), named_pair(a, b, results)
     for each in (pair.a, *([] if pair.suite else [pair.b])):
         if each not in config.block_ids:
             raise UserError(where, "configured blocks, which have SAEs", each, "add it to the config key blocks")
-    if pair.suite is None:
-        _check_order(where, pair, results)
     if pair.how == CORRELATION:
         _check_number(where, pair, config)
     if pair.suite is not None:
-        _check_suite(where, pair, config, results)
+        _check_suite(pair, config, results)
     return pair
+
+
+def _where(a: str, b: str, results: Path) -> str:
+    return str(KINDS["match"].where(results, a=a, b=b))
 
 
 def across_stages(results: Path, blocks: Sequence[str]) -> list[Path]:
@@ -130,7 +143,7 @@ def suite_names() -> list[str]:
     return sorted(path.name for path in FOLDER.glob("*") if path.is_dir())
 
 
-def _check_suite(where: str, pair: Pair, config: Config, results: Path) -> None:
+def _check_suite(pair: Pair, config: Config, results: Path) -> None:
     names, folder = suite_names(), pair.folder(results)
     if pair.suite not in names:
         found = f"only {', '.join(names)}" if names else "none"
