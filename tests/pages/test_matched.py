@@ -22,7 +22,8 @@ def write_match(results, a, b, rows, saes=None):
     """Matches (feature, feature, sign, score, above chance) as `match_features` writes them; returns the record's path."""
     path = results / f"matches/{a}__{b}.json"
     columns = dict(zip(("feature_a", "feature_b", "sign", "score", "is_above_chance"), zip(*rows, strict=True), strict=True))
-    write_table(path.with_suffix(".parquet"), pd.DataFrame(columns).astype({"feature_a": np.int32, "feature_b": np.int32, "is_above_chance": "boolean"}))
+    types = {"feature_a": np.int32, "feature_b": np.int32, "is_above_chance": "boolean"}
+    write_table(path.with_suffix(".parquet"), pd.DataFrame(columns).astype(types))
     digest = sha256_file(path.with_suffix(".parquet"))
     write_json(path, {"kind": "match", "a": a, "b": b, "sae_sha256": saes or [SHA[a], SHA[b]], "table_sha256": digest})
     return path

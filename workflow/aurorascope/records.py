@@ -135,7 +135,10 @@ KINDS = {kind.name: kind for kind in (
         {"studies/{study}/effects.parquet": _SEVERAL, "studies/{study}/fields.nc": _SEVERAL},
         stage=("run_study", "config_sha256"),
     ),
-    Kind("match", "matches/{a}__{b}.json", "pairs of matched blocks", {"matches/{a}__{b}.parquet": "table_sha256"}, stage=("match_features", "config_sha256")),
+    Kind(
+        "match", "matches/{a}__{b}.json", "pairs of matched blocks", {"matches/{a}__{b}.parquet": "table_sha256"},
+        stage=("match_features", "config_sha256"),
+    ),
     Kind("chains", "matches/chains.json", "chains of features", {"matches/chains.parquet": "table_sha256"}),
     Kind("activations", "scratch/activations/{block}/{split}/manifest.json", "stores"),
 )}

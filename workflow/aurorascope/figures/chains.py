@@ -23,7 +23,8 @@ def draw_chains(table: pd.DataFrame, png: Path) -> None:
         colours = [_colour(block) for block in here["block"]]
         scores.scatter(here["depth"], here["score_mean"], marker=mark, c=colours, s=26, zorder=3, label=_WORDS[how])
         shares.scatter(here["depth"], 100 * here["share_above_chance"], marker=mark, c=colours, s=26, zorder=3)
-    scores.vlines(table["depth"], table["chance_mean"], table["chance_level"], color="#999999", lw=3, label="chance: its mean to its 95 % level")
+    ends = table["chance_mean"], table["chance_level"]
+    scores.vlines(table["depth"], *ends, color="#999999", lw=3, label="chance: its mean to its 95 % level")
     scores.set(ylabel="mean score of pairs matched\nwith the block before", ylim=(min(0.0, scores.get_ylim()[0]), 1.02))
     shares.axhline(5, color="#999999", lw=1)
     shares.set(ylabel="pairs above chance (%)\ngrey: 5 %, as chance has", ylim=(-2, 102))

@@ -25,9 +25,9 @@ def chain_rows(blocks: Sequence[str], links: Sequence[pd.DataFrame]) -> pd.DataF
         links: tables of matches of each two that follow each other.
 
     Returns:
-        A row for each feature of a chain: chain (numbered by first block, then first feature), block, depth, feature, sign (of the feature in
-        that of the chain's first: -1 where its positive values go with negative ones of the first), score (of the match with the feature before;
-        NaN of the first). Chains ascending, each in forward order.
+        A row for each feature of a chain: chain (numbered by first block, then first feature), block, depth, feature, sign (of the
+        feature in that of the chain's first: -1 where its positive values go with negative ones of the first), score (of the match with the
+        feature before; NaN of the first). Chains ascending, each in forward order.
     """
     parts, n_chains = [], 0
     # Chain and sign of those features of the present block that one led to.
@@ -85,7 +85,7 @@ def summary(blocks: Sequence[str], records: Sequence[Mapping[str, Any]], rows: p
         records: of the matches of each two that follow each other.
         rows: `chain_rows`.
     """
-    names = ("a", "b", "how", "n_features", "n_matched", "n_above_chance", "score_mean", "share_alike", "share_above_chance", "chance", "reason")
+    names = ("a", "b", "how", "n_features", "n_matched", "n_above_chance", "score_mean", "share_alike", "share_above_chance")
     is_known = [record["chance"] is not None for record in records]
     sizes = rows.groupby("chain").size()
     from_start = {start: reached(blocks, rows, start, is_known) for start in stage_starts(blocks)}
@@ -95,7 +95,7 @@ def summary(blocks: Sequence[str], records: Sequence[Mapping[str, Any]], rows: p
         "n_chains": len(sizes),
         "n_whole": from_start[blocks[0]][-1],
         "longest": int(sizes.max()) if len(sizes) else 0,
-        "links": [{name: record[name] for name in names} for record in records],
+        "links": [{name: record[name] for name in (*names, "chance", "reason")} for record in records],
         "reached": from_start,
         "reason": "; ".join(unknown),
     }
@@ -109,8 +109,8 @@ def depth_table(content: Mapping[str, Any]) -> pd.DataFrame:
 
     Returns:
         block, depth; of the match with the block before (NaN or empty of the first): how, n_matched, score_mean, chance_mean, chance_level,
-        share_above_chance; and `from_<block>` for the first block of each stage: share of its features, those that could be matched with the
-        block after it, whose chain goes on to this block.
+        share_above_chance; and `from_<block>` for the first block of each stage: share of its features, those that could be matched
+        with the block after it, whose chain goes on to this block.
     """
     blocks, links = content["blocks"], content["links"]
     rows: list[dict[str, Any]] = [{"block": block, "depth": BY_ID[block].depth_index, "how": ""} for block in blocks]

@@ -1,8 +1,8 @@
 """Match the features of blocks of two stages, whose directions have no channel in common, by what they do on the same dates.
 
-The score of two features is the correlation of their pooled values about their means at each place and hour of the day, over dates and places by
-area: what they have in common because both follow a place, or the sun, does not count. Chance is the same with dates of the second taken for others,
-half of all dates away, at the same hour. Sums are in float64, snapshot after snapshot in a fixed order.
+The score of two features is the correlation of their pooled values about their means at each place and hour of the day, over dates and
+places by area: what they have in common because both follow a place, or the sun, does not count. Chance is the same with dates of the
+second taken for others, half of all dates away, at the same hour. Sums are in float64, snapshot after snapshot in a fixed order.
 """
 
 from collections.abc import Iterable, Iterator

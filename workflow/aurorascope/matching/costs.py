@@ -1,7 +1,7 @@
 """What the matches of a run cost, for the plan, from the configuration alone. Nothing heavy is imported here.
 
-Times of matching, cosines included, are those of random directions on one core, at 1,024 to 16,384 features (docs/benchmarks.md, "Matches of
-features"); of trained dictionaries it takes less. Chance is matched once more.
+Times of matching, cosines included, are those of random directions on one core, at 1,024 to 16,384 features (docs/benchmarks.md, "Matches
+of features"); of trained dictionaries it takes less. Chance is matched once more.
 """
 
 import math
@@ -41,7 +41,8 @@ def matches_cost(config: Config, e: Estimate, results: Path | None) -> list[Othe
     pairs = [Pair(a, b) for a, b in pairwise(config.block_ids)]
     if not pairs:
         return []
-    left = [pair for pair in pairs if results is None or not is_current(config, KINDS["match"], KINDS["match"].where(results, a=pair.a, b=pair.b))]
+    kind = KINDS["match"]
+    left = [pair for pair in pairs if results is None or not is_current(config, kind, kind.where(results, a=pair.a, b=pair.b))]
     flop = moved = seconds = 0.0
     for pair in left:
         a, b = costs[pair.a], costs[pair.b]
@@ -51,11 +52,13 @@ def matches_cost(config: Config, e: Estimate, results: Path | None) -> list[Othe
     largest = max(_bytes(costs[pair.a], costs[pair.b], pair.how) for pair in pairs)
     most = max(cost.latents for cost in e.blocks)
     time, n_cosine = stage(flop, moved, config.plan), sum(pair.how == COSINE for pair in pairs)
-    basis = f"matching {duration(seconds / 3600)} on one core, measured; encoding at {config.plan.tflops:g} TFLOP/s (plan.tflops), reading at "
+    kinds = f"{n_cosine} by directions, {len(pairs) - n_cosine} by what features do on held-out dates"
+    basis = f"matching {duration(seconds / 3600)} on one core, measured; encoding at {config.plan.tflops:g} TFLOP/s (plan.tflops), "
+    basis += f"reading at {config.plan.disk_mb_s:g} MB/s (plan.disk_mb_s), without loading"
     rows = [
-        ("each block with the next", f"{len(pairs)} pairs", f"derived; {n_cosine} by directions, {len(pairs) - n_cosine} by what features do on held-out dates"),
+        ("each block with the next", f"{len(pairs)} pairs", f"derived; {kinds}"),
         ("memory of the largest pair", size(largest), "derived; for its scores"),
-        ("time left", duration(seconds / 3600 + max(time.compute, time.disk)), f"{basis}{config.plan.disk_mb_s:g} MB/s (plan.disk_mb_s), without loading"),
+        ("time left", duration(seconds / 3600 + max(time.compute, time.disk)), basis),
     ]
     if most > MOST_MATCHED:
         rows.append(("not matched", f"{most:,} features", f"derived; more than {MOST_MATCHED:,} that are on cannot be matched"))
@@ -64,7 +67,7 @@ def matches_cost(config: Config, e: Estimate, results: Path | None) -> list[Othe
 
 
 def _flop(e: Estimate, a: BlockCost, b: BlockCost, how: str) -> tuple[float, float]:
-    """Operations, and bytes that are read, beside matching: across stages both blocks' held-out tokens are encoded, and means multiplied."""
+    """Operations, and bytes that are read, beside matching: across stages held-out tokens are encoded, and means multiplied."""
     if how == COSINE:
         return 0.0, 0.0
     n, places = e.n_snapshots["held_out"], math.prod(min((a.shape, b.shape), key=math.prod))

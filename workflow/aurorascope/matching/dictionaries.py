@@ -75,7 +75,8 @@ def open_pair(pair: Pair, results: Path) -> tuple[Dictionary, Dictionary, bool]:
     check_checkpoint(path, b.record, a.record["checkpoint_sha256"])
     signed = [RELEASED[each.sae.architecture].signed for each in (a, b)]
     if signed[0] != signed[1]:
-        raise UserError(path, f"features {'with' if signed[0] else 'without'} signs, as those of {pair.a}", "the others", "match suites of one kind")
+        expected = f"features {'with' if signed[0] else 'without'} signs, as those of {pair.a}"
+        raise UserError(path, expected, "the others", "match suites of one kind")
     if pair.how == "cosine" and a.sae.d_model != b.sae.d_model:
         raise UserError(path, f"an SAE of {a.sae.d_model} channels, as {pair.a} has", str(b.sae.d_model), "match suites of one Aurora")
     return a, b, signed[0]

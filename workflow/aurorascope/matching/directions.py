@@ -1,7 +1,7 @@
 """Match the features of two blocks of one stage by the directions of their decoders, as seeds are compared (`measures.stability`).
 
-Blocks of one stage write to the same channels, and a residual stream goes through them: a direction means the same in all of them. Chance is
-two dictionaries of random directions, as many as there are features and spread over the channels as the features' own directions are.
+Blocks of one stage write to the same channels, and a residual stream goes through them: a direction means the same in all of them. Chance
+is two dictionaries of random directions, as many as there are features and spread over the channels as the features' own directions are.
 """
 
 import numpy as np

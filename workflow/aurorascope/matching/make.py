@@ -117,7 +117,8 @@ def _readers(
     for each, reader in zip(both, readers, strict=True):
         found, expected = reader.manifest["checkpoint_sha256"], each.record["checkpoint_sha256"]
         if found != expected:
-            raise UserError(reader.paths.manifest, f"activations of the checkpoint {expected[:12]}", found[:12], reader.paths.rebuild_command())
+            where, fix = reader.paths.manifest, reader.paths.rebuild_command()
+            raise UserError(where, f"activations of the checkpoint {expected[:12]}", found[:12], fix)
     if not all(reader.paths.absent.is_file() for reader in readers):
         return readers, None
     # Imported only where Aurora must run: it costs 6 s and 1 GB.

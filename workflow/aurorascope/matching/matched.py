@@ -71,8 +71,8 @@ class Matched:
     def table(self) -> pd.DataFrame:
         """A row a matched pair, those of the first ascending."""
         return pd.DataFrame({
-            "feature_a": self.a.astype(np.int32), "feature_b": self.b.astype(np.int32), "sign": self.sign.astype(np.int8), "score": self.score,
-            "plain": self.plain, "is_above_chance": self.is_above(),
+            "feature_a": self.a.astype(np.int32), "feature_b": self.b.astype(np.int32), "sign": self.sign.astype(np.int8),
+            "score": self.score, "plain": self.plain, "is_above_chance": self.is_above(),
         })
 
     def content(self) -> dict[str, Any]:

@@ -86,8 +86,8 @@ def read_pair(a: str, b: str, config: Config, results: Path) -> Pair:
     """`named_pair`, once everything that is known before its job is in order.
 
     Raises:
-        UserError: as of `named_pair`; a block without an SAE, too many features, an unknown suite, or one of another Aurora, of another width, or of
-            features with signs where this run's have none.
+        UserError: as of `named_pair`; a block without an SAE, too many features, an unknown suite, or one of another Aurora, of
+            another width, or of features with signs where this run's have none.
     """
     where, pair = _where(a, b, results), named_pair(a, b, results)
     for each in (pair.a, *([] if pair.suite else [pair.b])):
@@ -154,14 +154,16 @@ def _check_suite(pair: Pair, config: Config, results: Path) -> None:
     if record is None or not path.with_suffix(".pt").is_file():
         there = [block for block in BY_ID if KINDS["sae"].where(folder, block=block).is_file()]
         found = f"those of {len(there)} blocks" if there else "none"
-        raise UserError(path, f"record and weights of an SAE of {pair.b}", found, nearest(pair.b, there) if there and pair.b not in there else FROM)
+        fix = nearest(pair.b, there) if there and pair.b not in there else FROM
+        raise UserError(path, f"record and weights of an SAE of {pair.b}", found, fix)
     own, other = is_signed(config), RELEASED[record["released_as"]].signed
     if own != other:
         words = {True: "features with signs", False: "features without signs"}
         raise UserError(path, f"{words[own]}, as this run's, {config.sae.architecture}", words[other], "match suites of one kind")
     width = BY_ID[pair.b].width(config.aurora.embed_dim)
     if record["d_model"] != width:
-        raise UserError(path, f"an SAE of {width} channels, as aurora.embed_dim has it", str(record["d_model"]), "match suites of one Aurora")
+        expected = f"an SAE of {width} channels, as aurora.embed_dim has it"
+        raise UserError(path, expected, str(record["d_model"]), "match suites of one Aurora")
     checkpoint = find_record(KINDS["checkpoint"].where(results), "checkpoint")
     if checkpoint is not None:
         check_checkpoint(path, record, checkpoint["sha256"])

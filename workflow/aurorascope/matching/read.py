@@ -37,8 +37,8 @@ def matched_elsewhere(paths: Sequence[Path], block_id: str, sae_sha256: Mapping[
         sae_sha256: digest of the SAE of each block; matches of another SAE are left out, and the log says so.
 
     Returns:
-        Columns feature (int32), block, near (int32, the other's latent), correlation (float64, negative where positive values of one go with
-        negative ones of the other); features ascending, blocks in forward order.
+        Columns feature (int32), block, near (int32, the other's latent), correlation (float64, negative where positive values of one go
+        with negative ones of the other); features ascending, blocks in forward order.
 
     Raises:
         UserError: a record or its table is damaged.
@@ -55,10 +55,12 @@ def matched_elsewhere(paths: Sequence[Path], block_id: str, sae_sha256: Mapping[
         own, other = ("a", "b") if record["a"] == block_id else ("b", "a")
         kept = above_chance(table)
         parts.append(pd.DataFrame({
-            "feature": kept[f"feature_{own}"], "block": record[other], "near": kept[f"feature_{other}"], "correlation": kept["sign"] * kept["score"],
+            "feature": kept[f"feature_{own}"], "block": record[other], "near": kept[f"feature_{other}"],
+            "correlation": kept["sign"] * kept["score"],
         }))
     if not parts:
-        return pd.DataFrame({"feature": np.empty(0, np.int32), "block": np.empty(0, object), "near": np.empty(0, np.int32), "correlation": np.empty(0)})
+        types = {"feature": np.int32, "block": object, "near": np.int32, "correlation": np.float64}
+        return pd.DataFrame({name: np.empty(0, kind) for name, kind in types.items()})
     found = pd.concat(parts, ignore_index=True)
     order = np.lexsort([found["block"].map(lambda block: BY_ID[block].depth_index), found["feature"]])
     return found.iloc[order].reset_index(drop=True)
