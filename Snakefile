@@ -9,6 +9,7 @@
 #   snakemake --cores 2 studies                                  what edits of features do, one study a file in studies/
 #   snakemake --cores 2 attributions                             which features carry a forecast, one outcome a file in outcomes/
 #   snakemake --cores 2 circuits                                 through which other features, one circuit a file in circuits/
+#   snakemake --cores 2 matches                                  which features go on from block to block
 #   snakemake --cores 8 --configfile workflow/config/cams-year.yaml     the published year
 #   snakemake --profile slurm                                    any of these on a SLURM cluster
 from snakemake.utils import min_version
@@ -35,6 +36,7 @@ include: "workflow/rules/attribution_inputs.smk"
 include: "workflow/rules/circuit_inputs.smk"
 include: "workflow/rules/made.smk"
 include: "workflow/rules/resources.smk"
+include: "workflow/rules/match_inputs.smk"
 include: "workflow/rules/local.smk"
 include: "workflow/rules/cams.smk"
 include: "workflow/rules/backbone.smk"
@@ -46,6 +48,7 @@ include: "workflow/rules/atlas.smk"
 include: "workflow/rules/studies.smk"
 include: "workflow/rules/attribution.smk"
 include: "workflow/rules/circuits.smk"
+include: "workflow/rules/matches.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/release.smk"
@@ -66,6 +69,7 @@ localrules:
     attribute_together,
     attributions,
     circuits,
+    matches,
     check_access,
     download_day,
     drop_chunks,
@@ -83,6 +87,7 @@ localrules:
     draw_curves,
     draw_blocks,
     draw_storyline,
+    chain_features,
     plan,
     verify,
 
@@ -136,3 +141,12 @@ rule circuits:
                 "index.html",
             ],
         ),
+
+
+rule matches:
+    # No output on purpose: `snakemake --cores N matches`
+    input:
+        chained,
+        "results/matches/chains.json",
+        "results/matches/chains.parquet",
+        expand("results/figures/chains.{kind}", kind=["png", "csv"]),

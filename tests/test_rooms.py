@@ -24,6 +24,7 @@ ROWS = (
     ("attribution",),
     ("circuits",),
     ("measures", "reproduction"),
+    ("matching",),
     ("figures", "pages", "release"),
     ("cli",),
     ("__main__",),

@@ -12,7 +12,7 @@ from aurorascope.streams import Stream, generator
 PUBLISHED = {"ORDER": 1, "INITIAL_WEIGHTS": 2, "RESAMPLING": 3, "RANDOM_DIRECTIONS": 4, "RANDOM_DICTIONARIES": 5, "RED_NOISE": 6,
              "ATLAS_SPLITS": 21, "ATLAS_NULLS": 22, "ATLAS_BOOTSTRAP": 23, "ATLAS_PAIRS": 24, "PERTURBATION_FLIPS": 41,
              "STUDY_TOKENS": 42, "STUDY_FEATURES": 43, "STUDY_DIRECTIONS": 44, "STUDY_BOOTSTRAP": 45,
-             "PERTURBATION_NOISE": 51, "CIRCUIT_SETS": 61, "CIRCUIT_PARTITIONS": 62}
+             "PERTURBATION_NOISE": 51, "CIRCUIT_SETS": 61, "CIRCUIT_PARTITIONS": 62, "MATCH_DIRECTIONS": 71}
 # Modules that draw by other means, and what: pauses between requests; the demo checkpoint's weights and days.
 OTHERS = {"cams/ads/session.py", "cams/ads/fetch.py", "backbone/demo_training.py"}
 

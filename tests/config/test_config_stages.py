@@ -63,7 +63,7 @@ TRAINING = {"train_sae", "measure_stability", "reproduce_sae"}
             {
                 "make_checkpoint", "dump_activations", "train_sae", "evaluate_sae", "write_features", "measure_fidelity",
                 "measure_stability", "score_features", "reproduce_sae", "draw_feature", "run_study",
-                "attribute", "trace_circuit",
+                "attribute", "trace_circuit", "match_features",
             },
         ),
         (
@@ -71,7 +71,7 @@ TRAINING = {"train_sae", "measure_stability", "reproduce_sae"}
             {
                 "download_day", "make_static", "make_checkpoint", "dump_activations", "train_sae", "evaluate_sae",
                 "write_features", "measure_fidelity", "measure_stability", "score_features", "reproduce_sae", "draw_feature", "label_reference",
-                "label_day", "run_study", "attribute", "trace_circuit",
+                "label_day", "run_study", "attribute", "trace_circuit", "match_features",
             },
         ),
         ("labels.thresholds.jet_speed", 35, {"label_reference", "label_day"}),

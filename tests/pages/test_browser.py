@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 
+import pandas as pd
 import pytest
 from aurorascope.pages.block_page import write_block_page
 from aurorascope.pages.read import read_seeds
@@ -154,6 +155,22 @@ def test_a_feature_says_how_many_other_seeds_found_it(browser, built, tmp_path):
     features = atlas.tables["features"]
     kept = features[(features["density"] > 0) & (features["feature"] < BOTH) & (features["feature"] != DEAD)]
     assert sorted(listed(browser, len(kept))) == kept["feature"].tolist()
+
+
+def test_features_of_other_stages_are_listed_and_linked(browser, built, tmp_path):
+    """Below those of its own stage, with the correlation; a feature without any has no such table."""
+    folder = tmp_path / "atlas"
+    shutil.copytree(built.folder, folder)
+    matched = pd.DataFrame({"feature": [0], "block": ["encoder_s1_b2"], "near": [9], "correlation": [0.8125]})
+    write_block_page(folder, built.atlases[ONE], built.grid, built.near[ONE], list(built.atlases), matched=matched)
+    captions = "[...document.querySelectorAll('#feature caption')].map((each) => each.textContent)"
+    browser.open(folder / f"{ONE}.html", "#feature=0")
+    words = browser.wait("document.querySelector('#feature a[href^=\"encoder_s1_b2.html\"]')?.closest('tr').innerText")
+    assert "encoder_s1_b2 9" in words and "0.81" in words
+    assert any("blocks of other stages" in each for each in browser.run(f"return {captions}"))
+    browser.open(folder / f"{ONE}.html", "#feature=1")
+    browser.wait("document.querySelector('#feature dl')")
+    assert not any("other stages" in each for each in browser.run(f"return {captions}"))
 
 
 def test_a_link_names_block_and_feature(block, built):

@@ -55,6 +55,8 @@ def project(suite, tmp_path_factory):
     for name in {re.match(r"results/attribution/(\w+)/", word)[1] for words in ALL for word in words if word.startswith("results/attribution/")}:
         (project.path / "outcomes").mkdir(exist_ok=True)
         (project.path / "outcomes" / f"{name}.yaml").write_text(OUTCOME)
+    (project.path / "suites").mkdir()
+    (project.path / "suites" / "card").symlink_to(suite.result(""))
     return project
 
 

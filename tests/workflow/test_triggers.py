@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 
 import pytest
 import torch
@@ -20,6 +21,8 @@ from aurorascope.errors import UserError
 from aurorascope.figures.depth import draw_depth
 from aurorascope.labels.make import make_reference
 from aurorascope.labels.together import adopt_label_day, make_label_days
+from aurorascope.matching.make import make_match
+from aurorascope.matching.pair import Pair
 from aurorascope.measures.atlas.claim import KIND, make_claim
 from aurorascope.measures.atlas.together import score_together
 from aurorascope.studies.make import make_study
@@ -64,6 +67,8 @@ VERBS = {
     "attribute": f"--outcome small --block {BLOCK} --results results",
     "trace_circuit": "--circuit small --results results",
     "draw_circuit": "--circuit small --results results",
+    "match_features": f"--a encoder_s0_b0 --b {BLOCK} --results results",
+    "chain_features": "--results results",
 }
 STUDY = f"""
 block: {BLOCK}
@@ -77,7 +82,7 @@ OUTCOME = f"{{variable: 2t, date: 2022-06-20, exact: 1, blocks: [{BLOCK}]}}"
 CIRCUIT = "{{outcome: small, blocks: [{}], most: 1, n_sets: 1, n_partitions: 1}}"
 
 
-_READERS = ("train_sae", "reproduce_sae", "evaluate_sae", "measure_stability", "score_features", "write_features", "draw_feature")
+_READERS = ("train_sae", "reproduce_sae", "evaluate_sae", "measure_stability", "score_features", "write_features", "draw_feature", "match_features")
 _ATLAS = ("score_features", "draw_storyline", "draw_atlas")
 _CIRCUIT = ("trace_circuit", "draw_circuit")
 
@@ -155,6 +160,9 @@ def test_keys_that_a_verb_reads_are_its_parameters(scratch_copy, verb, monkeypat
         make_attributions(from_mapping(mapping), "small", [BLOCK], project.result(""), torch.device("cpu"))
     if verb == "draw_study":
         make_study(from_mapping(mapping), "small", project.result(""), torch.device("cpu"))
+    if verb == "chain_features":
+        for a, b in pairwise(from_mapping(mapping).block_ids):
+            make_match(from_mapping(mapping), Pair(a, b), project.result(""), torch.device("cpu"))
     if verb == "dump_activations":
         shutil.rmtree(project.result(f"scratch/activations/{BLOCK}/held_out"))
     module, read = importlib.import_module(f"aurorascope.cli.{verb}"), set()

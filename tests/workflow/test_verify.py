@@ -51,7 +51,8 @@ def test_a_whole_suite_is_in_order(finished):
     assert n_files > 7 * n
     assert lines[1] == (
         f"{n} SAEs, {n} evaluations, 0 measured forecasts, 0 comparisons of seeds, 0 atlases, 1 checkpoint, 1 static fields, "
-        f"6 days of states, 0 references of labels, 0 days of labels, 0 studies, 0 attributions, 0 circuits, {n_files} files of the release: 0 damaged."
+        f"6 days of states, 0 references of labels, 0 days of labels, 0 studies, 0 attributions, 0 circuits, 0 pairs of matched blocks, "
+        f"0 chains of features, {n_files} files of the release: 0 damaged."
     )
     assert times(finished) == before
     assert lines[0] in finished.result("logs/verify.log").read_text()

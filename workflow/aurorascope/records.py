@@ -143,5 +143,9 @@ KINDS = {kind.name: kind for kind in (
         "circuit", "circuits/{circuit}/record.json", "circuits",
         {f"circuits/{{circuit}}/{name}.parquet": _SEVERAL for name in ("nodes", "edges", "values")}, stage=("trace_circuit", "config_sha256"),
     ),
+        "match", "matches/{a}__{b}.json", "pairs of matched blocks", {"matches/{a}__{b}.parquet": "table_sha256"},
+        stage=("match_features", "config_sha256"),
+    ),
+    Kind("chains", "matches/chains.json", "chains of features", {"matches/chains.parquet": "table_sha256"}),
     Kind("activations", "scratch/activations/{block}/{split}/manifest.json", "stores"),
 )}

@@ -45,6 +45,8 @@ class Stream(enum.IntEnum):
     """Features that a circuit's nodes are compared with; further seeds: the circuit's, place of the block."""
     CIRCUIT_PARTITIONS = 62
     """Random features in the nodes' places; further seeds: the circuit's, place of the block."""
+    MATCH_DIRECTIONS = 71
+    """Directions that two blocks' matched features are compared with; further seeds: places of both blocks."""
 
 
 def generator(stream: Stream, *seeds: int) -> np.random.Generator:

@@ -152,5 +152,6 @@ rule draw_atlas:
     params:
         config=stage_params(CONFIG, "draw_atlas"),
         seeds=compared_with_seeds,
+        matches=matched_across_stages,
     shell:
         "python -m aurorascope draw_atlas --results results --log {log}"

@@ -12,6 +12,12 @@ def _by_block(blocks):
     return [{"block": block} for block in blocks]
 
 
+def names_there(kind):
+    """What stands for the names in the paths of all records of a kind that are there."""
+    kind = ALL_KINDS[kind]
+    return [kind.names_in(path) for path in kind.found(RESULTS)]
+
+
 if workflow.is_main_process and not MAY_LOOK:
     try:
         refuse_forgotten(
@@ -34,6 +40,7 @@ if workflow.is_main_process and not MAY_LOOK:
                         for block in CONFIG.block_ids
                     ],
                 ),
+                (ALL_KINDS["match"], names_there("match")),
             ],
             PRIVATE.parent / "metadata",
         )

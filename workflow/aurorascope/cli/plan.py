@@ -22,6 +22,7 @@ from aurorascope.costs.rows import not_counted
 from aurorascope.errors import UserError
 from aurorascope.files import find_record
 from aurorascope.labels.cost import labelled_days, labels_cost
+from aurorascope.matching.costs import matches_cost
 from aurorascope.measures.all import MEASURES
 from aurorascope.progress import tell
 from aurorascope.records import KINDS
@@ -54,7 +55,9 @@ def run(args: argparse.Namespace, config: Config) -> None:
     circuits = circuits_cost(config, grid, args.results if is_mine else None)
     refused = [*not_counted(studies, "study", "studies"), *not_counted(attributions, "outcome", "attributions")]
     refused += not_counted(circuits, "circuit", "circuits")
-    tell("\n".join([*report(config, e, measured, notes, [labels, *studies, *attributions, *circuits]), *space, *refused]))
+    matches = matches_cost(config, e, args.results if is_mine else None)
+    others = [labels, *studies, *attributions, *circuits, *matches]
+    tell("\n".join([*report(config, e, measured, notes, others), *space, *refused]))
 
 
 def _existing(path: Path) -> Path:

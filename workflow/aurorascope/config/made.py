@@ -15,10 +15,11 @@ _SHOWN = 3
 
 def blocks_made(config: Config, results: Path, kind: Kind, blocks: Collection[str]) -> frozenset[str]:
     """Those of the blocks that have a record of a kind, made with the present settings."""
-    return frozenset(block for block in blocks if _is_current(config, kind, kind.where(results, block=block)))
+    return frozenset(block for block in blocks if is_current(config, kind, kind.where(results, block=block)))
 
 
-def _is_current(config: Config, kind: Kind, path: Path) -> bool:
+def is_current(config: Config, kind: Kind, path: Path) -> bool:
+    """Whether a record is there and was made with the present settings."""
     stage, key = kind.stage
     record = find_record(path, kind.name)
     return record is not None and record.get(key) == stage_digest(config, stage)
@@ -45,7 +46,7 @@ def refuse_forgotten(
     for kind, every in made:
         paths = [kind.where(results, **names) for names in every]
         forgotten = [path for path in paths if path.is_file() and _name(path) not in known]
-        if stale := [str(path) for path in forgotten if not _is_current(config, kind, path)]:
+        if stale := [str(path) for path in forgotten if not is_current(config, kind, path)]:
             more = f" and {len(stale) - _SHOWN} more" if len(stale) > _SHOWN else ""
             raise UserError(
                 f"{', '.join(stale[:_SHOWN])}{more}", f"{kind.words} of the present configuration",

@@ -44,6 +44,8 @@ RECIPES = {
     "trace_circuit": 1,
     "draw_circuit": 1,
     "draw_attribution": 1,
+    "match_features": 1,
+    "chain_features": 1,
 }
 
 # Instead, where latents are chosen by their number (`keeps_k`): the other architectures' SAEs stay as they were.
@@ -102,6 +104,8 @@ KEYS = {
     "attribute": ("aurora.autocast", *_COMPUTE),
     "trace_circuit": ("aurora.autocast", *_COMPUTE),
     "draw_circuit": (),
+    "match_features": _COMPUTE,
+    "chain_features": ("blocks",),
 }
 
 NO_NUMBERS = (

@@ -85,7 +85,7 @@ def stage_edges() -> list[float]:
 
 
 def name_stages(axis: plt.Axes) -> None:
-    """Name the stages below an axis of depth."""
+    """Name the stages under an axis of depth."""
     sizes = [(f"{component} {stage}", depth) for component, depths in DEPTHS.items() for stage, depth in enumerate(depths)]
     ends = np.cumsum([depth for _, depth in sizes])
     axis.set_xticks([end - (depth + 1) / 2 for end, (_, depth) in zip(ends, sizes, strict=True)], [name for name, _ in sizes])

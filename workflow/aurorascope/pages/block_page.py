@@ -26,7 +26,7 @@ _WHERE = {ROTATION: "in longitude", DATE_SHIFT: "in time"}
 
 def write_block_page(
     folder: Path, atlas: BlockAtlas, grid: TokenGrid, near: pd.DataFrame, blocks: Sequence[str], *,
-    labels: Mapping[str, Names] | None = None, names: Names | None = None, fields_of: Sequence[str] = (),
+    labels: Mapping[str, Names] | None = None, names: Names | None = None, fields_of: Sequence[str] = (), matched: pd.DataFrame | None = None,
 ) -> int:
     """Write `<block>.html` and `pages/<block>/` in a folder; returns how many bytes they are.
 
@@ -39,8 +39,9 @@ def write_block_page(
         labels: labels of the other blocks' features, by block and (feature, sign): `labels_of`.
         names: that a user gave to the block's features.
         fields_of: times for which the weather on this grid was written, by `write_fields`.
+        matched: of blocks of other stages, `matching.read.matched_elsewhere`; None where there are none.
     """
-    data = block_data(atlas, grid, near, labels or {}, names or {})
+    data = block_data(atlas, grid, near, labels or {}, names or {}, matched)
     # Scripts of an earlier page may be more than this one has.
     shutil.rmtree(folder / "pages" / atlas.block_id, ignore_errors=True)
     weather = {"at": fields_key(grid, ""), "times": sorted(fields_of)}

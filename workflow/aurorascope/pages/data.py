@@ -47,7 +47,9 @@ class BlockData:
     maps: dict[int, dict[str, Any]]
 
 
-def block_data(atlas: BlockAtlas, grid: TokenGrid, near: pd.DataFrame, labels: Mapping[str, Names], names: Names) -> BlockData:
+def block_data(
+    atlas: BlockAtlas, grid: TokenGrid, near: pd.DataFrame, labels: Mapping[str, Names], names: Names, matched: pd.DataFrame | None = None,
+) -> BlockData:
     """What a block's page shows.
 
     Where the gate is not calibrated nothing names a label: neither the table, nor scores, nor what holds at an example, nor
@@ -59,6 +61,7 @@ def block_data(atlas: BlockAtlas, grid: TokenGrid, near: pd.DataFrame, labels: M
         near: `nearest_features`.
         labels: of the other blocks' features, by block.
         names: that a user gave to this block's.
+        matched: of blocks of other stages, `matching.read.matched_elsewhere`.
     """
     features, examples = atlas.tables["features"], atlas.tables["examples"]
     first = examples[examples["rank"] == 0]
@@ -76,7 +79,11 @@ def block_data(atlas: BlockAtlas, grid: TokenGrid, near: pd.DataFrame, labels: M
         "grid": {"lat": rounded(lat_edges(grid, factor), 6), "lon": rounded(lon_edges(grid, factor), 6), "factor": factor},
     }
     labels = labels if atlas.shows_labels else {}
-    return BlockData(table, _details(atlas, keys, place, near, labels, factor), _maps(atlas, place, grid, factor))
+    details = _details(atlas, keys, place, factor)
+    _add_others(near, "cosine", "near", place, labels, details)
+    if matched is not None:
+        _add_others(matched, "correlation", "matched", place, labels, details)
+    return BlockData(table, details, _maps(atlas, place, grid, factor))
 
 
 def _columns(atlas: BlockAtlas, strength: np.ndarray, level: np.ndarray, names: Names, keys: list[tuple[int, int]]) -> dict[str, Any]:
@@ -101,10 +108,7 @@ def _columns(atlas: BlockAtlas, strength: np.ndarray, level: np.ndarray, names: 
     return columns
 
 
-def _details(
-    atlas: BlockAtlas, keys: list[tuple[int, int]], place: dict[tuple[int, int], int], near: pd.DataFrame, labels: Mapping[str, Names],
-    factor: int,
-) -> list[dict[str, Any]]:
+def _details(atlas: BlockAtlas, keys: list[tuple[int, int]], place: dict[tuple[int, int], int], factor: int) -> list[dict[str, Any]]:
     features, maps = atlas.tables["features"], atlas.tables["maps"]
     facts = {name: rounded(features[name]) for name in _FACTS if name in features}
     details: list[dict[str, Any]] = [
@@ -124,16 +128,23 @@ def _details(
         details[place[row.feature, row.sign]]["histogram"] = {
             "edges": rounded([row.edges[1], row.edges[-1]]), "bars": packed(log_heights(row.histogram), 1.0),
         }
-    for row in near.itertuples():
+    return details
+
+
+def _add_others(
+    others: pd.DataFrame, score: str, key: str, place: dict[tuple[int, int], int], labels: Mapping[str, Names], details: list[dict[str, Any]],
+) -> None:
+    """Name features of other blocks that are like one, with the score that says so; a feature without any has no such entry but `near`."""
+    values = others[score].tolist()
+    for row, value in zip(others.itertuples(), values, strict=True):
         for sign in (1, -1):
             if (row.feature, sign) in place:
-                # Of two signed blocks the like feature of a negative cosine is the one of the other sign.
-                other = sign if row.cosine >= 0 else -sign
-                details[place[row.feature, sign]]["near"].append({
-                    "block": row.block, "feature": row.near, "sign": other, "cosine": round(float(row.cosine), 3),
+                # Of two signed blocks the like feature of a negative score is the one of the other sign.
+                other = sign if value >= 0 else -sign
+                details[place[row.feature, sign]].setdefault(key, []).append({
+                    "block": row.block, "feature": row.near, "sign": other, score: round(float(value), 3),
                     "label": labels.get(row.block, {}).get((row.near, other), ""),
                 })
-    return details
 
 
 def _told(labels: str) -> str:

@@ -18,6 +18,8 @@ from aurorascope.cams.states import load_state
 from aurorascope.config.model import Config
 from aurorascope.errors import UserError
 from aurorascope.files import read_record, write_bytes
+from aurorascope.matching.pair import across_stages
+from aurorascope.matching.read import matched_elsewhere
 from aurorascope.notices import tell
 from aurorascope.pages.block_page import write_block_page
 from aurorascope.pages.index_page import Figure, index_entry, labels_of, write_index_page
@@ -71,7 +73,7 @@ def draw_atlas(config: Config, results: Path) -> None:
     Args:
         config: the configuration.
         results: the results folder, with atlases and SAEs of all configured blocks, states, static fields, and the figures over depth;
-            comparisons of seeds are shown where there are some.
+            comparisons of seeds, and matches of blocks of two stages, are shown where there are some.
 
     Raises:
         UserError: one of these is missing or damaged, an atlas is of another SAE, or the table of names is not one.
@@ -86,13 +88,14 @@ def draw_atlas(config: Config, results: Path) -> None:
     write_shared(folder, load_static(KINDS["static"].where(results))["lsm"], lat, lon)
     fields_of = _write_weather(folder, results, seen, grids, cell_areas(lat, len(lon)))
     progress = Progress("Drawing pages", len(blocks), "page")
+    matches, saes = across_stages(results, blocks), {block: each.sae_sha256 for block, each in seen.items()}
+    labels = {block: each.labels for block, each in seen.items()}
     for stage in _stages(blocks):
         decoders = {block: _decoder(results, block, seen[block]) for block in stage}
-        labels = {block: seen[block].labels for block in stage}
         for block in stage:
             write_block_page(
                 folder, read_seeds(read_atlas(folder / block, block), results), grids[block], nearest_features(block, decoders), blocks, labels=labels,
-                names=names.get(block), fields_of=fields_of[grids[block].shape],
+                names=names.get(block), fields_of=fields_of[grids[block].shape], matched=matched_elsewhere(matches, block, saes),
             )
             progress.step(block)
     progress.close()

@@ -10,10 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from aurorascope.measures.stability.formulas import ALIKE
+from aurorascope.measures.stability.formulas import ALIKE, MOST_MATCHED
 
-# The most rows of a side that are matched: 6.4 GB.
-MOST_MATCHED = 20_000
 _ROWS = 1024
 
 
@@ -42,7 +40,17 @@ class Likeness:
     @property
     def share(self) -> float | None:
         """Matched pairs with a cosine above 0.7, over the mean of both numbers of rows; None where none is matched."""
-        return float(2 * (self.cosines > ALIKE).sum() / sum(self.n)) if len(self.cosines) else None
+        return share_alike(self.cosines, self.n)
+
+
+def share_alike(scores: np.ndarray, n: tuple[int, int]) -> float | None:
+    """Matched pairs with a score above 0.7, over the mean of both numbers that could be matched; None where none is."""
+    return float(2 * (scores > ALIKE).sum() / sum(n)) if len(scores) else None
+
+
+def assigned(score_ab: np.ndarray) -> np.ndarray:
+    """Rows and columns matched one to one so that the sum of their scores is largest, (m, 2) int64 in the order of rows."""
+    return np.stack(linear_sum_assignment(score_ab, maximize=True), axis=1)
 
 
 def unit_rows(rows_hd: np.ndarray) -> np.ndarray:
@@ -64,7 +72,7 @@ def compare(a_hd: np.ndarray, b_hd: np.ndarray, signed: bool) -> Likeness:
         return Likeness(n, np.empty((0, 2), np.int64), np.empty(0), _mean_largest(a_hd, b_hd, signed))
     cosine_ab = _cosines(a_hd, b_hd, signed)
     mmcs = (cosine_ab.max(axis=1).mean() + cosine_ab.max(axis=0).mean()) / 2
-    matched = np.stack(linear_sum_assignment(cosine_ab, maximize=True), axis=1)
+    matched = assigned(cosine_ab)
     return Likeness(n, matched, cosine_ab[matched[:, 0], matched[:, 1]], float(mmcs))
 
 

@@ -2,6 +2,8 @@
 
 # Above this cosine a matched pair counts as one feature.
 ALIKE = 0.7
+# The most features of a side that are matched one to one: 6.4 GB.
+MOST_MATCHED = 20_000
 
 _PAIRS = "mean over pairs of seeds of the "
 _MEASURES = {

@@ -18,8 +18,8 @@ from aurorascope.errors import UserError
 from aurorascope.files import sha256_file, write_json, write_table
 from aurorascope.measures.checks import check_belongs
 from aurorascope.measures.held_out.baselines import second_moments
-from aurorascope.measures.stability.compare import MOST_MATCHED, Likeness, compare, random_rows, unit_rows
-from aurorascope.measures.stability.formulas import CHANCES, STABILITY_FORMULAS
+from aurorascope.measures.stability.compare import Likeness, compare, random_rows, unit_rows
+from aurorascope.measures.stability.formulas import CHANCES, MOST_MATCHED, STABILITY_FORMULAS
 from aurorascope.measures.stability.seeds import alive, seeds_of, trained
 from aurorascope.sae.architectures import RELEASED
 from aurorascope.sae.aurora_sae import AuroraSAE

@@ -94,12 +94,15 @@ aurorascope.feature = (() => {
     }));
   }
 
-  function neighbours(data, near) {
-    const rows = near.map((each) => [
-      el("a", { href: link(each.block, each.feature, each.sign, data.signed) }, `${each.block} ${called(each.feature, each.sign, data.signed)}`), number(each.cosine), each.label || "–",
+  function others(data, found, title, score) {
+    const rows = found.map((each) => [
+      el("a", { href: link(each.block, each.feature, each.sign, data.signed) }, `${each.block} ${called(each.feature, each.sign, data.signed)}`), number(each[score]), each.label || "–",
     ]);
-    return table("The feature of each other block of the stage whose direction is nearest", ["Feature", "Cosine", "Label"], rows);
+    return table(title, ["Feature", score === "cosine" ? "Cosine" : "Correlation", "Label"], rows);
   }
+
+  const neighbours = (data, near) => others(data, near, "The feature of each other block of the stage whose direction is nearest", "cosine");
+  const matches = (data, matched) => others(data, matched, "Features of blocks of other stages that do the same on the same dates", "correlation");
 
   function command({ title, text }, row, detail) {
     const date = detail.examples.length ? detail.examples[0].time.slice(0, 10) : "2022-06-03";
@@ -141,6 +144,7 @@ aurorascope.feature = (() => {
       ...(detail.histogram ? [el("h3", {}, "Values"), el("div", {}, canvas)] : []),
       el("h3", {}, "Where it is strongest"), detail.examples.length ? examples(data, detail) : el("p", {}, "Nowhere: it is never on."),
       el("h3", {}, "In other blocks"), detail.near.length ? neighbours(data, detail.near) : el("p", {}, "There is no other block of this stage to compare with."),
+      ...(detail.matched ? [matches(data, detail.matched)] : []),
       el("h3", {}, "Make it again, and use it"), el("p", { class: "note" }, "Snakemake also takes the --configfile and --config that this atlas was made with."),
       ...data.commands.map((each) => command(each, row, detail)),
     );

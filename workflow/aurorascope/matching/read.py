@@ -1,0 +1,66 @@
+"""Read matches that are there, their tables compared with their records."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from aurorascope.blocks import BY_ID
+from aurorascope.files import check_file, read_record
+from aurorascope.matching.matched import above_chance
+from aurorascope.records import KINDS
+
+_LOG = logging.getLogger(__name__)
+KIND = KINDS["match"]
+
+
+def read_match(path: Path) -> tuple[dict[str, Any], pd.DataFrame]:
+    """A record and its table.
+
+    Raises:
+        UserError: one is missing or damaged.
+    """
+    record, table = read_record(path, KIND.name), path.with_suffix(".parquet")
+    check_file(table, record["table_sha256"], path)
+    return record, pd.read_parquet(table)
+
+
+def matched_elsewhere(paths: Sequence[Path], block_id: str, sae_sha256: Mapping[str, str]) -> pd.DataFrame:
+    """For each feature of a block those of other blocks that are matched with it above chance.
+
+    Args:
+        paths: of records, `pair.across_stages`; those of other blocks are left out.
+        block_id: the block.
+        sae_sha256: digest of the SAE of each block; matches of another SAE are left out, and the log says so.
+
+    Returns:
+        Columns feature (int32), block, near (int32, the other's latent), correlation (float64, negative where positive values of one go
+        with negative ones of the other); features ascending, blocks in forward order.
+
+    Raises:
+        UserError: a record or its table is damaged.
+    """
+    parts = []
+    for path in paths:
+        names = KIND.names_in(path)
+        if block_id not in names.values():
+            continue
+        record, table = read_match(path)
+        if record["sae_sha256"] != [sae_sha256[record[side]] for side in ("a", "b")]:
+            _LOG.warning("%s is of other SAEs than the atlases, and is not shown.", path)
+            continue
+        own, other = ("a", "b") if record["a"] == block_id else ("b", "a")
+        kept = above_chance(table)
+        parts.append(pd.DataFrame({
+            "feature": kept[f"feature_{own}"], "block": record[other], "near": kept[f"feature_{other}"],
+            "correlation": kept["sign"] * kept["score"],
+        }))
+    if not parts:
+        types = {"feature": np.int32, "block": object, "near": np.int32, "correlation": np.float64}
+        return pd.DataFrame({name: np.empty(0, kind) for name, kind in types.items()})
+    found = pd.concat(parts, ignore_index=True)
+    order = np.lexsort([found["block"].map(lambda block: BY_ID[block].depth_index), found["feature"]])
+    return found.iloc[order].reset_index(drop=True)
