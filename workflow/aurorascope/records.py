@@ -143,6 +143,7 @@ KINDS = {kind.name: kind for kind in (
         "circuit", "circuits/{circuit}/record.json", "circuits",
         {f"circuits/{{circuit}}/{name}.parquet": _SEVERAL for name in ("nodes", "edges", "values")}, stage=("trace_circuit", "config_sha256"),
     ),
+    Kind(
         "match", "matches/{a}__{b}.json", "pairs of matched blocks", {"matches/{a}__{b}.parquet": "table_sha256"},
         stage=("match_features", "config_sha256"),
     ),
