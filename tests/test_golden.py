@@ -329,6 +329,28 @@ def _circuit():
     return {name: float(np.abs(each).sum()) for name, each in found.items()} | numbers
 
 
+def _match():
+    """Planted features of two dictionaries, matched by directions and by what they do, beside chance."""
+    from aurorascope.matching.codes import match_codes
+    from aurorascope.matching.directions import match_directions
+
+    from tests.matching.made import AREA_P, SWAPS, read, weather
+
+    a, b = weather(14), weather(20, 1)
+    b[..., 4:12] = a[..., :8] + b[..., 4:12]
+    rng = np.random.default_rng(5)
+    W_hd = rng.standard_normal((40, 16))
+    other_hd = W_hd[::-1] + 0.5 * rng.standard_normal((40, 16))
+    every = np.ones(40, bool)
+    found = {
+        "codes": match_codes(read(a, b), SWAPS, AREA_P, (14, 20), False).content(),
+        "directions": match_directions(W_hd, other_hd, every, every, False, (0, 1)).content(),
+    }
+    names = ("score_mean", "share_alike", "share_above_chance")
+    numbers = {f"{how} {name}": content[name] for how, content in found.items() for name in names}
+    return numbers | {f"{how} chance {name}": content["chance"][name] for how, content in found.items() for name in ("mean", "level")}
+
+
 STAGES = {
     "download_day": _atmosphere,
     "make_static": _static,
@@ -345,10 +367,11 @@ STAGES = {
     "run_study": _study,
     "attribute": _attribution,
     "trace_circuit": _circuit,
+    "match_features": _match,
 }
 # They choose, copy, compare, print and draw what others computed.
 WITHOUT_NUMBERS = {"select_states", "reproduce_sae", "build_index", "write_card", "write_table", "draw_suite", "draw_levels",
-                   "draw_curves", "draw_blocks", "draw_feature", "draw_storyline", "draw_atlas", "draw_study", "draw_attribution",
+                   "draw_curves", "draw_blocks", "draw_feature", "draw_storyline", "draw_atlas", "draw_study", "draw_attribution", "chain_features",
                    "draw_circuit"}
 
 
@@ -369,6 +392,7 @@ FORMULAS = {
     "run_study": "aurorascope.studies.outcomes.area_mean",
     "attribute": "aurorascope.attribution.projection._weighed",
     "trace_circuit": "aurorascope.circuits.edges._summed",
+    "match_features": "aurorascope.matching.matched.share_alike",
 }
 
 

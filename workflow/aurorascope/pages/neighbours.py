@@ -11,6 +11,8 @@ from aurorascope.blocks import BY_ID
 from aurorascope.errors import UserError
 
 _ROWS_AT_ONCE = 1024
+# Cosines no further apart are equal: of two rows with the same bits, a product of matrices may round one's otherwise, by their place.
+_EQUAL = np.float32(2.0**-20)
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,8 @@ def _nearest(unit_ad: np.ndarray, other_bd: np.ndarray, either_sign: bool) -> tu
     near, cosine = np.empty(len(unit_ad), np.int64), np.empty(len(unit_ad), np.float32)
     for first in range(0, len(unit_ad), _ROWS_AT_ONCE):
         product_ab = unit_ad[first : first + _ROWS_AT_ONCE] @ other_bd.T
-        best = (np.abs(product_ab) if either_sign else product_ab).argmax(axis=1)
+        size_ab = np.abs(product_ab) if either_sign else product_ab
+        best = (size_ab >= size_ab.max(axis=1, keepdims=True) - _EQUAL).argmax(axis=1)
         at = slice(first, first + len(best))
         near[at], cosine[at] = best, product_ab[np.arange(len(best)), best]
     return near, cosine
