@@ -19,7 +19,7 @@ from aurorascope.sae.active import Active
 from aurorascope.sae.aurora_sae import AuroraSAE
 
 # Products of a gradient and all decoder rows that are there at once, by kind of device: as many as a core's cache holds.
-_PRODUCTS = {"cpu": 1 << 18, "cuda": 1 << 27}
+_PRODUCTS = {"cpu": 1 << 20, "cuda": 1 << 27}
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,9 +32,9 @@ class Usual:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = safe_open(path, "numpy")
-        self._x, self._feature, self._value = (self._file.get_slice(name) for name in ("x", "feature", "value"))
-        self._ends = self._file.get_tensor("ends")
+        # Opened at each look: pages of a file that stays open count as this process's memory.
+        self._path = path
+        self._ends = self._read("ends")
 
     @property
     def n_tokens(self) -> int:
@@ -43,15 +43,17 @@ class Usual:
 
     def output(self, first: int = 0, last: int | None = None) -> torch.Tensor:
         """x_bar at neighbouring tokens, from `first` up to `last`, (tokens, d) float32 in the computer's memory."""
-        return torch.from_numpy(self._x[first : self.n_tokens if last is None else last])
+        return torch.from_numpy(self._read("x", first, self.n_tokens if last is None else last))
 
     def entries(self, first: int = 0, last: int | None = None) -> Entries:
         """Position means b at neighbouring tokens, where it is not zero."""
         ends = self._ends[first : (self.n_tokens if last is None else last) + 1]
-        if ends[0] == ends[-1]:
-            # Of which the file gives no slice.
-            return Entries(ends - ends[0], np.zeros(0, np.int32), np.zeros(0, np.float32))
-        return Entries(ends - ends[0], self._feature[ends[0] : ends[-1]], self._value[ends[0] : ends[-1]])
+        return Entries(ends - ends[0], *(self._read(name, ends[0], ends[-1]) for name in ("feature", "value")))
+
+    def _read(self, name: str, first: int = 0, last: int | None = None) -> np.ndarray:
+        with safe_open(self._path, "numpy") as file:
+            # Of an empty part the file gives no slice.
+            return file.get_tensor(name)[:0] if first == last else file.get_slice(name)[first:last]
 
 
 class UsualFile:

@@ -7,8 +7,9 @@ The graph begins at one block's output: nothing before it is recorded, and no pa
 serve all blocks after it. `between` keeps the graph from one block's output to a later one's for many backwards.
 
 With and without `model.configure_activation_checkpointing()`. Aurora's own checkpoints lie one in the other: the backbone, its stages
-and its blocks, so that each block is computed three more times. Inside `graph_from` those of blocks alone hold, which keeps one output
-a block and computes each once more. Whatever else is computed again fires hooks again; gradients come to the first outputs alone.
+and its blocks, so that each block is computed three more times. Inside `graph_from` those of blocks hold, which keeps one output a block
+and computes each once more, and not those around them; nor that of the decoder, whose backward comes first, so that it would be
+computed again at once for the same memory. Whatever is computed again fires hooks again; gradients come to the first outputs alone.
 """
 
 import contextlib
@@ -83,7 +84,7 @@ def graph_from(
                 output = replace(output[0].float())[None].to(output.dtype)
         return start.begin(output)
 
-    with _without_gradients(model), _only_blocks_again(model), torch.enable_grad():
+    with _without_gradients(model), _blocks_again(model), torch.enable_grad():
         handle = block.module(model).register_forward_hook(fired)
         try:
             yield start
@@ -226,12 +227,13 @@ def _without_gradients(model: torch.nn.Module) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _only_blocks_again(model: torch.nn.Module) -> Iterator[None]:
-    """Where blocks are computed again for a backward, whatever holds them is not."""
+def _blocks_again(model: torch.nn.Module) -> Iterator[None]:
+    """Where blocks are computed again for a backward, what holds them is not, nor the decoder."""
     backbone = model.backbone
     stages = [*backbone.encoder_layers, *backbone.decoder_layers]
     are_again = all(isinstance(block, CheckpointWrapper) for stage in stages for block in stage.blocks)
-    outer = [each for each in (backbone, *stages) if are_again and isinstance(each, CheckpointWrapper)]
+    whole = (backbone, *stages, getattr(model, "decoder", None))
+    outer = [each for each in whole if are_again and isinstance(each, CheckpointWrapper)]
     before = [each.checkpoint_fn for each in outer]
     try:
         for each in outer:
