@@ -89,6 +89,20 @@ def test_one_backward_gives_the_gradients_at_all_blocks(each_way, batch, own):
         close(g_nd, own[1][name][1])
 
 
+def test_hooks_that_fire_again_change_nothing(model, batch, own):
+    """Where stages and the backbone are checkpointed and blocks are not, all blocks run again with their hooks, some of them twice."""
+    stages = copy.deepcopy(model)
+    stages.configure_activation_checkpointing(("Basic3DDecoderLayer", "Basic3DEncoderLayer", "Swin3DTransformerBackbone"))
+    fired = []
+    for block in BLOCKS:
+        block.module(stages).register_forward_hook(lambda *_, n=block.id: fired.append(n))
+    _, found = heard(stages, batch)
+    assert list(found) == [block.id for block in reversed(BLOCKS)] and len(fired) > 2 * len(BLOCKS)
+    for name, (x_nd, g_nd) in found.items():
+        assert torch.equal(x_nd, own[1][name][0])
+        close(g_nd, own[1][name][1])
+
+
 def test_the_graph_begins_at_the_first_block_that_is_asked_for(each_way, batch, own):
     """Blocks before it are not heard; those asked for have the gradients that they have in the whole pass."""
     _, found = heard(each_way, batch, SITES[3:])
