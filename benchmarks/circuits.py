@@ -1,8 +1,8 @@
 """What edges of circuits cost beside the forward of a small Aurora.
 
-    python benchmarks/circuits.py [--embed-dim 64] [--grid 91 180] [--expansion 8] [--rounds 3] [--edges 64]
+    python benchmarks/circuits.py [--embed-dim 64] [--grid 91 180] [--expansion 8] [--rounds 3] [--edges 64] [--pair FIRST LATER]
 
-Random weights as in `forward.py`, random SAEs, one thread. For each pair of blocks that circuits join: CPU time of the forward between the
+Random weights as in `forward.py`, random SAEs, one thread. For each pair of blocks that circuits join, or the one asked for: CPU time of the forward between the
 two alone, of the one with a graph, of one backward pass through it, of one edge by `feature_edges` with all that belongs to it, of as many
 edges as asked for (each ends in a feature of its own, and all begin in the same 32), and the same with blocks that are computed again.
 Medians of the rounds.
@@ -97,6 +97,7 @@ def main() -> None:
     parser.add_argument("--expansion", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--edges", type=int, default=64)
+    parser.add_argument("--pair", nargs=2, choices=DEFAULT_BLOCKS, metavar=("FIRST", "LATER"))
     given = parser.parse_args()
     torch.set_num_threads(1)
     model, batch = random_model(given.embed_dim), demo_batch(*given.grid)
@@ -108,7 +109,7 @@ def main() -> None:
         if is_again:
             model.configure_activation_checkpointing()
             print("blocks computed again:")
-        for pair in pairs_of(DEFAULT_BLOCKS):
+        for pair in [given.pair] if given.pair else pairs_of(DEFAULT_BLOCKS):
             rounds = [measure(model, batch, *(blocks[name] for name in pair), given.edges) for _ in range(given.rounds)]
             found = {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}
             words = ", ".join(f"{name} {value:.3f} s" for name, value in found.items())

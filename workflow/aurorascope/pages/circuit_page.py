@@ -58,7 +58,7 @@ def _question(circuit: FinishedCircuit) -> str:
     record = circuit.record
     asked = {"kind": "linear", "name": record["outcome"], **record["asked_of_outcome"]}
     n = sum(each["n"] for each in record["nodes"].values())
-    return f"Which features of {len(record['blocks'])} blocks carry {outcome_words(asked)}, and through which features of later blocks? {n} features are nodes."
+    return f"Which features of {len(record['blocks'])} blocks carry the {outcome_words(asked)}, and through which features of later blocks? {n} features are nodes."
 
 
 def _features(circuit: FinishedCircuit, links: Mapping[str, str]) -> dict[Place, str]:
