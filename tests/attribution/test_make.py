@@ -13,6 +13,7 @@ import torch
 import yaml
 from aurorascope.attribution import make as job
 from aurorascope.attribution.gradient import by_gradient
+from aurorascope.attribution.judged import check_attribution
 from aurorascope.attribution.make import make_attributions
 from aurorascope.attribution.outcome_file import read_outcome_file
 from aurorascope.attribution.parts import Parts
@@ -225,3 +226,23 @@ def test_what_cannot_be_is_refused_before_any_forward(place, monkeypatch, change
     with pytest.raises(UserError, match=words) as refused:
         run("wrong")
     assert "outcomes/wrong.yaml" in str(refused.value)
+
+
+@pytest.mark.parametrize(("keys", "value"), [
+    (("total",), 0.9), (("error",), 0.9), (("absolute",), 1.0), (("word",), "gradient not trusted"), (("agreement", "correlation"), 0.1),
+    (("agreement", "n_signed"), 0), (("completeness",), 1.0), (("y",), -3.0), (("by_date", DATES[0], "features"), 0.0),
+    (("by_date", DATES[0], "y"), 0.0), (("n_active_features",), 1), (("n_exact",), 20), (("agreement",), None),
+])
+def test_a_record_that_says_other_than_its_table_is_refused(place, tmp_path, keys, value):
+    shutil.copytree(place / "results" / "attribution", tmp_path / "attribution")
+    path = tmp_path / f"attribution/warm/{folder.BLOCK}.json"
+    check_attribution(path)
+    record = json.loads(path.read_text())
+    entry = record
+    for key in keys[:-1]:
+        entry = entry[key]
+    assert entry[keys[-1]] != value
+    entry[keys[-1]] = value
+    path.write_text(json.dumps(record))
+    with pytest.raises(UserError, match=f"{folder.BLOCK}.json: expected .*which its table gives"):
+        check_attribution(path)

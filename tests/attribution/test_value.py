@@ -56,3 +56,9 @@ def test_a_region_without_a_cell_and_a_variable_that_there_is_not_are_refused():
         value_of(region={"box": [0.1, 0.2, 0.1, 0.2]})
     with pytest.raises(UserError, match="2d"):
         value_of(variable="2d")
+
+
+@pytest.mark.parametrize("coefficient", [0, "0.0", 1e300, 10**400, -2e6])
+def test_a_coefficient_that_makes_nothing_of_its_term_is_refused(coefficient):
+    with pytest.raises(UserError, match="term 0, coefficient: expected a "):
+        Linear.read("the outcome", {"name": "warmth", "terms": [{"variable": "2t", "coefficient": coefficient}]})

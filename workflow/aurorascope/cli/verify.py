@@ -1,6 +1,6 @@
 """Compare all that lies under results with the digests of its records: stores, SAEs, tables, checkpoint, statics, states, labels;
-and the files of the release with `SHA256SUMS`. Words and numbers of studies and circuits are judged again from
-their tables.
+and the files of the release with `SHA256SUMS`. Words and numbers of studies, attributions, circuits and matches are
+judged again from their tables.
 
 Only looks, at whichever run the folder holds. Prints a line for each thing that is not in order and a summary; where something
 is damaged, the error that it ends with names the commands that make it again.
@@ -135,6 +135,14 @@ def _compared(kind: Kind, path: Path) -> tuple[Vouched, list[UserError]]:
             from aurorascope.circuits import finished
 
             finished.read_finished(path.parents[2], path.parent.name)
+        if kind.name == "attribution":
+            from aurorascope.attribution import judged
+
+            judged.check_attribution(path)
+        if kind.name == "match":
+            from aurorascope.matching.read import check_match
+
+            check_match(path)
         files = kind.digests(path, record)
         for file, digest in files.items():
             check_file(file, digest, path)

@@ -9,9 +9,12 @@ import numpy as np
 import pandas as pd
 
 from aurorascope.blocks import BY_ID
+from aurorascope.errors import UserError
 from aurorascope.files import check_file, read_record
 from aurorascope.matching.matched import above_chance
+from aurorascope.measures.stability.compare import share_alike
 from aurorascope.records import KINDS
+from aurorascope.studies.judged import difference
 
 _LOG = logging.getLogger(__name__)
 KIND = KINDS["match"]
@@ -26,6 +29,26 @@ def read_match(path: Path) -> tuple[dict[str, Any], pd.DataFrame]:
     record, table = read_record(path, KIND.name), path.with_suffix(".parquet")
     check_file(table, record["table_sha256"], path)
     return record, pd.read_parquet(table)
+
+
+def check_match(path: Path) -> None:
+    """Compare what a record sums up with what its table gives.
+
+    Raises:
+        UserError: one is missing or damaged, or the record says other than its table.
+    """
+    record, table = read_match(path)
+    m, is_known = len(table), record["chance"] is not None
+    n_above = len(above_chance(table)) if is_known else None
+    expected = {
+        "n_matched": m, "score_mean": float(table["score"].mean()) if m else None,
+        "share_alike": share_alike(table["score"].to_numpy(), tuple(record["n_features"])),
+        "n_above_chance": n_above, "share_above_chance": n_above / m if is_known else None,
+    }
+    other = difference(expected, {key: record[key] for key in expected}, ())
+    if other:
+        where, wanted, there = other
+        raise UserError.stale(path, f"{', '.join(where)}: {wanted}, which its table gives", str(there))
 
 
 def matched_elsewhere(paths: Sequence[Path], block_id: str, sae_sha256: Mapping[str, str]) -> pd.DataFrame:

@@ -18,6 +18,8 @@ from aurorascope.studies.where import Where, read_cells
 
 # Half a unit in the last place of float32, which forecasts are made in.
 _ROUNDING = 2.0**-24
+# Of a coefficient: terms are in clean tendencies already.
+_MOST = 1e6
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,9 @@ class Linear:
         for at, each in enumerate(check_list(f"{where}, terms", terms)):
             each = check_keys(f"{where}, term {at}", each, ("variable", "level", "coefficient"), ("variable",))
             coefficient = check_number(f"{where}, term {at}, coefficient", each.get("coefficient", 1.0))
+            if not 0 < abs(coefficient) <= _MOST:
+                expected = f"a number other than 0, of size {_MOST:g} at most"
+                raise UserError(f"{where}, term {at}, coefficient", expected, f"{coefficient:g}", "correct it, or leave the term out")
             found.append(((each["variable"], each.get("level")), coefficient))
         return cls(str(given["name"]), tuple(found), read_cells(where, given))
 

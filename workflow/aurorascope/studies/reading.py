@@ -46,10 +46,10 @@ def check_number(where: str, given: Any) -> float:
     """
     try:
         found = math.nan if isinstance(given, bool) else float(given)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         found = math.nan
     if not math.isfinite(found):
-        raise UserError(where, "a finite number", repr(given), "correct it")
+        raise UserError(where, "a finite number", repr(given)[:80], "correct it")
     return found
 
 

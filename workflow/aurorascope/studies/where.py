@@ -48,6 +48,8 @@ class Where:
         Raises:
             UserError: an unknown key, or a shape that there is not.
         """
+        if given is not None and not given:
+            raise UserError(where, f"some of {', '.join(cls.__dataclass_fields__)}", "none", "name a region, or leave the key out for everywhere")
         given = check_keys(where, {} if given is None else given, cls.__dataclass_fields__)
         lists = {key: tuple(check_list(f"{where}, {key}", value)) for key, value in given.items() if key != "label"}
         found = cls(**lists, label=given.get("label"))

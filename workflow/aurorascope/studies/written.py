@@ -117,8 +117,9 @@ def _parsed(path: Path, guide: str) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
         root = yaml.compose(text, yaml.SafeLoader)
         given = None if _repeated(path, root, []) else yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:  # no UTF-8
-        raise UserError(path, "YAML", " ".join(str(error).split()), "correct it") from None
+    except (yaml.YAMLError, ValueError, AttributeError, RecursionError) as error:
+        # No UTF-8; a word tagged as a date, whose parts are asked for; lists in lists without end.
+        raise UserError(path, "YAML", " ".join(str(error).split())[:200], "correct it") from None
     if not isinstance(given, dict):
         raise UserError(path, f"keys with values, as {guide} says", "none" if given is None else repr(given)[:80], "correct it")
     return _plain(str(path), given)
@@ -131,6 +132,8 @@ def _repeated(path: Path, node: yaml.Node | None, above: list[yaml.Node]) -> boo
     if isinstance(node, yaml.MappingNode):
         seen = set()
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise UserError(f"{path}, line {key.start_mark.line + 1}", "a word as a key", f"a {key.id}", "correct it")
             if key.value in seen:
                 raise UserError(f"{path}, line {key.start_mark.line + 1}", "each key once", f"{key.value} twice", "leave one out")
             seen.add(str(key.value))
@@ -148,7 +151,9 @@ def _repeated(path: Path, node: yaml.Node | None, above: list[yaml.Node]) -> boo
 
 
 def _plain(where: str, value: Any) -> Any:
-    """The value as JSON holds it: dates as text."""
+    """The value as JSON holds it: dates as text. Nothing is None: a value that was forgotten is not taken for one that was left out."""
+    if value is None:
+        raise UserError(where, "a value", "none", "give one, or leave the key out")
     if isinstance(value, dict):
         return {str(key): _plain(f"{where}, {key}", each) for key, each in value.items()}
     if isinstance(value, list):
@@ -157,6 +162,6 @@ def _plain(where: str, value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, float) and not math.isfinite(value):
         raise UserError(where, "a finite number", repr(value), "correct it")
-    if not (value is None or isinstance(value, str | int | float)):
+    if not isinstance(value, str | int | float):
         raise UserError(where, "text, numbers, lists and mappings", type(value).__name__, "correct it")
     return value
