@@ -6,7 +6,7 @@ from aurora.model.swin3d import WindowAttention
 from aurorascope.backbone.relevance import scales_held
 from aurorascope.blocks import BLOCKS
 
-from tests.backbone.test_gradients import checkpointing, close, heard  # noqa: F401 - a fixture
+from tests.backbone.test_gradients_at_blocks import checkpointing, close, heard  # noqa: F401 - a fixture
 
 
 class Parts(torch.nn.Module):

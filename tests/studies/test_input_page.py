@@ -12,7 +12,8 @@ from aurorascope.studies.input_kind import INPUT
 from aurorascope.studies.input_study import InputStudy
 from aurorascope.studies.kinds import kind_of
 from aurorascope.studies.needs import needs_of
-from aurorascope.studies.study_file import OF_FILE, read_study_file
+from aurorascope.studies.study_file import read_study_file
+from aurorascope.studies.written import OF_FILE
 
 from tests.studies.folder import write_file
 
