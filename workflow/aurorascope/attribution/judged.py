@@ -15,7 +15,7 @@ from aurorascope.attribution.projection import Projected
 from aurorascope.attribution.record import summary_of
 from aurorascope.errors import UserError
 from aurorascope.files import check_file, read_record
-from aurorascope.studies.judged import difference
+from aurorascope.judging import difference
 
 
 def check_attribution(path: Path) -> None:

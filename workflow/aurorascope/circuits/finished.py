@@ -17,7 +17,7 @@ from aurorascope.circuits.judge import judge, pair_facts
 from aurorascope.circuits.write import schema
 from aurorascope.errors import UserError
 from aurorascope.files import check_file
-from aurorascope.studies.judged import difference
+from aurorascope.judging import difference
 from aurorascope.studies.results import plain
 
 

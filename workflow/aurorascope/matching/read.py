@@ -11,10 +11,10 @@ import pandas as pd
 from aurorascope.blocks import BY_ID
 from aurorascope.errors import UserError
 from aurorascope.files import check_file, read_record
+from aurorascope.judging import difference
 from aurorascope.matching.matched import above_chance
 from aurorascope.measures.stability.compare import share_alike
 from aurorascope.records import KINDS
-from aurorascope.studies.judged import difference
 
 _LOG = logging.getLogger(__name__)
 KIND = KINDS["match"]

@@ -1,21 +1,18 @@
 """Whether a study's record says what its table of effects does: words and numbers are judged again, since no digest is over the record."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from aurorascope.errors import UserError
+from aurorascope.judging import difference
 from aurorascope.studies.input_study import read_input_study
 from aurorascope.studies.input_verdict import judge_input
 from aurorascope.studies.results import plain
 from aurorascope.studies.study import read_study
 from aurorascope.studies.verdict import judge
-
-# Another version of NumPy may round a quantile otherwise.
-_NEAR = 1e-9
 
 
 def check_judged(path: Path, record: Mapping[str, Any], effects: pd.DataFrame, n_outcomes: int | None = None) -> None:
@@ -50,21 +47,3 @@ def check_judged(path: Path, record: Mapping[str, Any], effects: pd.DataFrame, n
     if other:
         where, wanted, there = other
         raise UserError.stale(path, f"{', '.join(where)}: {wanted}, which effects.parquet gives", str(there))
-
-
-def difference(expected: Any, found: Any, where: tuple[str, ...]) -> tuple[tuple[str, ...], Any, Any] | None:
-    """Where two JSON values first differ, and what stands there in each."""
-    if isinstance(expected, Mapping) and isinstance(found, Mapping):
-        if other := sorted(expected.keys() ^ found.keys()):
-            return (*where, other[0]), expected.get(other[0], "no such entry"), found.get(other[0], "no such entry")
-        pairs = [(str(key), each, found[key]) for key, each in expected.items()]
-    elif isinstance(expected, list) and isinstance(found, Sequence) and not isinstance(found, str) and len(expected) == len(found):
-        pairs = [(str(at), *both) for at, both in enumerate(zip(expected, found, strict=True))]
-    else:
-        return None if _same(expected, found) else (where, expected, found)
-    return next((other for key, *both in pairs if (other := difference(*both, (*where, key)))), None)
-
-
-def _same(expected: Any, found: Any) -> bool:
-    kinds = [isinstance(each, int | float) and not isinstance(each, bool) for each in (expected, found)]
-    return math.isclose(expected, found, rel_tol=_NEAR) if all(kinds) else type(expected) is type(found) and expected == found
