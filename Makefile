@@ -8,7 +8,7 @@ export HF_HUB_OFFLINE := 1
 .PHONY: demo test report lint
 
 demo: $(VENV)/.ready
-	$(SNAKEMAKE) days_together make_checkpoint fill_activations labels_together --resources days=1000 --cores all --rerun-incomplete
+	$(SNAKEMAKE) days_together make_checkpoint fill_activations labels_together labels --resources days=1000 --cores all --rerun-incomplete
 	$(SNAKEMAKE) train_together --cores all --rerun-incomplete
 	$(SNAKEMAKE) evaluate_together fidelity_together score_together --cores all --rerun-incomplete
 	$(SNAKEMAKE) --cores all --rerun-incomplete

@@ -65,12 +65,17 @@ def test_every_date_has_its_labels_and_nothing_else_is_made(labelled, suite):
     assert labelled.result("SHA256SUMS").read_bytes() == suite.result("SHA256SUMS").read_bytes()
 
 
-def test_dates_in_two_processes_are_adopted(suite, labelled, tmp_path):
-    """On two cores: the same bytes as one job a date on one core, and nothing waits any longer."""
+@pytest.mark.parametrize("calls", [2, 1])
+def test_dates_in_two_processes_are_adopted(suite, labelled, tmp_path, calls):
+    """On two cores, or in one call that keeps both kinds of job apart: the same bytes as one job a date on one core; nothing waits."""
     project = suite.copy(tmp_path / "project")
-    project.make("labels_together", cores=2)
-    assert not (project.result("scratch/labels") / f"{DAYS[0]}.json").exists()
-    project.make("labels", cores=2)
+    if calls == 2:
+        project.make("labels_together", cores=2)
+        assert not (project.result("scratch/labels") / f"{DAYS[0]}.json").exists()
+        project.make("labels", cores=2)
+    else:
+        # A core is free for the dates' own jobs while the shares are at work.
+        project.make("labels_together", "labels", "--resources", "days=1000", cores=7)
     logs = [project.result(f"logs/label_day/{day}.log").read_text() for day in DAYS]
     assert all("is in its place" in log for log in logs)
     assert labels(project) == labels(labelled)

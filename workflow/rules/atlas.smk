@@ -112,6 +112,7 @@ rule draw_storyline:
         "results/logs/draw_storyline.log",
     benchmark:
         "results/benchmarks/draw_storyline.tsv"
+    priority: 1
     conda:
         "../../envs/aurorascope.yaml"
     threads: 1
@@ -143,6 +144,7 @@ rule draw_atlas:
         "results/logs/draw_atlas.log",
     benchmark:
         "results/benchmarks/draw_atlas.tsv"
+    priority: 1
     conda:
         "../../envs/aurorascope.yaml"
     threads: 1

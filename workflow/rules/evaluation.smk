@@ -150,6 +150,8 @@ rule measure_stability:
         "results/logs/measure_stability/{block}.log",
     benchmark:
         "results/benchmarks/measure_stability/{block}.tsv"
+    # The longest first; pages of the atlas, drawn later, show it.
+    priority: 2
     conda:
         "../../envs/aurorascope.yaml"
     threads: CONFIG.compute.threads

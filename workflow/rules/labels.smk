@@ -39,6 +39,8 @@ rule label_day:
         "../../envs/aurorascope.yaml"
     threads: 1
     resources:
+        # As days have it, which a share of labels leaves no room for either.
+        days=1000,
         mem_mb=memory(8000),
         runtime=growing(60),
     params:
@@ -58,10 +60,13 @@ rule labels_share:
         touch("results/scratch/waiting/labels_{share}.done"),
     log:
         "results/logs/labels_together/{share}.log",
+    # Before the dates' own jobs, which then find their labels made.
+    priority: 1
     conda:
         "../../envs/aurorascope.yaml"
     threads: 1
     resources:
+        days=1,
         mem_mb=memory(8000),
         runtime=growing(12 * 60),
     params:
