@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from aurora import AuroraAirPollution
+from aurorascope.attribution import graphs
 from aurorascope.attribution import make as job
 from aurorascope.attribution.gradient import by_gradient
 from aurorascope.attribution.judged import check_attribution
@@ -155,6 +157,26 @@ def test_midpoints_come_closer_to_the_whole_than_the_clean_point(place):
         assert record["rule"] == "midpoint" and record["points"] == 2
         assert abs(record["completeness"] - 1) < 0.003 and abs(record["completeness"] - 1) < abs(plain["completeness"] - 1)
         assert record["n_exact"] == 0 and record["word"] == "not checked"
+
+
+def test_a_small_graph_is_held_for_midpoints_and_a_large_one_computed_again(place, monkeypatch):
+    """With the same numbers but for rounding; by gradients, whose one backward has the outputs of all blocks at hand, always the latter."""
+    asked, configure = [], AuroraAirPollution.configure_activation_checkpointing
+    monkeypatch.setattr(AuroraAirPollution, "configure_activation_checkpointing", lambda model: (asked.append(1), configure(model)))
+    write("small", rule="midpoint", blocks=list(BLOCKS[:1]), points=2, exact=0)
+    write("large", rule="midpoint", blocks=list(BLOCKS[:1]), points=2, exact=0)
+    run("small", BLOCKS[:1])
+    assert not asked
+    monkeypatch.setattr(graphs, "MOST_BYTES", 0)
+    run("large", BLOCKS[:1])
+    assert asked == [1]
+    held, again = (read(place, name, BLOCKS[0])[1].effect for name in ("small", "large"))
+    np.testing.assert_allclose(again, held, rtol=1e-4, atol=1e-6 * np.abs(held).max())
+    monkeypatch.undo()
+    monkeypatch.setattr(AuroraAirPollution, "configure_activation_checkpointing", lambda model: (asked.append(1), configure(model)))
+    write("plain", exact=0)
+    run("plain", BLOCKS[:1])
+    assert asked == [1, 1]
 
 
 def test_without_exact_ablations_nothing_is_said_of_trust(place):

@@ -2,12 +2,12 @@
 
 import pytest
 from aurorascope.attribution.costs import BACKWARD
+from aurorascope.attribution.graphs import computes_again
 from aurorascope.attribution.needs import Needs as OutcomeNeeds
 from aurorascope.blocks import BY_ID
 from aurorascope.circuits.circuit_file import CircuitFile
 from aurorascope.circuits.costs import N_RUNS, circuit_cost
 from aurorascope.circuits.draws import Draws
-from aurorascope.circuits.graphs import computes_again
 from aurorascope.circuits.measure import runs_of
 from aurorascope.circuits.needs import CircuitNeeds, alternating
 from aurorascope.circuits.pairs import DEFAULT_BLOCKS

@@ -11,6 +11,7 @@ import torch
 
 from aurorascope.attribution.claim import make_claim
 from aurorascope.attribution.entries import Coding
+from aurorascope.attribution.graphs import computes_again
 from aurorascope.attribution.needs import Needs, needs_of
 from aurorascope.attribution.outcome_file import FOLDER, naming, read_outcome_file
 from aurorascope.attribution.parts import Parts
@@ -70,8 +71,6 @@ def make_attributions(
         for work in works.values():
             held.enter_context(folder_lock(work))
         model = load_model(KINDS["checkpoint"].where(results), autocast=config.aurora.autocast, device=device)
-        # With full outputs of all blocks a backward would not fit.
-        model.configure_activation_checkpointing()
         saes = check_saes(model, {block: open_sae(KINDS["sae"].where(results, block=block))[0] for block in block_ids})
         static, with_what = load_static(KINDS["static"].where(results)), made_with(device)
         batches, quiet = (
@@ -79,6 +78,10 @@ def make_attributions(
             for dates, kept in ((needs.dates, _KEPT), (needs.quiet_dates, 1))
         )
         labels = results / "scratch" / "labels" if needs.has_labels else None
+        grid = tuple(map(int, batches[needs.dates[0]].spatial_shape))
+        # One backward serves all blocks, with the outputs of all at hand; each midpoint has one of its own, whose time counts.
+        if not needs.points or computes_again(next(iter(saes)), grid, model.backbone.embed_dim):
+            model.configure_activation_checkpointing()
         with naming(file.path):
             for date in needs.dates:
                 Value(outcome, batches[date], labels)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from aurorascope.attribution.claim import make_claim as make_attribution_claim
+from aurorascope.attribution.graphs import computes_again
 from aurorascope.attribution.make import usual_file
 from aurorascope.attribution.outcome_file import FOLDER as OUTCOMES
 from aurorascope.attribution.outcome_file import naming as naming_outcome
@@ -22,7 +23,6 @@ from aurorascope.circuits.attributed import Attributed, read_attributed
 from aurorascope.circuits.circuit_file import FOLDER, CircuitFile, read_circuit_file
 from aurorascope.circuits.claim import KIND, make_claim
 from aurorascope.circuits.draws import Draws, draw
-from aurorascope.circuits.graphs import computes_again
 from aurorascope.circuits.judge import judge, pair_facts
 from aurorascope.circuits.measure import Arrays
 from aurorascope.circuits.needs import CircuitNeeds, needs_of

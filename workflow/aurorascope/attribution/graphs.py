@@ -1,4 +1,4 @@
-"""How much memory the graphs take that edges need, and whether blocks are rather computed again for each backward pass."""
+"""How much memory the graphs take that edges and midpoints need, and whether blocks are rather computed again for each backward pass."""
 
 from aurorascope.blocks import BLOCKS, Block
 from aurorascope.costs.stores import n_tokens
