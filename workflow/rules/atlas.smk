@@ -2,8 +2,7 @@
 # and draws them with `atlas: {enabled: true}`; without, ask for `atlas`, or for one block's summary.
 ATLAS_LABELS = {
     "labels": expand("results/scratch/labels/{day}.json", day=LABEL_DAYS),
-    "days": days_read(LABEL_DAYS),
-    "states": "results/scratch/states/held_out.json",
+    "states": expand("results/scratch/states/{split}.json", split=SPLITS),
 }
 ATLAS = [
     *for_blocks("results/atlas/{block}/summary.json"),
