@@ -22,9 +22,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "workflow"))
 import numpy as np
 import torch
 from aurorascope.atlas.encoding import Source
+from aurorascope.atlas.plane import Plane
 from aurorascope.atlas.score import score_features
 from aurorascope.atlas.settings import AtlasSettings
-from aurorascope.atlas.token_labels import GridLabels, Plane, TokenLabels
+from aurorascope.atlas.token_labels import GridLabels, TokenLabels
 from aurorascope.features.forward import encode
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.sae.initial import initial_weights

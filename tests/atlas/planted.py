@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from aurorascope.atlas.encoding import Source
 from aurorascope.atlas.entries import Entries
-from aurorascope.atlas.token_labels import GridLabels, Plane, TokenLabels
+from aurorascope.atlas.plane import Plane
+from aurorascope.atlas.token_labels import GridLabels, TokenLabels
 from aurorascope.blocks import BY_ID
 from aurorascope.cams.demo_truth import connected
 from aurorascope.sae.aurora_sae import AuroraSAE

@@ -7,8 +7,8 @@ from aurorascope.atlas.baselines import Variables, climatology, rank_scores
 from aurorascope.atlas.entries import Entries
 from aurorascope.atlas.evaluate import PlaneBaselines, score_directions
 from aurorascope.atlas.linear import classes, find_directions
+from aurorascope.atlas.parts import ON
 from aurorascope.atlas.settings import AtlasSettings
-from aurorascope.atlas.token_labels import ON
 
 from tests.atlas.planted import planted_world
 

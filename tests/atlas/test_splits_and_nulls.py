@@ -7,9 +7,9 @@ import pytest
 from aurorascope.atlas.decoys import q_values, terciles
 from aurorascope.atlas.gate import Gate
 from aurorascope.atlas.nulls import date_shifts, p_values, rotations, verdict_of, z_values
+from aurorascope.atlas.plane import Plane
 from aurorascope.atlas.settings import AtlasSettings
 from aurorascope.atlas.splits import DROPPED, SELECT, TEST, days_of, make_splits
-from aurorascope.atlas.token_labels import Plane
 from aurorascope.blocks import BY_ID
 from aurorascope.config.demo_dates import DEMO_DATES
 from aurorascope.errors import UserError

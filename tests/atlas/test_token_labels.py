@@ -2,17 +2,10 @@
 
 import numpy as np
 import pytest
-from aurorascope.atlas.token_labels import (
-    NOT_COUNTED,
-    OFF,
-    ON,
-    GridLabels,
-    Plane,
-    TokenLabels,
-    _totals,
-    mean_field,
-    parts_of,
-)
+from aurorascope.atlas import token_labels
+from aurorascope.atlas.parts import NOT_COUNTED, OFF, ON, _totals, parts_of
+from aurorascope.atlas.plane import Plane, mean_field
+from aurorascope.atlas.token_labels import GridLabels, TokenLabels
 from aurorascope.blocks import BY_ID
 from aurorascope.cams.demo_truth import connected
 from aurorascope.errors import UserError
@@ -54,7 +47,7 @@ def test_parts_are_what_the_cells_say(block, size, seed, is_line):
     number = connected(mask)
     if seed % 3 == 0:
         number[:] = 0
-    parts, _ = parts_of(mask, number, plane, plane.col_of_cells(), is_line)
+    parts = parts_of(mask[None], number[None], plane, plane.col_of_cells(), [is_line])[0]
     found = {}
     for token, each, area, kind in zip(parts.token, parts.object, parts.area, parts.kind, strict=True):
         found.setdefault(int(token), []).append((int(each), int(area), int(kind)))
@@ -72,6 +65,27 @@ def test_parts_are_what_the_cells_say(block, size, seed, is_line):
             assert here[0][2] == expected and all(kind == OFF for _, _, kind in here[1:])
             in_cells = {int(number[y, x]) for y, x in cells if mask[y, x]}
             assert len(here) == len(in_cells)
+
+
+@given(st.sampled_from(STAGES), st.integers(0, 99))
+def test_parts_of_many_labels_and_turns_are_those_of_each(block, seed):
+    """Labels that are nowhere among them, and objects whose numbers have gaps; a turn is the label moved by so many columns."""
+    rng, size, turns = np.random.default_rng(seed), (31, 30), (0, 7, 23)
+    plane = plane_of(block, *size)
+    mask = rng.random((5, *size)) < np.array([0.05, 0.0, 0.6, 0.3, 0.0])[rng.permutation(5), None, None]
+    number, is_line = rng.integers(0, 9, mask.shape) * 3, (rng.random(5) < 0.5).tolist()
+    parts, ends, areas, n_objects = parts_of(mask, number, plane, plane.col_of_cells(), is_line, turns)
+    assert len(ends) == 16 and ends[0] == 0 and ends[-1] == len(parts.token) and n_objects.sum() == len(areas)
+    for label in range(5):
+        whole = [plane.area_y[np.nonzero(mask[label, : plane.n_lat] & (number[label, : plane.n_lat] == each))[0]].sum() for each in range(25)]
+        first = n_objects[:label].sum()
+        assert areas[first : first + n_objects[label]].tolist() == [area for area in whole if area]
+        for turn, cells in enumerate(turns):
+            turned = [np.roll(each[label : label + 1], cells, axis=-1) for each in (mask, number)]
+            alone = parts_of(*turned, plane, plane.col_of_cells(), is_line[label : label + 1])[0]
+            here = parts.at(slice(*ends[3 * label + turn :][:2]))
+            for name in ("token", "object", "area", "kind"):
+                assert getattr(here, name).tolist() == getattr(alone, name).tolist()
 
 
 def test_every_cell_of_the_sphere_is_under_one_token():
@@ -94,8 +108,10 @@ def test_fields_are_means_by_area_over_what_is_known():
         assert found[token] == pytest.approx(expected, rel=1e-6)
 
 
-def test_objects_and_areas_of_many_snapshots(tmp_path):
-    """Areas of objects add up to the mask's; snapshots may be asked for in any order, twice, or not at all."""
+@pytest.mark.parametrize("most", [1 << 20, 1])
+def test_objects_and_areas_of_many_snapshots(tmp_path, monkeypatch, most):
+    """Areas of objects add up to the mask's; snapshots may be asked for in any order, twice, or not at all; labels at once or not."""
+    monkeypatch.setattr(token_labels, "_CELLS", most)
     plane, rng = plane_of("encoder_s1_b0", 46, 90), np.random.default_rng(2)
     times = [f"2022-06-{day:02d}T12:00:00Z" for day in range(1, 6)]
     masks = rng.random((5, 2, 46, 90)) < np.array([0.05, 0.5])[:, None, None]

@@ -126,8 +126,9 @@ def test_damage_is_found_when_it_is_read_and_only_then(written, name, damage):
     else:
         shutil.copy(shard(written, name, 0), path)
     day.read("jet", TIMES[0])
-    with pytest.raises(UserError, match=f"rm -f {written} && snakemake"):
-        day.read("jet", TIMES[1])
+    for read in (lambda: day.read("jet", TIMES[1]), lambda: day.read_all(TIMES[1])):
+        with pytest.raises(UserError, match=f"rm -f {written} && snakemake"):
+            read()
     with pytest.raises(UserError, match=r"2022-06-09\.zarr"):
         verify_day(written.parent, DAY)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from aurorascope.atlas.token_labels import Plane
+from aurorascope.atlas.plane import Plane
 from aurorascope.blocks import BY_ID
 from aurorascope.cams.variables import ATMOS, SURFACE
 from aurorascope.perturbations.inputs import scales

@@ -10,7 +10,7 @@ import torch
 from aurorascope.activations.feed import Feed
 from aurorascope.atlas.entries import Entries
 from aurorascope.atlas.linear import Directions
-from aurorascope.atlas.token_labels import Plane
+from aurorascope.atlas.plane import Plane
 from aurorascope.features.forward import encode
 from aurorascope.sae.architectures import RELEASED
 from aurorascope.sae.aurora_sae import AuroraSAE

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from aurorascope.atlas.token_labels import Plane, mean_field
+from aurorascope.atlas.plane import Plane, mean_field
 from aurorascope.errors import UserError
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from aurorascope.atlas.token_labels import NOT_COUNTED, OFF, ON, TokenLabels
+from aurorascope.atlas.parts import NOT_COUNTED, OFF, ON
+from aurorascope.atlas.token_labels import TokenLabels
 
 _ROWS = 1 << 13
 

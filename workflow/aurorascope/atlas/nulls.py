@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aurorascope.atlas.plane import Plane
 from aurorascope.atlas.settings import AtlasSettings
 from aurorascope.atlas.splits import date_blocks, days_of
-from aurorascope.atlas.token_labels import Plane
 from aurorascope.streams import Stream, generator
 
 ROTATION, DATE_SHIFT = "rotation", "date_shift"

@@ -7,7 +7,7 @@ sums are of whole numbers in int64.
 import numba
 import numpy as np
 
-from aurorascope.atlas.token_labels import NOT_COUNTED, OFF
+from aurorascope.atlas.parts import NOT_COUNTED, OFF
 
 _OFF, _NOT_COUNTED = OFF, NOT_COUNTED
 

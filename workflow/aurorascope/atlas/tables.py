@@ -24,8 +24,9 @@ from aurorascope.atlas.ids import feature_ids
 from aurorascope.atlas.lock import measure_overlaps, pair_dates
 from aurorascope.atlas.naming import Name, best_baseline, described, name_features
 from aurorascope.atlas.nulls import DATE_SHIFT, ROTATION
+from aurorascope.atlas.parts import ON
 from aurorascope.atlas.score import Scored
-from aurorascope.atlas.token_labels import ON, TokenLabels
+from aurorascope.atlas.token_labels import TokenLabels
 from aurorascope.atlas.verdicts import spaced
 from aurorascope.spec import LATENT_LEVELS
 from aurorascope.tokens import TokenGrid

@@ -1,24 +1,18 @@
-"""Labels, from the input grid to the tokens of a block: which tokens have a label, and which parts of an object each holds.
+"""Labels of many snapshots, from the input grid to the tokens of a block."""
 
-The four latent levels lie over the same cells and share one plane of tokens. All areas are whole numbers, in the unit of the
-cell areas that are given (2^-32 of the sphere), so that shares are compared and summed without rounding.
-"""
-
-import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from aurorascope.atlas.parts import NOT_COUNTED, ON, Parts, parts_of
+from aurorascope.atlas.plane import Plane, mean_field
 from aurorascope.atlas.scratch import Spool, spans
 from aurorascope.errors import UserError
-from aurorascope.tokens import TokenGrid
 
-# Class of a token for a label. OFF is not stored but for parts of objects that lie in such tokens.
-OFF, ON, NOT_COUNTED = 0, 1, 2
-# Keys that there could be for each that there is, up to which they are counted in a table.
-_TABLE = 32
+# Cells and turns whose parts are found at once.
+_CELLS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -34,146 +28,6 @@ class GridLabels:
     mask: np.ndarray
     object: np.ndarray
     field: np.ndarray
-
-
-@dataclass(frozen=True)
-class Plane:
-    """The cells under each token of a block's plane.
-
-    Attributes:
-        n_levels: latent levels over the plane.
-        shape: (rows, columns).
-        row_starts: first cell row of each token row.
-        col_starts: first cell column of each token column.
-        n_lat: cell rows that are under a token at all.
-        n_lon: cell columns.
-        area_y: (n_lat,) int64, area of a cell of each row.
-        area_p: (rows * columns,) int64, area of each token's real cells; 0 for one that is padding alone.
-    """
-
-    n_levels: int
-    shape: tuple[int, int]
-    row_starts: np.ndarray
-    col_starts: np.ndarray
-    n_lat: int
-    n_lon: int
-    area_y: np.ndarray
-    area_p: np.ndarray
-
-    @classmethod
-    def of(cls, grid: TokenGrid, area_y: np.ndarray) -> "Plane":
-        """From a block's token grid and the areas of the input grid's cells, integers, (lat,)."""
-        n_lat, n_lon = int(grid.row_cells.sum()), int(grid.col_cells.sum())
-        rows, cols = (np.cumsum(cells) - cells for cells in (grid.row_cells, grid.col_cells))
-        area_y = np.asarray(area_y)
-        if not np.issubdtype(area_y.dtype, np.integer) or len(area_y) < n_lat:
-            raise UserError("areas of cells", f"integers for {n_lat} rows", f"{area_y.dtype} for {len(area_y)}", "give cell areas")
-        area_y = area_y[:n_lat].astype(np.int64)
-        area_yx = np.repeat(area_y[:, None], n_lon, axis=1)
-        plane = cls(grid.n_levels, grid.shape[1:], rows, cols, n_lat, n_lon, area_y, np.zeros(0, np.int64))
-        return dataclasses.replace(plane, area_p=plane.total(area_yx).reshape(-1))
-
-    @property
-    def n(self) -> int:
-        """Tokens of the plane."""
-        return self.shape[0] * self.shape[1]
-
-    def total(self, values_yx: np.ndarray) -> np.ndarray:
-        """Sum of cells' values over each token, (..., lat, lon) -> (..., rows, columns)."""
-        by_row = np.add.reduceat(values_yx[..., : self.n_lat, :], self.row_starts, axis=-2)
-        return np.add.reduceat(by_row, self.col_starts, axis=-1)
-
-    def col_of_cells(self) -> np.ndarray:
-        """Column of tokens of each column of cells, (lon,) int64."""
-        return np.searchsorted(self.col_starts, np.arange(self.n_lon), "right") - 1
-
-    @property
-    def width(self) -> int:
-        """Columns of cells under a token, where all have as many; else 0."""
-        widths = np.diff([*self.col_starts, self.n_lon])
-        return int(widths[0]) if (widths == widths[0]).all() else 0
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What some objects hold of tokens: one entry a token and object, in the order of tokens, snapshot after snapshot.
-
-    Attributes:
-        token: place in the plane, int32.
-        object: number of the object, from 0 within a snapshot, int32.
-        area: of the object in the token, int64.
-        kind: uint8, class of the token at its first part; `OFF` at its others.
-    """
-
-    token: np.ndarray
-    object: np.ndarray
-    area: np.ndarray
-    kind: np.ndarray
-
-    def at(self, places: np.ndarray) -> "Parts":
-        """Some of them."""
-        return Parts(self.token[places], self.object[places], self.area[places], self.kind[places])
-
-
-def parts_of(
-    mask_yx: np.ndarray, object_yx: np.ndarray, plane: Plane, col_x: np.ndarray, is_line: bool, turns: Sequence[int] = (0,)
-) -> tuple[Parts, np.ndarray]:
-    """One label's parts in one snapshot, turn after turn, and where each turn's begin, with the end.
-
-    A token is on where at least half of its area has the label, off below a tenth, else not counted; of a line or point
-    label it is on wherever it has any of it.
-
-    Args:
-        mask_yx: (lat, lon), 1 where the label holds.
-        object_yx: (lat, lon), number of each cell's object.
-        plane: tokens of the block.
-        col_x: (lon,), column of tokens that each column of cells is in.
-        is_line: whether it is a line or point label.
-        turns: columns of cells that the label is shifted eastwards by.
-    """
-    row_i, x_i = np.nonzero(mask_yx[: plane.n_lat])
-    token_row = (np.searchsorted(plane.row_starts, row_i, "right") - 1) * plane.shape[1]
-    object_i, n_objects = _places(object_yx[row_i, x_i])
-    token_ui = token_row + col_x[(x_i + np.asarray(turns)[:, None]) % len(col_x)]
-    key_ui = (np.arange(len(turns))[:, None] * plane.n + token_ui) * n_objects + object_i
-    pairs, area = _totals(key_ui.reshape(-1), np.tile(plane.area_y[row_i], len(turns)), len(turns) * plane.n * n_objects)
-    token, object_ = np.divmod(pairs, n_objects)
-    at = np.flatnonzero(np.diff(token, prepend=-1))
-    held = np.add.reduceat(area, at) if len(at) else area
-    whole = plane.area_p[token[at] % plane.n]
-    kind = np.zeros(len(pairs), np.uint8)
-    kind[at] = ON if is_line else np.where(2 * held >= whole, ON, np.where(10 * held >= whole, NOT_COUNTED, OFF))
-    turn, token = np.divmod(token, plane.n)
-    parts = Parts(token.astype(np.int32), object_.astype(np.int32), area, kind)
-    return parts, np.searchsorted(turn, np.arange(len(turns) + 1))
-
-
-def _places(numbers_i: np.ndarray) -> tuple[np.ndarray, int]:
-    """Place of each number among those that there are, in their order, and how many there are, at least 1."""
-    is_there = np.zeros(int(numbers_i.max(initial=0)) + 1, bool)
-    is_there[numbers_i] = True
-    place = np.cumsum(is_there) - 1
-    return place[numbers_i], max(1, int(place[-1]) + 1 if len(numbers_i) else 1)
-
-
-def _totals(key_i: np.ndarray, area_i: np.ndarray, n_keys: int) -> tuple[np.ndarray, np.ndarray]:
-    """The keys that there are, ascending, and the area of each, int64."""
-    # Sums of whole numbers below 2^53, exact. A table of all keys is quicker than sorting while it is small.
-    if n_keys <= _TABLE * (len(key_i) + 1):
-        total = np.bincount(key_i, area_i, n_keys)
-        keys = np.flatnonzero(total)
-        return keys, total[keys].astype(np.int64)
-    keys, place = np.unique(key_i, return_inverse=True)
-    return keys, np.bincount(place.reshape(-1), area_i, len(keys)).astype(np.int64)
-
-
-def mean_field(field_yx: np.ndarray, plane: Plane) -> np.ndarray:
-    """Area-weighted mean of a field over each token's cells that have a value, (..., rows * columns) float32; NaN for none."""
-    values = np.asarray(field_yx[..., : plane.n_lat, :], np.float64)
-    area, is_missing = plane.area_y[:, None].astype(np.float64), np.isnan(values)
-    total, held = plane.total(np.where(is_missing, 0.0, values) * area), plane.total(np.where(is_missing, 0.0, area))
-    mean = np.divide(total, held, out=np.full(total.shape, np.nan), where=held > 0)
-    return mean.reshape(*mean.shape[:-2], -1).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -241,28 +95,32 @@ class TokenLabels:
         if len(labels.mask) != n:
             raise UserError(f"labels of {self.times[at]}", f"{n} labels", str(len(labels.mask)), "make the labels again")
         self._fields.append(mean_field(labels.field, self.plane).reshape(-1))
-        parts, areas, first, n_objects = [], [], self._spools[0].size, self._areas.size
-        for place, is_line in enumerate(self._is_line):
-            found, ends = parts_of(labels.mask[place], labels.object[place], self.plane, self._col_x, is_line, self._turns)
-            parts.append(found)
-            self._part_utl2[:, at, place] = np.stack([ends[:-1], ends[1:]], axis=1) + first
-            # A whole shift keeps the row, and so a token's area.
-            area = self.plane.area_p[found.token]
-            for side, kind in enumerate((ON, NOT_COUNTED)):
-                so_far = np.concatenate([[0], np.cumsum(np.where(found.kind == kind, area, 0))])
-                self._area_utl2[:, at, place, side] = np.diff(so_far[ends])
-            first += int(ends[-1])
-            areas.append(np.bincount(found.object[: ends[1]], found.area[: ends[1]]).astype(np.int64))
-            self._object_tl2[at, place] = n_objects, n_objects + len(areas[-1])
-            n_objects += len(areas[-1])
-        for spool, name in zip(self._spools, ("token", "object", "area", "kind"), strict=True):
-            spool.append(np.concatenate([getattr(each, name) for each in parts]))
-        self._areas.append(np.concatenate(areas))
+        cells = np.cumsum([np.count_nonzero(mask_yx) for mask_yx in labels.mask]) * len(self._turns)
+        for some in np.split(np.arange(n), np.flatnonzero(np.diff(cells // _CELLS)) + 1):
+            self._add_parts(at, slice(some[0], some[-1] + 1), labels)
         self._n_added += 1
         if self._n_added == len(self.times):
             self._parts = Parts(*(np.asarray(spool.array()) for spool in self._spools))
             self._object_area = np.asarray(self._areas.array())
             self.field_tlp = self._fields.array().reshape(len(self.times), n, self.plane.n)
+
+    def _add_parts(self, at: int, some: slice, labels: GridLabels) -> None:
+        """Add the parts of some neighbouring labels of a snapshot."""
+        parts, ends, area_o, n_objects_l = parts_of(
+            labels.mask[some], labels.object[some], self.plane, self._col_x, self._is_line[some], self._turns
+        )
+        ends_lu2 = np.stack([ends[:-1], ends[1:]], axis=1).reshape(len(n_objects_l), len(self._turns), 2)
+        self._part_utl2[:, at, some] = ends_lu2.transpose(1, 0, 2) + self._spools[0].size
+        # A whole shift keeps the row, and so a token's area.
+        area = self.plane.area_p[parts.token]
+        for side, kind in enumerate((ON, NOT_COUNTED)):
+            so_far = np.concatenate([[0], np.cumsum(np.where(parts.kind == kind, area, 0))])
+            self._area_utl2[:, at, some, side] = np.diff(so_far[ends]).reshape(len(n_objects_l), -1).T
+        last_l = self._areas.size + np.cumsum(n_objects_l)
+        self._object_tl2[at, some] = np.stack([last_l - n_objects_l, last_l], axis=1)
+        for spool, name in zip(self._spools, ("token", "object", "area", "kind"), strict=True):
+            spool.append(getattr(parts, name))
+        self._areas.append(area_o)
 
     def of(self, label: int, cells: int = 0) -> LabelParts:
         """One label, shifted eastwards by so many columns of cells; the shift is whole, or one of those asked for."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from aurorascope.atlas.token_labels import Plane
+from aurorascope.atlas.plane import Plane
 from aurorascope.blocks import Block
 from aurorascope.errors import UserError
 from aurorascope.sphere import cell_areas

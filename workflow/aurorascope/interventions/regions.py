@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aurorascope.atlas.token_labels import ON, parts_of
+from aurorascope.atlas.parts import ON, parts_of
 from aurorascope.errors import UserError, nearest
 from aurorascope.interventions.places import Place
 from aurorascope.spec import LATENT_LEVELS, PATCH
@@ -233,7 +233,7 @@ class Labelled(Region):
                 "Labelled", f"a mask on the input's grid, {plane.n_lat} x {plane.n_lon} cells (or the rows that Aurora drops, too)",
                 " x ".join(map(str, mask_yx.shape)), "give the label on the grid of the batch",
             )
-        found = parts_of(mask_yx, mask_yx.astype(np.uint16), plane, plane.col_of_cells(), self.is_line)[0]
+        found = parts_of(mask_yx[None], mask_yx[None].astype(np.uint16), plane, plane.col_of_cells(), [self.is_line])[0]
         mask_p = np.zeros(plane.n, bool)
         mask_p[found.token[found.kind == ON]] = True
         return place.over_levels(mask_p.reshape(plane.shape)) & (place.area_n > 0)

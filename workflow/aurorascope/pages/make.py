@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from aurorascope.atlas.fields import example_times, fields_table, shown_fields
+from aurorascope.atlas.plane import Plane
 from aurorascope.atlas.read import BlockAtlas, read_atlas
-from aurorascope.atlas.token_labels import Plane
 from aurorascope.backbone.static import load_static
 from aurorascope.blocks import BY_ID
 from aurorascope.cams.states import load_state

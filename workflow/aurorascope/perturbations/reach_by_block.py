@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from aurora import AuroraAirPollution, Batch
 
-from aurorascope.atlas.token_labels import Plane
+from aurorascope.atlas.plane import Plane
 from aurorascope.backbone.hooks import run_to_blocks
 from aurorascope.blocks import BLOCKS, Block
 from aurorascope.perturbations.regions import Region

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from aurora import AuroraAirPollution, Batch
 
-from aurorascope.atlas.token_labels import Plane
+from aurorascope.atlas.plane import Plane
 from aurorascope.backbone.hooks import run_to_blocks
 from aurorascope.blocks import BY_ID
 from aurorascope.errors import UserError

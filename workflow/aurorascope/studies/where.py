@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from aurorascope.atlas.token_labels import Plane
+from aurorascope.atlas.plane import Plane
 from aurorascope.blocks import BLOCKS
 from aurorascope.errors import UserError
 from aurorascope.interventions.places import Place

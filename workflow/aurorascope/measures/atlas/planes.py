@@ -9,7 +9,8 @@ import numpy as np
 from aurorascope.atlas.baselines import Variables
 from aurorascope.atlas.evaluate import PlaneBaselines
 from aurorascope.atlas.nulls import rotations
-from aurorascope.atlas.token_labels import GridLabels, Plane, TokenLabels, mean_field
+from aurorascope.atlas.plane import Plane, mean_field
+from aurorascope.atlas.token_labels import GridLabels, TokenLabels
 from aurorascope.blocks import BY_ID
 from aurorascope.cams.states import load_state, open_states
 from aurorascope.cams.variables import ATMOS, SURFACE

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from aurorascope.atlas.ids import feature_ids
-from aurorascope.atlas.token_labels import Plane
+from aurorascope.atlas.plane import Plane
 from aurorascope.features.statistics import UsualSums
 from aurorascope.sphere import cell_areas
 from aurorascope.tokens import TokenGrid
