@@ -108,29 +108,27 @@ def count(
     groups = _groups(entries, snapshots, most)
     # Where the entries are read once anyway, one variant after the other, whose sums stay in the processor's cache.
     step = 1 if len(groups) == 1 else max(1, int(memory // (size * (2 * levels * 8 + (levels + 1) * 4))))
-    scratch = np.empty((n_features, levels, n_bins), np.int64), np.empty((n_features, levels), np.int64), np.full((n_features, levels), -1)
-    areas = np.empty((min(step, len(variants)), levels, 2, size), np.int64)
-    reacheds = np.empty((min(step, len(variants)), levels + 1, size), np.int32)
+    held_lbs = np.zeros((levels, n_bins, n_features), np.int64)
+    whole, area_p = int(labels.plane.area_p.sum()) * len(snapshots), labels.plane.area_p
     for first in range(0, len(variants), step):
         here = variants[first : first + step]
-        area, reached = areas[: len(here)], reacheds[: len(here)]
-        area[:], reached[:] = 0, 0
+        area, reached = np.zeros((len(here), levels, 2, size), np.int64), np.zeros((len(here), levels + 1, size), np.int32)
         for group in groups:
+            first_s2, places = coded.first_s2[group], at[group]
             for place, variant in enumerate(here):
-                found, sources = labels.of(variant.label, variant.cells), variant.snapshots(at[group])
+                found, sources = labels.of(variant.label, variant.cells), variant.snapshots(places)
                 add_label(
-                    coded.feature, coded.code, coded.row_end, coded.first_s2[group], n_bins, fold.bit_length() - 1,
+                    coded.feature, coded.code, coded.row_end, first_s2, n_bins, fold.bit_length() - 1,
                     found.parts.token, found.parts.object, found.parts.area, found.parts.kind, found.part_s2[sources],
-                    found.object_area, found.object_s2[sources], found.token_of, labels.plane.area_p, *scratch,
-                    area[place], reached[place],
+                    found.object_area, found.object_s2[sources], found.token_of, area_p, held_lbs, area[place],
+                    reached[place],
                 )
         for place, variant in enumerate(here):
             sources = variant.snapshots(at[snapshots])
             on, not_counted = labels.areas(variant.label, sources, variant.cells)
             use(first + place, Counts(
-                area[place].reshape(levels, 2, n_features, n_bins).copy(), folded_lfb,
-                reached[place].reshape(levels + 1, n_features, n_bins).copy(), int(labels.n_objects(variant.label, sources).sum()), on,
-                int(labels.plane.area_p.sum()) * len(snapshots) - on - not_counted,
+                area[place].reshape(levels, 2, n_features, n_bins), folded_lfb, reached[place].reshape(levels + 1, n_features, n_bins),
+                int(labels.n_objects(variant.label, sources).sum()), on, whole - on - not_counted,
             ))
 
 

@@ -33,10 +33,11 @@ def add_total(feature, code, row_end, first, n_bins, area_p, total_lk):  # noqa:
                 total_lk[level, np.int64(feature[entry]) * n_bins + code[entry]] += area_p[token]
 
 
-@numba.njit(nogil=True)
+# Divisions are by what is above 0.
+@numba.njit(nogil=True, error_model="numpy")
 def add_label(  # noqa: ANN201
     feature, code, row_end, first_s2, n_bins, fold, token_p, object_p, area_p, kind_p, part_s2, object_area, object_s2, token_of,  # noqa: ANN001
-    token_area, held_flb, sum_fl, top_fl, area_l2k, reached_pk,  # noqa: ANN001
+    token_area, held_lbs, area_l2k, reached_pk,  # noqa: ANN001
 ):
     """Count a label over some snapshots.
 
@@ -59,85 +60,79 @@ def add_label(  # noqa: ANN201
         object_s2: (snapshots, 2) int64, from and up to which object.
         token_of: (tokens of the plane,) int64, where each token lies for the label.
         token_area: (tokens of the plane,) int64.
-        held_flb: (features, levels, bins) int64, for scratch.
-        sum_fl: (features, levels) int64, for scratch.
-        top_fl: (features, levels) int64, for scratch, all -1 before and after.
+        held_lbs: (levels, bins, features) int64, for scratch, all 0 before and after.
         area_l2k: (levels, on or not counted, features * bins) int64, added to.
         reached_pk: (levels + 1, features * bins) int32, added to; level pool 0 is all levels together.
     """
     n_levels, n_plane = len(area_l2k), len(token_area)
-    touched = np.empty(len(top_fl), np.int64)
+    n_features = held_lbs.shape[2]
+    # Features that hold something of an object take slots in the order of their coming, so that loops run over neighbours alone.
+    slot_f, feature_s = np.full(n_features, -1, np.int64), np.empty(n_features, np.int64)
+    so_far_ps, n_above_ps = np.zeros((n_levels + 1, n_features), np.int64), np.zeros((n_levels + 1, n_features), np.int64)
+    most_objects, most_parts = 0, 0
     for s in range(len(first_s2)):
-        begin, end = part_s2[s]
-        first_entry, first_row = first_s2[s]
-        areas = object_area[object_s2[s, 0] : object_s2[s, 1]]
+        most_objects = max(most_objects, object_s2[s, 1] - object_s2[s, 0])
+        most_parts = max(most_parts, part_s2[s, 1] - part_s2[s, 0])
+    start, order = np.empty(most_objects + 2, np.int64), np.empty(most_parts, np.int64)
+    for s in range(len(first_s2)):
+        begin, end = part_s2[s, 0], part_s2[s, 1]
+        first_entry, first_row, first_object = first_s2[s, 0], first_s2[s, 1], object_s2[s, 0]
+        n_objects = object_s2[s, 1] - first_object
         # Parts by object: where each object's begin, and their order.
-        start = np.zeros(len(areas) + 1, np.int64)
+        for o in range(n_objects + 2):
+            start[o] = 0
         for i in range(begin, end):
+            start[object_p[i] + 2] += 1
+        for o in range(n_objects):
+            start[o + 2] += start[o + 1]
+        for i in range(begin, end):
+            order[start[object_p[i] + 1]] = i
             start[object_p[i] + 1] += 1
-        for o in range(len(areas)):
-            start[o + 1] += start[o]
-        order, next_ = np.empty(end - begin, np.int64), start[:-1].copy()
-        for i in range(begin, end):
-            order[next_[object_p[i]]] = i
-            next_[object_p[i]] += 1
-        for o in range(len(areas)):
-            n_touched = 0
-            for i in order[start[o] : start[o + 1]]:
-                area, token, is_first = area_p[i], token_of[token_p[i]], kind_p[i] != _OFF
+        for o in range(n_objects):
+            n, low, top = 0, n_bins, -1
+            for place in range(start[o], start[o + 1]):
+                i = order[place]
+                area, token = area_p[i], token_of[token_p[i]]
+                whole = token_area[token] if kind_p[i] != _OFF else 0
                 side = 1 if kind_p[i] == _NOT_COUNTED else 0
                 for level in range(n_levels):
                     row = first_row + level * n_plane + token
-                    low, high = first_entry + row_end[row], first_entry + row_end[row + 1]
-                    if is_first:
-                        for entry in range(low, high):
-                            area_l2k[level, side, np.int64(feature[entry]) * n_bins + (code[entry] >> fold)] += token_area[token]
-                    for entry in range(low, high):
+                    for entry in range(first_entry + row_end[row], first_entry + row_end[row + 1]):
                         f, b = np.int64(feature[entry]), np.int64(code[entry] >> fold)
-                        top = top_fl[f, level]
-                        if top >= 0:
-                            held_flb[f, level, b] += area
-                            sum_fl[f, level] += area
-                            top_fl[f, level] = max(top, b)
-                            continue
-                        is_new = True
-                        for other in range(n_levels):
-                            is_new &= top_fl[f, other] < 0
-                        if is_new:
-                            touched[n_touched] = f
-                            n_touched += 1
-                        for each in range(n_bins):
-                            held_flb[f, level, each] = 0
-                        held_flb[f, level, b] = sum_fl[f, level] = area
-                        top_fl[f, level] = b
+                        area_l2k[level, side, f * n_bins + b] += whole
+                        slot = slot_f[f]
+                        if slot < 0:
+                            slot = n
+                            slot_f[f], feature_s[slot] = slot, f
+                            n += 1
+                        held_lbs[level, b, slot] += area
+                        low, top = min(low, b), max(top, b)
             # 10 * held >= area, in whole numbers.
-            tenth, all_tenth = -(-areas[o] // 10), -(-n_levels * areas[o] // 10)
-            for f in touched[:n_touched]:
-                total, top = np.int64(0), np.int64(-1)
+            tenth = -(-object_area[first_object + o] // 10)
+            all_tenth = -(-n_levels * object_area[first_object + o] // 10)
+            # How many bins from the top down do not hold enough.
+            for b in range(top, low - 1, -1):
                 for level in range(n_levels):
-                    if top_fl[f, level] < 0:
-                        continue
-                    total += sum_fl[f, level]
-                    top = max(top, top_fl[f, level])
-                    if sum_fl[f, level] >= tenth:
-                        held, b = np.int64(0), top_fl[f, level] + 1
-                        while held < tenth:
-                            b -= 1
-                            held += held_flb[f, level, b]
-                        reached_pk[level + 1, f * n_bins + b] += 1
-                if total >= all_tenth:
-                    held, b = np.int64(0), top + 1
-                    while held < all_tenth:
-                        b -= 1
-                        for level in range(n_levels):
-                            if top_fl[f, level] >= b:
-                                held += held_flb[f, level, b]
-                    reached_pk[0, f * n_bins + b] += 1
-                for level in range(n_levels):
-                    top_fl[f, level] = -1
+                    for slot in range(n):
+                        held = held_lbs[level, b, slot]
+                        held_lbs[level, b, slot] = 0
+                        so_far_ps[0, slot] += held
+                        so_far = so_far_ps[level + 1, slot] + held
+                        so_far_ps[level + 1, slot] = so_far
+                        n_above_ps[level + 1, slot] += np.int64(so_far < tenth)
+                for slot in range(n):
+                    n_above_ps[0, slot] += np.int64(so_far_ps[0, slot] < all_tenth)
+            for pool in range(n_levels + 1):
+                for slot in range(n):
+                    b = top - n_above_ps[pool, slot]
+                    so_far_ps[pool, slot] = n_above_ps[pool, slot] = 0
+                    if b >= low:
+                        reached_pk[pool, feature_s[slot] * n_bins + b] += 1
+            for slot in range(n):
+                slot_f[feature_s[slot]] = -1
 
 
-@numba.njit(nogil=True)
+@numba.njit(nogil=True, error_model="numpy")
 def best_thresholds(area_l2fb, total_lfb, reached_pfb, n_objects, pool_f, bin_f, f1_f):  # noqa: ANN001, ANN201
     """The level pool and bin where each feature's F1 is highest; of equal ones the first pool, and in it the lowest bin.
 
@@ -152,25 +147,26 @@ def best_thresholds(area_l2fb, total_lfb, reached_pfb, n_objects, pool_f, bin_f,
     """
     n_levels, n_features, n_bins = total_lfb.shape
     for f in range(n_features):
-        best = -1.0
+        best, pool_f[f], bin_f[f] = 0.0, 0, 0
         for pool in range(n_levels + 1):
-            levels = range(n_levels) if pool == 0 else range(pool - 1, pool)
-            on, off, reached, f1, best_here, bin_here = 0.0, 0.0, 0, 0.0, -1.0, 0
+            # Features that reach no object are many, and no F1 of theirs is above 0.
+            is_reached = False
+            for b in range(n_bins):
+                is_reached |= reached_pfb[pool, f, b] > 0
+            if not is_reached:
+                continue
+            first, last = (0, n_levels) if pool == 0 else (pool - 1, pool)
+            on, covered, reached, best_here, bin_here = 0.0, 0.0, 0, 0.0, 0
             for b in range(n_bins - 1, -1, -1):
-                is_new = False
-                for level in levels:
-                    total = total_lfb[level, f, b]
-                    if total > 0:
-                        # Whole numbers below 2^53: no difference rounds.
-                        is_new = True
-                        on += area_l2fb[level, 0, f, b]
-                        off += total - area_l2fb[level, 0, f, b] - area_l2fb[level, 1, f, b]
+                for level in range(first, last):
+                    # Whole numbers below 2^53: no sum or difference rounds.
+                    on += area_l2fb[level, 0, f, b]
+                    covered += total_lfb[level, f, b] - area_l2fb[level, 1, f, b]
                 reached += reached_pfb[pool, f, b]
-                # Bins that hold nothing are many, and F1 stays as it is.
-                if is_new:
-                    precision = on / (on + off) if on + off > 0 else 0.0
-                    recall = reached / max(1, n_objects)
-                    f1 = 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
+                f1 = 0.0
+                if on > 0 and reached > 0:
+                    precision, recall = on / covered, reached / n_objects
+                    f1 = 2 * precision * recall / (precision + recall)
                 if f1 >= best_here:
                     best_here, bin_here = f1, b
             if best_here > best:

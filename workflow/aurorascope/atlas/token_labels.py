@@ -78,6 +78,7 @@ class TokenLabels:
         self.ids, self.plane, self.times = tuple(ids), plane, tuple(times)
         self._turns = (0, *(shift for shift in shifts if not _is_whole(shift, plane)))
         self._is_line, self._col_x, self._n_added = [name in set(lines) for name in ids], plane.col_of_cells(), 0
+        self._moved: tuple[int, np.ndarray] | None = None
         self._spools = [Spool(folder, kind) for kind in (np.int32, np.int32, np.int64, np.uint8)]
         self._fields, self._areas = Spool(folder, np.float32), Spool(folder, np.int64)
         self._part_utl2 = np.zeros((len(self._turns), len(self.times), len(self.ids), 2), np.int64)
@@ -124,10 +125,8 @@ class TokenLabels:
 
     def of(self, label: int, cells: int = 0) -> LabelParts:
         """One label, shifted eastwards by so many columns of cells; the shift is whole, or one of those asked for."""
-        rows, columns = self.plane.shape
-        token_of, turn = np.arange(self.plane.n), self._turn(cells)
-        if cells and turn == 0:
-            token_of = np.roll(token_of.reshape(rows, columns), -(cells // self.plane.width), axis=1).reshape(-1)
+        turn = self._turn(cells)
+        token_of = self._token_of(cells // self.plane.width if cells and turn == 0 else 0)
         return LabelParts(self._parts, self._part_utl2[turn, :, label], self._object_area, self._object_tl2[:, label], token_of)
 
     def parts(self, label: int, snapshots: np.ndarray, cells: int = 0) -> tuple[Parts, np.ndarray]:
@@ -138,12 +137,20 @@ class TokenLabels:
 
     def n_objects(self, label: int, snapshots: np.ndarray) -> np.ndarray:
         """Objects of one label in each of some snapshots."""
-        return np.diff(self._object_tl2[snapshots, label], axis=1)[:, 0]
+        first, last = self._object_tl2[snapshots, label].T
+        return last - first
 
     def areas(self, label: int, snapshots: np.ndarray, cells: int = 0) -> tuple[int, int]:
         """Area over some snapshots' planes where a label is on, and where it is not counted."""
         on, not_counted = self._area_utl2[self._turn(cells), snapshots, label].sum(axis=0).tolist()
         return on, not_counted
+
+    def _token_of(self, columns: int) -> np.ndarray:
+        """Where each token lies after a shift by whole columns of tokens, (tokens,) int64; the one that was asked for last is kept."""
+        if self._moved is None or self._moved[0] != columns:
+            token_yx = np.arange(self.plane.n).reshape(self.plane.shape)
+            self._moved = columns, np.roll(token_yx, -columns, axis=1).reshape(-1)
+        return self._moved[1]
 
     def _turn(self, cells: int) -> int:
         """Which of the turns that parts were found for a shift takes its parts from."""
