@@ -99,6 +99,8 @@ rule draw_blocks:
         "results/logs/draw_blocks.log",
     benchmark:
         "results/benchmarks/draw_blocks.tsv"
+    # Longer than the others.
+    priority: 1
     conda:
         "../../envs/aurorascope.yaml"
     threads: 1
