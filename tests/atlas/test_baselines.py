@@ -64,7 +64,7 @@ def test_directions_are_means_and_eigenvectors_by_hand(labels):
     np.testing.assert_allclose(
         np.diag(found.axes_dk.T @ covariance @ found.axes_dk), np.linalg.eigvalsh(covariance)[::-1][:4], rtol=1e-9
     )
-    kind = np.stack([np.tile(classes(labels, 0, at), 4) for at in places])
+    kind = np.stack([np.tile(classes(labels, at)[0], 4) for at in places])
     on, off = (np.average(x[side], axis=0, weights=np.tile(weight, (3, 1))[side]) for side in (kind == ON, kind == 0))
     np.testing.assert_allclose(found.diff_dl[:, 0], (on - off) / np.linalg.norm(on - off), rtol=1e-9)
     h = found.features(torch.from_numpy(x[0])).numpy()

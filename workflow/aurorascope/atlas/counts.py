@@ -108,7 +108,10 @@ def count(
     groups = _groups(entries, snapshots, most)
     # Where the entries are read once anyway, one variant after the other, whose sums stay in the processor's cache.
     step = 1 if len(groups) == 1 else max(1, int(memory // (size * (2 * levels * 8 + (levels + 1) * 4))))
-    held_lbs = np.zeros((levels, n_bins, n_features), np.int64)
+    # Made here, since each of these calls would take longer to compile than the loops.
+    slot_2f = np.stack([np.full(n_features, -1), np.zeros(n_features, np.int64)])
+    held_lbs, sum_2ps = np.zeros((levels, n_bins, n_features), np.int64), np.zeros((2, levels + 1, n_features), np.int64)
+    start_o, order_i = np.empty(labels.most_objects + 2, np.int64), np.empty(labels.most_parts, np.int64)
     whole, area_p = int(labels.plane.area_p.sum()) * len(snapshots), labels.plane.area_p
     for first in range(0, len(variants), step):
         here = variants[first : first + step]
@@ -120,8 +123,8 @@ def count(
                 add_label(
                     coded.feature, coded.code, coded.row_end, first_s2, n_bins, fold.bit_length() - 1,
                     found.parts.token, found.parts.object, found.parts.area, found.parts.kind, found.part_s2[sources],
-                    found.object_area, found.object_s2[sources], found.token_of, area_p, held_lbs, area[place],
-                    reached[place],
+                    found.object_area, found.object_s2[sources], found.token_of, area_p, slot_2f, held_lbs,
+                    sum_2ps, start_o, order_i, area[place], reached[place],
                 )
         for place, variant in enumerate(here):
             sources = variant.snapshots(at[snapshots])

@@ -155,8 +155,10 @@ def active_entries(features: Features, signed: bool) -> tuple[np.ndarray, np.nda
         count, feature, value = np.diff(features.ends), features.columns.astype(np.int64), features.values.numpy()
     else:
         h_nf = features.cpu().numpy()
-        row, feature = np.nonzero(h_nf)
-        count, value = np.bincount(row, minlength=len(h_nf)), h_nf[row, feature]
+        # Of one dimension and of truth values it is several times as fast as of a matrix of numbers.
+        place = np.flatnonzero(h_nf != 0)
+        row, feature = np.divmod(place, h_nf.shape[1])
+        count, value = np.bincount(row, minlength=len(h_nf)), h_nf.reshape(-1)[place]
     if signed:
         return count, 2 * feature + (value < 0), np.abs(value)
     on = value > 0

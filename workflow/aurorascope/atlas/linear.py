@@ -67,7 +67,7 @@ def find_directions(
             d = x_nd.shape[1]
             total, second_dd = np.zeros((len(weight), d)), np.zeros((d, d))
             shift = x_nd[: plane.n].double().mean(dim=0).cpu().numpy()
-        row_rp = np.concatenate([area_p[None], *(_sides(labels, label, int(place)) * area_p for label in range(n_labels))])
+        row_rp = np.concatenate([np.ones((1, plane.n)), _sides(labels, int(place))]) * area_p
         for level in range(plane.n_levels):
             for first in range(0, plane.n, _ROWS):
                 at = slice(first, min(first + _ROWS, plane.n))
@@ -88,16 +88,17 @@ def find_directions(
     return Directions(mean_rd[0] + shift, axes_dk, diff_ld.T, off_ld + shift, float(np.sqrt(max(values.sum(), 0.0))))
 
 
-def classes(labels: TokenLabels, label: int, place: int) -> np.ndarray:
-    """Class of every token of the plane for one label at one time, (tokens,) uint8."""
-    parts, _ = labels.parts(label, np.array([place]))
-    kind = np.full(labels.plane.n, OFF, np.uint8)
+def classes(labels: TokenLabels, place: int) -> np.ndarray:
+    """Class of every token of the plane for each label at one time, (labels, tokens) uint8."""
+    parts, counts = labels.parts_at(place)
+    kind = np.full((len(labels.ids), labels.plane.n), OFF, np.uint8)
     some = parts.kind != OFF
-    kind[parts.token[some]] = parts.kind[some]
+    kind[np.repeat(np.arange(len(counts)), counts)[some], parts.token[some]] = parts.kind[some]
     return kind
 
 
-def _sides(labels: TokenLabels, label: int, place: int) -> np.ndarray:
-    """Whether each token is on, and whether it is off, (2, tokens)."""
-    kind = classes(labels, label, place)
-    return np.stack([kind == ON, (kind != ON) & (kind != NOT_COUNTED)]).astype(np.float64)
+def _sides(labels: TokenLabels, place: int) -> np.ndarray:
+    """Whether each token is on for a label, and whether it is off, label after label, (2 * labels, tokens) float64."""
+    kind = classes(labels, place)
+    both = np.stack([kind == ON, (kind != ON) & (kind != NOT_COUNTED)], axis=1)
+    return both.reshape(-1, kind.shape[1]).astype(np.float64)

@@ -4,6 +4,7 @@ A rotation shifts all dates alike: it keeps latitude, season and the label's sha
 label of another date at the same hour: it keeps the place. Every shift is chosen and scored as the label itself is.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -91,6 +92,12 @@ def date_shifts(times: Sequence[str], settings: AtlasSettings) -> Nulls:
     looks the other way, and then for the nearest such number that there is. Else ("runs") dates lie in short runs: a shift takes, for
     all dates of a run, the dates of another run, each a fixed number of places further on.
     """
+    return _date_shifts(tuple(times), settings)
+
+
+@functools.lru_cache(maxsize=1)
+def _date_shifts(times: tuple[str, ...], settings: AtlasSettings) -> Nulls:
+    """Of the same dates they are the same for all blocks."""
     days, hours = days_of(times), np.array([time[10:] for time in times])
     found = _by_days(days, hours, settings)
     rule = "days"

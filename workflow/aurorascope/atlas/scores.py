@@ -28,11 +28,6 @@ class Choice:
     f1_f: np.ndarray
 
 
-def _above(values_fb: np.ndarray) -> np.ndarray:
-    """Sum over each bin and those above it."""
-    return np.cumsum(values_fb[:, ::-1], axis=1)[:, ::-1]
-
-
 def _of_pool(values_lfb: np.ndarray, pool_f: np.ndarray) -> np.ndarray:
     """Each feature's values in its level pool, (features, bins)."""
     alone = values_lfb[np.maximum(pool_f - 1, 0), np.arange(len(pool_f))]
@@ -55,9 +50,10 @@ def choose(counts: Counts) -> Choice:
 
 def at_choice(counts: Counts, choice: Choice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """P, R and F1 of each feature where it was chosen to be read, (features,) each."""
-    where = (np.arange(len(choice.pool_f)), choice.bin_f)
-    on, off = (_above(_of_pool(values_lfb, choice.pool_f))[where] for values_lfb in (counts.on_lfb, counts.off_lfb))
-    reached = _above(counts.reached_pfb[choice.pool_f, where[0]])[where]
+    # All are whole numbers below 2^53, and their sums exact.
+    is_above_fb = np.arange(counts.total_lfb.shape[2]) >= choice.bin_f[:, None]
+    on, off = (np.einsum("fb,fb->f", _of_pool(values_lfb, choice.pool_f), is_above_fb) for values_lfb in (counts.on_lfb, counts.off_lfb))
+    reached = counts.reached_pfb[choice.pool_f, np.arange(len(is_above_fb))].sum(axis=1, where=is_above_fb)
     covered = on + off
     precision = np.divide(on, covered, out=np.zeros_like(on), where=covered > 0)
     recall = reached / max(1, counts.n_objects)

@@ -33,11 +33,10 @@ def add_total(feature, code, row_end, first, n_bins, area_p, total_lk):  # noqa:
                 total_lk[level, np.int64(feature[entry]) * n_bins + code[entry]] += area_p[token]
 
 
-# Divisions are by what is above 0.
-@numba.njit(nogil=True, error_model="numpy")
+@numba.njit(nogil=True)
 def add_label(  # noqa: ANN201
     feature, code, row_end, first_s2, n_bins, fold, token_p, object_p, area_p, kind_p, part_s2, object_area, object_s2, token_of,  # noqa: ANN001
-    token_area, held_lbs, area_l2k, reached_pk,  # noqa: ANN001
+    token_area, slot_2f, held_lbs, sum_2ps, start_o, order_i, area_l2k, reached_pk,  # noqa: ANN001
 ):
     """Count a label over some snapshots.
 
@@ -60,38 +59,35 @@ def add_label(  # noqa: ANN201
         object_s2: (snapshots, 2) int64, from and up to which object.
         token_of: (tokens of the plane,) int64, where each token lies for the label.
         token_area: (tokens of the plane,) int64.
+        slot_2f: (2, features) int64, for scratch, the first all -1 before and after.
         held_lbs: (levels, bins, features) int64, for scratch, all 0 before and after.
+        sum_2ps: (2, levels + 1, features) int64, for scratch, all 0 before and after.
+        start_o: int64, for scratch, two more than a snapshot has objects at most.
+        order_i: int64, for scratch, as many as a snapshot has parts at most.
         area_l2k: (levels, on or not counted, features * bins) int64, added to.
         reached_pk: (levels + 1, features * bins) int32, added to; level pool 0 is all levels together.
     """
     n_levels, n_plane = len(area_l2k), len(token_area)
-    n_features = held_lbs.shape[2]
     # Features that hold something of an object take slots in the order of their coming, so that loops run over neighbours alone.
-    slot_f, feature_s = np.full(n_features, -1, np.int64), np.empty(n_features, np.int64)
-    so_far_ps, n_above_ps = np.zeros((n_levels + 1, n_features), np.int64), np.zeros((n_levels + 1, n_features), np.int64)
-    most_objects, most_parts = 0, 0
-    for s in range(len(first_s2)):
-        most_objects = max(most_objects, object_s2[s, 1] - object_s2[s, 0])
-        most_parts = max(most_parts, part_s2[s, 1] - part_s2[s, 0])
-    start, order = np.empty(most_objects + 2, np.int64), np.empty(most_parts, np.int64)
+    slot_f, feature_s, so_far_ps, n_above_ps = slot_2f[0], slot_2f[1], sum_2ps[0], sum_2ps[1]
     for s in range(len(first_s2)):
         begin, end = part_s2[s, 0], part_s2[s, 1]
         first_entry, first_row, first_object = first_s2[s, 0], first_s2[s, 1], object_s2[s, 0]
         n_objects = object_s2[s, 1] - first_object
         # Parts by object: where each object's begin, and their order.
         for o in range(n_objects + 2):
-            start[o] = 0
+            start_o[o] = 0
         for i in range(begin, end):
-            start[object_p[i] + 2] += 1
+            start_o[object_p[i] + 2] += 1
         for o in range(n_objects):
-            start[o + 2] += start[o + 1]
+            start_o[o + 2] += start_o[o + 1]
         for i in range(begin, end):
-            order[start[object_p[i] + 1]] = i
-            start[object_p[i] + 1] += 1
+            order_i[start_o[object_p[i] + 1]] = i
+            start_o[object_p[i] + 1] += 1
         for o in range(n_objects):
             n, low, top = 0, n_bins, -1
-            for place in range(start[o], start[o + 1]):
-                i = order[place]
+            for place in range(start_o[o], start_o[o + 1]):
+                i = order_i[place]
                 area, token = area_p[i], token_of[token_p[i]]
                 whole = token_area[token] if kind_p[i] != _OFF else 0
                 side = 1 if kind_p[i] == _NOT_COUNTED else 0
@@ -132,6 +128,7 @@ def add_label(  # noqa: ANN201
                 slot_f[feature_s[slot]] = -1
 
 
+# All divisions are by what is above 0, and need no look at it.
 @numba.njit(nogil=True, error_model="numpy")
 def best_thresholds(area_l2fb, total_lfb, reached_pfb, n_objects, pool_f, bin_f, f1_f):  # noqa: ANN001, ANN201
     """The level pool and bin where each feature's F1 is highest; of equal ones the first pool, and in it the lowest bin.

@@ -60,6 +60,8 @@ class TokenLabels:
         plane: the tokens.
         times: of the snapshots, in order.
         field_tlp: (times, labels, tokens of the plane) float32; there once all snapshots have been added.
+        most_parts: of one label in one snapshot, at whatever shift; there with it.
+        most_objects: of one label in one snapshot; there with it.
     """
 
     def __init__(
@@ -103,6 +105,9 @@ class TokenLabels:
         if self._n_added == len(self.times):
             self._parts = Parts(*(np.asarray(spool.array()) for spool in self._spools))
             self._object_area = np.asarray(self._areas.array())
+            self.most_parts, self.most_objects = (
+                int((ends[..., 1] - ends[..., 0]).max(initial=0)) for ends in (self._part_utl2, self._object_tl2)
+            )
             self.field_tlp = self._fields.array().reshape(len(self.times), n, self.plane.n)
 
     def _add_parts(self, at: int, some: slice, labels: GridLabels) -> None:
@@ -134,6 +139,11 @@ class TokenLabels:
         part_s2 = self.of(label, cells).part_s2[snapshots]
         counts = part_s2[:, 1] - part_s2[:, 0]
         return self._parts.at(spans(part_s2[:, 0], counts)), counts
+
+    def parts_at(self, snapshot: int) -> tuple[Parts, np.ndarray]:
+        """Parts of all labels in one snapshot, as they are, one label after the other, and how many each has."""
+        first, last = self._part_utl2[0, snapshot].T
+        return self._parts.at(spans(first, last - first)), last - first
 
     def n_objects(self, label: int, snapshots: np.ndarray) -> np.ndarray:
         """Objects of one label in each of some snapshots."""
