@@ -131,7 +131,7 @@ def test_what_an_attribution_is_made_from_has_it_made_again(copied):
 @pytest.mark.parametrize(("changes", "words", "target"), [
     ({"regio": {"label": "land"}}, "outcomes/warm.yaml, regio: expected one of the keys", "attributions"),
     ({"region": {"label": "lnad"}}, "outcomes/warm.yaml, region, label: expected one of day,", "attribute_together"),
-    ({"region": {"disk": [0, 4, 20]}}, "outcomes/warm.yaml, region: expected at least one cell of the grid, found none of 19 x 36", RECORD),
+    ({"region": {"disk": [0, 4, 20]}}, "outcomes/warm.yaml, region: expected at least one cell or token of the grid, found none of 19 x 36", RECORD),
     ({"variable": "t2", "level": None}, "outcomes/warm.yaml, variable: ", "attributions"),
     ({"dates": ["2022-07-20"]}, "outcomes/warm.yaml, dates, 2022-07-20: expected a date with a configured snapshot", "attribute_together"),
 ])
