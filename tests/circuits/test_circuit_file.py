@@ -17,9 +17,7 @@ from aurorascope.errors import UserError
     ({"n_sets": True}, "n_sets: expected an integer of at least 0"),
     ({"share": "٠.٥"}, "share: expected a finite number"),
     ({"share": "0_1"}, "share: expected a finite number"),
-    ({"blocks": ["encoder_s0_b0", "encoder_s0_b0"]}, "blocks: expected each block once"),
     ({"halves": [["2022-06-01", "2022-06-01"], ["2022-06-02"]]}, "halves: expected dates YYYY-MM-DD, each once"),
-    ({"halves": [["2022-06-01"], ["2022-06-01"]]}, "halves: expected two lists without a date in both"),
 ])
 def test_a_wrong_file_is_refused(tmp_path, changes, words):
     (tmp_path / "one.yaml").write_text(yaml.safe_dump({"outcome": "jet", **changes}, allow_unicode=True))

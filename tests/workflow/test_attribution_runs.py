@@ -60,8 +60,8 @@ def test_one_command_makes_labels_and_attributions(attributed):
     assert [path.stem for path in sorted(attributed.result("scratch/labels").glob("????-??-??.json"))] == OUTCOME["dates"]
     page = attributed.result("attribution/warm/index.html").read_text()
     assert "Which features carry" in page and "atlas/" not in page and attributed.result("attribution/warm/depth.png").is_file()
-    # A plain run asks for none.
-    assert not attributed.planned("attributions") and not attributed.planned()
+    # Nothing is left to do, and a plain run asks for none.
+    assert not attributed.planned("attributions", "all")
 
 
 def start(project, *words):
@@ -110,8 +110,10 @@ def test_cores_change_no_byte(copied):
     assert made_files(copied) == before
 
 
-def test_its_files_are_verified(copied):
-    assert f"{len(BLOCKS)} attributions" in copied.make("verify", cores=1).stdout
+def test_its_files_are_counted_and_verified(copied):
+    said = copied.make("verify", "plan", cores=1).stdout
+    assert f"{len(BLOCKS)} attributions," in said
+    assert f"{len(BLOCKS)} attributions already there" in said and "2 backward passes" in said
     path = copied.result(f"attribution/warm/{LAST}.parquet")
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     line = copied.fail("verify")
@@ -161,8 +163,3 @@ def test_a_block_without_an_sae_ends_the_planning(attributed, changes):
     finally:
         (attributed.path / "outcomes/other.yaml").unlink(missing_ok=True)
     assert "expected blocks with an SAE" in line and "found encoder_s2_b1" in line
-
-
-def test_the_plan_counts_it(attributed):
-    text = attributed.make("plan", cores=1).stdout
-    assert f"{len(BLOCKS)} attributions already there" in text and "2 backward passes" in text
