@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 import yaml
-from aurorascope.attribution.costs import attribution_cost, attributions_cost
+from aurorascope.attribution.costs import RELEVANCE, attribution_cost, attributions_cost
 from aurorascope.attribution.needs import needs_of
 from aurorascope.attribution.outcome_file import read_outcome_file
 from aurorascope.blocks import BLOCK_IDS, BLOCKS, BY_ID
@@ -50,6 +50,13 @@ def test_midpoints_cost_each_block_passes_of_its_own(tmp_path):
 def test_without_ablations_the_rule_gradient_compares_nothing(tmp_path):
     cost = attribution_cost(write(tmp_path, exact=0)[1], TWO, CONFIG, GRID)
     assert cost.n_forwards == 2 + 1 and cost.whole == pytest.approx(2 * (1 - SHARES[1]) + 1 + 3 * SHARES[0])
+
+
+def test_relevance_takes_longer_than_the_gradient(tmp_path):
+    """Its forward with a graph and its backward pass; quiet dates and ablations do not."""
+    costs = [attribution_cost(write(tmp_path, rule=rule)[1], TWO, CONFIG, GRID) for rule in ("gradient", "relevance")]
+    assert costs[1].whole - costs[0].whole == pytest.approx((RELEVANCE - 1) * (1 + 3 * SHARES[0])) and RELEVANCE > 1
+    assert dataclasses.replace(costs[1], whole=0) == dataclasses.replace(costs[0], whole=0)
 
 
 def test_dates_add_up(tmp_path):

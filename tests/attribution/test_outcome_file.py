@@ -66,9 +66,16 @@ def plan(file, config=CONFIG):
     ({"terms": [{"variable": "2t"}]}, "expected either variable or terms, found both"),
     ({"variable": None, "level": None, "terms": [{"variable": "2t", "coefficient": "much"}]}, "term 0, coefficient: expected a finite number"),
     ({"variable": None, "level": None, "terms": [{"variable": "2t"}, {"variable": "t", "level": 1}]}, "level of t"),
+    ({"variable": None, "level": None, "terms": [{"variable": "2t"}, {"variable": "2t", "coefficient": -1}]},
+     "terms: expected each variable and level once, found 2t twice"),
+    ({"variable": None, "level": None, "terms": [{"variable": "u", "level": 250}, {"variable": "u", "level": 250}]}, "found u at 250 twice"),
+    ({"rule": True}, "rule: expected one of gradient"),
+    ({"exact": 10**21}, "exact: expected an integer of at most 100000"),
+    ({"rule": "midpoint", "blocks": [FIRST], "points": 10**21}, "points: expected an integer of at most 1000"),
+    ({"dates": ["2022-06-20", "2022-06-20"]}, "each once"),
     ({"region": {"disk": [95, 0, 4000]}}, "jet.yaml, region, disk: expected latitudes"),
-    ({"region": {"disk": [0, 4, 20]}}, "jet.yaml, region: expected at least one cell of the grid, found none of 19 x 36"),
-    ({"region": {"disk": [0, 4, 20], "label": "jet"}}, "at least one cell of the grid"),
+    ({"region": {"disk": [0, 4, 20]}}, "jet.yaml, region: expected at least one cell or token of the grid, found none of 19 x 36"),
+    ({"region": {"disk": [0, 4, 20], "label": "jet"}}, "at least one cell or token of the grid"),
     ({"region": {"levels": ["surface"]}}, "expected a region of cells"),
     ({"region": {"label": "jett"}}, "take jet"),
     ({"region": {"bandd": [30, 60]}}, "take band"),
@@ -86,6 +93,12 @@ def test_a_wrong_file_is_refused_before_anything_runs(written, changes, words):
     with pytest.raises(UserError) as caught:
         plan(written(**changes))
     assert "jet.yaml" in str(caught.value) and words in str(caught.value)
+
+
+def test_a_rule_that_was_forgotten_is_refused(tmp_path):
+    (tmp_path / "jet.yaml").write_text("variable: 2t\ndate: 2022-06-20\nrule: null\n")
+    with pytest.raises(UserError, match=r"jet.yaml, rule: expected a value, found none"):
+        read_outcome_file("jet", tmp_path)
 
 
 def test_a_missing_file_names_the_nearest(written, tmp_path):

@@ -6,8 +6,14 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from aurorascope.attribution.agreement import strongest
+from aurorascope.attribution.checks import Checked
+from aurorascope.attribution.entries import Coding
 from aurorascope.attribution.finished import read_finished
 from aurorascope.attribution.outcome_file import RULES
+from aurorascope.attribution.parts import Effects
+from aurorascope.attribution.projection import Projected
+from aurorascope.attribution.record import summary_of, table_of
 from aurorascope.attribution.write import write_attribution
 from aurorascope.errors import UserError
 from aurorascope.figures.attribution import depth_table, draw_attribution
@@ -25,28 +31,21 @@ SAME = {
 }
 
 
-def table_of(scale):
-    """Ten features with two signs each, the strongest first; two were ablated."""
-    effect = scale * 0.5 ** np.arange(20.0) * (-1) ** np.arange(20)
-    exact = np.where(np.arange(20) < 2, effect, np.nan)
-    return pd.DataFrame({
-        "feature": np.repeat(np.arange(10, dtype=np.int32), 2), "sign": np.tile(np.array([1, -1], np.int8), 10), "effect": effect,
-        "effect_by_date": [[each] for each in effect], "exact": exact, "exact_by_date": [[each] if at < 2 else None for at, each in enumerate(exact)],
-        "n_active": np.arange(20), "density": np.arange(20) / 20, "active_mean": np.ones(20),
-    })
-
-
-def write(results, block, scale, word, agreement, **changes):
-    found = {"absolute": scale * 2, "features": scale, "error": -scale / 8, "total": scale * 7 / 8, "completeness": None}
-    content = {**SAME, "block": block, "sae_sha256": block, **found, "agreement": agreement, "word": word, **changes}
-    write_attribution(results, content, table_of(scale))
+def write(results, block, scale, exact=(), **changes):
+    """Ten features with two signs each, the strongest first, of which some were ablated; the error has an eighth of the first, against it."""
+    effect_f, date, exact_k = scale * 0.5 ** np.arange(20.0) * (-1) ** np.arange(20), SAME["dates"][0], np.array(exact, np.float64)
+    projected = Projected(effect_f, float(effect_f.sum()) - scale / 8, np.arange(20), np.arange(20.0), 20)
+    effects, checks = {date: Effects(projected, 1.0, 0.0)}, {date: Checked(exact_k, np.nan, 1.0, 0.0)} if exact else {}
+    features = strongest(effect_f, len(exact))
+    coding = Coding(10, signed=True)
+    content = {**SAME, "block": block, "sae_sha256": block, **summary_of(SAME["dates"], effects, features, checks), **changes}
+    write_attribution(results, content, table_of(coding, SAME["dates"], effects, features, checks))
 
 
 @pytest.fixture
 def results(tmp_path):
-    agreement = {"correlation": 0.25, "slope": 0.5, "sign_agreement": None}
-    write(tmp_path, BLOCKS[0], 0.4, "gradient not trusted", agreement)
-    write(tmp_path, BLOCKS[1], 0.1, "not checked", None)
+    write(tmp_path, BLOCKS[0], 0.4, exact=(0.4, -0.2, 2))
+    write(tmp_path, BLOCKS[1], 0.1)
     return tmp_path
 
 
@@ -61,19 +60,19 @@ def test_the_page_has_the_numbers_of_the_records(results):
     assert "Which features carry the mean by area of" in text and "at 250 hPa where the label jet holds" in text
     assert "gradient not trusted: 1 of 2 blocks" in text and "not checked: 1 of 2 blocks" in text and "middles of 4 equal parts" in text
     # Strongest first, over blocks: 0.4, -0.2, then 0.1 twice.
-    assert text.index("0.4 0.4") < text.index("−0.2 −0.2") < text.index("1 0.1 10 gradient not trusted") < text.index("0 0.1 0.1 0 not checked")
+    assert text.index("0.4 0.4") < text.index("−0.2 −0.2") < text.index("1 0.1 2 10 gradient not trusted") < text.index("0 0.1 0 not checked")
     assert "The 40 largest of 40 effects" in text and "1 (negative)" in text
-    assert "encoder_s0_b0 0.8 0.4 −0.05 0.25 0.5 says nothing says nothing gradient not trusted" in text
-    assert "decoder_s2_b5 0.2 0.1 −0.0125 says nothing says nothing says nothing says nothing not checked" in text
+    assert "encoder_s0_b0 0.8 0.267 −0.05 0.264 1.9 1 says nothing gradient not trusted" in text
+    assert "decoder_s2_b5 0.2 0.0667 −0.0125 says nothing says nothing says nothing says nothing not checked" in text
 
 
 def test_the_picture_is_the_records_numbers(results):
     draw(results)
     table = pd.read_csv(results / "attribution/jet/depth.csv")
-    assert table["block"].tolist() == list(BLOCKS) and table["depth"].tolist() == [0, 47] and table["absolute"].tolist() == [0.8, 0.2]
+    assert table["block"].tolist() == list(BLOCKS) and table["depth"].tolist() == [0, 47] and table["absolute"].round(5).tolist() == [0.8, 0.2]
     assert table["correlation"].isna().tolist() == [False, True]
     outcome = read_finished(results, "jet", BLOCKS)
-    assert depth_table(outcome)["error"].tolist() == [-0.05, -0.0125]
+    assert depth_table(outcome)["error"].round(9).tolist() == [-0.05, -0.0125]
 
 
 def atlas(results, block, sae_sha256, verdict="calibrated"):
@@ -98,8 +97,11 @@ def test_features_are_named_and_linked_where_their_atlas_is_there(results, sae, 
 
 def test_what_does_not_belong_together_is_not_shown(results):
     """Another question, a damaged table, a block without a record."""
-    write(results, BLOCKS[1], 0.1, "trusted", None, hour=0)
+    write(results, BLOCKS[1], 0.1, hour=0)
     with pytest.raises(UserError, match=rf"{BLOCKS[1]}.json: expected the same hour as in {BLOCKS[0]}.json"):
+        draw(results)
+    write(results, BLOCKS[1], 0.1, word="trusted")
+    with pytest.raises(UserError, match=rf"{BLOCKS[1]}.json: expected word: not checked, which its table gives, found trusted"):
         draw(results)
     table = results / f"attribution/jet/{BLOCKS[0]}.parquet"
     table.write_bytes(table.read_bytes()[:-1] + b"x")

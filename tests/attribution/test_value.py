@@ -12,7 +12,7 @@ from aurorascope.studies.where import cells_of
 
 from tests.attribution.planted import DAY, OUTCOME, Forecasting, value_of
 
-TERMS = [{"variable": "2t", "coefficient": 2}, {"variable": "msl", "coefficient": -0.5}, {"variable": "2t", "coefficient": 1}]
+TERMS = [{"variable": "2t", "coefficient": 2}, {"variable": "msl", "coefficient": -0.5}, {"variable": "10u", "coefficient": 1}]
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Gradients at blocks are autograd's own, once a block, with and without activation checkpointing, and nothing stays behind."""
 
 import copy
+import dataclasses
 import weakref
 
 import pytest
@@ -101,6 +102,18 @@ def test_hooks_that_fire_again_change_nothing(model, batch, own):
     for name, (x_nd, g_nd) in found.items():
         assert torch.equal(x_nd, own[1][name][0])
         close(g_nd, own[1][name][1])
+
+
+def test_a_block_that_runs_twice_is_heard_the_first_time(each_way, batch, own):
+    """Both outputs of a block come into y and have gradients, and under checkpoints each is computed again; only the first is handed on."""
+    found, warmer = [], dataclasses.replace(batch, surf_vars={**batch.surf_vars, "2t": batch.surf_vars["2t"] + 1})
+    with graph_from(each_way, SITES[0]) as start, hear_gradients(each_way, SITES, lambda block, *both: found.append((block, *both))):
+        (y_of(each_way(batch)) + 2 * y_of(each_way(warmer))).backward()
+        close(start.output.grad[0], own[1][SITES[0].id][1])
+    assert [block for block, *_ in found] == SITES[::-1]
+    for block, x_nd, g_nd in found:
+        assert torch.equal(x_nd, own[1][block.id][0])
+        close(g_nd, own[1][block.id][1])
 
 
 def test_the_graph_begins_at_the_first_block_that_is_asked_for(each_way, batch, own):

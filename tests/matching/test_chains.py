@@ -1,13 +1,19 @@
 """Chains: planted ones over blocks of two stages, with signs, where they end, and where nothing can be said."""
 
+import argparse
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
+from aurorascope.cli import verify as verb
 from aurorascope.errors import UserError
 from aurorascope.figures.chains import draw_chains
 from aurorascope.files import sha256_file, write_json, write_table
 from aurorascope.matching.chains import chain_rows, depth_table, summary
 from aurorascope.matching.make_chains import make_chains
+from aurorascope.matching.read import check_chains
+from aurorascope.measures.stability.compare import share_alike
 from aurorascope.records import KINDS
 
 from tests.config.raw import typed
@@ -34,7 +40,7 @@ def record(a, b, table, chance=True, sha=("a", "b")):
     n_above = int(table["is_above_chance"].fillna(False).sum())
     return {
         "kind": "match", "a": a, "b": b, "how": "cosine", "n_features": [8, 9], "n_matched": len(table), "score_mean": float(table["score"].mean()),
-        "n_above_chance": n_above if chance else None, "share_above_chance": n_above / len(table) if chance else None, "share_alike": 0.5,
+        "n_above_chance": n_above if chance else None, "share_above_chance": n_above / len(table) if chance else None, "share_alike": share_alike(table["score"].to_numpy(), (8, 9)),
         "chance": {"mean": 0.3, "level": 0.5} if chance else None, "reason": "" if chance else "3 dates", "sae_sha256": list(sha),
     }
 
@@ -107,6 +113,40 @@ def test_record_and_figure_are_the_same_bytes_again(results, tmp_path):
         files = [*(results / "matches").glob("chains.*"), *(tmp_path / name).iterdir()]
         found.append({path.name: path.read_bytes() for path in files})
     assert found[0] == found[1] and set(found[0]) == {"chains.json", "chains.parquet", "chains.png", "chains.csv"}
+
+
+@pytest.mark.parametrize("change", [
+    {"n_chains": 4}, {"n_whole": 2}, {"longest": 3}, {"reached": {"encoder_s0_b0": [2, 1, 2], "encoder_s1_b0": [2]}}, {"reason": "none"},
+    {"n_matched": 2}, {"n_above_chance": 3}, {"share_above_chance": 0.9}, {"chance": {"mean": 0.3, "level": 0.6}},
+], ids=str)
+def test_a_record_that_says_other_than_its_table_or_matches_is_refused(results, change):
+    """Numbers of chains are its table's, those of a link its match's while that is the same."""
+    make_chains(config(), results)
+    path = KINDS["chains"].where(results)
+    check_chains(path)
+    said = json.loads(path.read_text())
+    is_link = set(change) <= set(said["links"][0])
+    write_json(path, said | ({"links": [said["links"][0] | change, *said["links"][1:]]} if is_link else change))
+    with pytest.raises(UserError, match=r"chains.json: .*, which .* gives"):
+        check_chains(path)
+    with pytest.raises(UserError, match="1 damaged"):
+        verify(results)
+
+
+def verify(results):
+    parser = argparse.ArgumentParser()
+    verb.add_arguments(parser)
+    verb.run(parser.parse_args(["--results", str(results)]), config())
+
+
+def test_chains_of_a_match_that_was_made_again_are_those_of_their_table(results):
+    make_chains(config(), results)
+    path = KINDS["match"].where(results, a=BLOCKS[0], b=BLOCKS[1])
+    write_json(path, json.loads(path.read_text()) | {"n_features": [9, 9]})
+    check_chains(KINDS["chains"].where(results))
+    write_table(results / "matches" / "chains.parquet", chain_rows(BLOCKS, LINKS)[:-1])
+    with pytest.raises(UserError, match="sha256"):
+        check_chains(KINDS["chains"].where(results))
 
 
 def test_matches_of_two_saes_of_a_block_are_refused(results):

@@ -57,6 +57,23 @@ def scaled(**keys):
     (scaled(factor="many"), "a finite number"),
     (scaled(factor=float("nan")), "a finite number"),
     (scaled(factor=-1), "0 or more"),
+    (scaled(factor="1e300"), "factor: expected a number of size 1e+06 at most"),
+    (change("add_red_noise", variables=["co"], amplitude="1e300"), "amplitude: expected a number of size 1e+06 at most"),
+    (change("scale_emission", emission="static_nox", factor="1e300"), "factor: expected a number of size 1e+06 at most"),
+    (scaled(variables=["t"], factor=-0.5), "factor of t: expected a number of 0 or more"),
+    (scaled(variables=["t2m"], factor=-0.5), "factor of t2m: expected a number of 0 or more"),
+    (scaled(variables=["q"], factor=-0.5), "factor of q: expected a number of 0 or more"),
+    (scaled(variables=["msl"], factor=-0.5), "factor of msl: expected a number of 0 or more"),
+    (scaled(variables=["2t"], levels=[850]), "levels: expected none, since t2m is a variable of the surface, found 850"),
+    (scaled(variables=["t", "u10"], levels=[850]), "levels: expected none, since u10 is a variable of the surface"),
+    (scaled(variables=["co", "tcco"], levels=[850], consistent=False), "levels: expected none, since tcco"),
+    (change("add_plume", variable="pm10", kg=1e3, depth_m=1000, levels=[850], region=planted.DISK), "levels: expected none, since pm10"),
+    (scaled(levels=[850, 850]), "levels: expected each level once"),
+    (scaled(variables=["co", "co"]), "variables: expected each variable once, found co twice"),
+    (scaled(variables=["t2m", "2t"]), "variables: expected each variable once, found t2m twice"),
+    (change("add_plume", variable="co", kg="1e16", region=planted.DISK), "kg of air that it lies in, found 1e+16 kg"),
+    (change("add_plume", variable="pm10", kg="1e15", depth_m="1e2", region=planted.DISK), "kg of air that it lies in, found 1e+15 kg"),
+    (change("add_plume", variable="co", kg="1e300", region=planted.DISK), "kg: expected a number of size 3.4e+38 at most"),
     (scaled(times="last"), "both or latest"),
     (scaled(levels=["850"]), "whole numbers"),
     (scaled(levels=[875]), "875, which they do not have"),
@@ -85,6 +102,8 @@ def scaled(**keys):
     ({"expected_sign": 2}, "1, -1 or none"),
     ({"others": ["ozone"]}, "no such name"),
     ({"others": ["xx"]}, "Next: take one of these"),
+    ({"others": ["co", "co"]}, "others: expected each variable once"),
+    ({"name": "../../x"}, "the study, name: expected a name of letters"),
     ({"others": ["tcno2"]}, "which change already"),
     ({**change("scale_emission", emission="static_co", factor=2), "others": ["co"]}, "take static_co"),
     ({"outcomes": [planted.SMOKE] * 2}, "each name once"),
@@ -204,3 +223,12 @@ def test_a_change_above_the_clamp_everywhere_is_no_exposure(carrying, inputs_by_
     with pytest.warns(UnseenWarning, match="100%"), torch.inference_mode():
         found = run_input_study(read_input_study(planted.given(**asked | {"outcomes": [outcome]})), carrying, {}, high).summary
     assert found["word"] == "no exposure" and found["exposure"] == {planted.DATES[0]: 0}
+
+
+@pytest.mark.parametrize("changes", [
+    scaled(variables=["u", "10u"], factor=-1), scaled(variables=["z"], factor=-1), scaled(variables=["co", "tcco"], levels=[850]),
+    change("add_plume", variable="pm10", kg="1e9", depth_m=1000, region=planted.DISK),
+])
+def test_what_can_be_is_taken(changes):
+    """Winds may turn round, and a column follows its levels."""
+    planted.study(**changes)

@@ -50,6 +50,12 @@ def written(tmp_path):
     ("quiet_dates: [2022-02-30]\n", "line 1: expected a date that exists, YYYY-MM-DD, found 2022-02-30"),
     ("quiet_dates: [2022-6-3]\n", "quiet_dates: expected dates"),
     ("quiet_dates: [2022-06-01, 2022-06-01]\n", "each once"),
+    ("n_controls: 1_0\n", "line 1: expected plain decimal numbers, such as 10 or 2.5e-3, found 1_0"),
+    ("n_controls: 010\n", "line 1: expected plain decimal numbers"),
+    ("n_controls: 0x10\n", "line 1: expected plain decimal numbers"),
+    ("edit: {scale: 1:30}\n", "line 1: expected plain decimal numbers, such as 10 or 2.5e-3, found 1:30"),
+    ("edit: {scale: 1_0.5}\n", "line 1: expected plain decimal numbers"),
+    ("expected_sign: null\n", "expected_sign: expected a value, found none"),
 ])
 def test_a_wrong_file_is_refused_by_name(written, tmp_path, text, words):
     with pytest.raises(UserError) as caught:
@@ -61,6 +67,21 @@ def test_a_missing_file_names_the_nearest(written, tmp_path):
     written(folder.given(1), "storm")
     with pytest.raises(UserError, match="take storm"):
         read_study_file("strom", tmp_path / "studies")
+
+
+@pytest.mark.parametrize("name", ["", "../../x", ".x", "a b", "a/b", "é"])
+def test_a_name_that_no_file_should_have_is_refused(written, tmp_path, name):
+    written(folder.given(1))
+    with pytest.raises(UserError, match="a name of letters, digits, _ and -"):
+        read_study_file(name, tmp_path / "studies")
+
+
+def test_a_folder_that_is_called_like_a_file_is_refused(tmp_path):
+    """It is one of the names, so that whoever wants all studies hears of it."""
+    (tmp_path / "studies" / "d.yaml").mkdir(parents=True)
+    assert study_names(tmp_path / "studies") == ["d"]
+    with pytest.raises(UserError, match=r"d.yaml: expected the file of a study, found a folder"):
+        read_study_file("d", tmp_path / "studies")
 
 
 def test_another_ending_is_not_passed_over(tmp_path):
@@ -140,6 +161,21 @@ LOW = {"kind": "tracker", "name": "low", "lat": 30, "lon": 200, "reads": "shift"
     ({"edit": {"scale": 1}}, "edit, scale: expected a number other than 1, which changes nothing"),
     ({"edit": {"scale": "1.0"}}, "edit, scale: expected a number other than 1"),
     ({"edit": {"gain": 1}}, "edit, gain: expected a number other than 1"),
+    ({"edit": {"scale": "٤٠"}}, "edit, scale: expected a finite number, found '٤٠'"),
+    ({"edit": {"scale": "1_0"}}, "edit, scale: expected a finite number, found '1_0'"),
+    ({"edit": {"scale": "1e300"}}, "edit, scale: expected a number of size 1e+06 at most"),
+    ({"edit": {"clamp": "2e6"}}, "edit, clamp: expected a number of size 1e+06 at most"),
+    ({"edit": {"clamp": "2000000*p99"}}, "edit, clamp: expected a number, \"p99\""),
+    ({"region": {"disk": [45, 0, "٤٠٠"]}}, "region, disk: expected 3 numbers"),
+    ({"region": {"levels": ["surface", "surface"]}}, "region, levels: expected each level once"),
+    ({"features": [[1, True]]}, "features: expected a feature's number"),
+    ({"expected_sign": True}, "expected_sign: expected 1, -1 or none, found True"),
+    ({"expected_sign": 1.0}, "expected_sign: expected 1, -1 or none, found 1.0"),
+    ({"n_controls": 10**21}, "n_controls: expected an integer of at most 1000"),
+    ({"steps": 10**21}, "steps: expected an integer of at most 1000"),
+    ({"seed": 10**21}, "seed: expected an integer of at most 9223372036854775807"),
+    ({"outcomes": [folder.OUTCOMES[0] | {"name": ""}]}, "outcome 0, name: expected a name of letters"),
+    ({"outcomes": [folder.OUTCOMES[0] | {"name": "../../x"}]}, "outcome 0, name: expected a name of letters"),
     ({"block": [folder.BLOCK]}, "block: expected a block of Aurora"),
     ({"outcomes": [{"kind": ["linear"], "name": "a"}]}, "outcome 0: expected a mapping with kind"),
     ({"outcomes": [LOW | {"reads": "error"}]}, "found none. Next: add the key truth, or take reads: shift"),

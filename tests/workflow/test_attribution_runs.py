@@ -60,8 +60,8 @@ def test_one_command_makes_labels_and_attributions(attributed):
     assert [path.stem for path in sorted(attributed.result("scratch/labels").glob("????-??-??.json"))] == OUTCOME["dates"]
     page = attributed.result("attribution/warm/index.html").read_text()
     assert "Which features carry" in page and "atlas/" not in page and attributed.result("attribution/warm/depth.png").is_file()
-    # A plain run asks for none.
-    assert not attributed.planned("attributions") and not attributed.planned()
+    # Nothing is left to do, and a plain run asks for none.
+    assert not attributed.planned("attributions", "all")
 
 
 def start(project, *words):
@@ -110,8 +110,10 @@ def test_cores_change_no_byte(copied):
     assert made_files(copied) == before
 
 
-def test_its_files_are_verified(copied):
-    assert f"{len(BLOCKS)} attributions" in copied.make("verify", cores=1).stdout
+def test_its_files_are_counted_and_verified(copied):
+    said = copied.make("verify", "plan", cores=1).stdout
+    assert f"{len(BLOCKS)} attributions," in said
+    assert f"{len(BLOCKS)} attributions already there" in said and "2 backward passes" in said
     path = copied.result(f"attribution/warm/{LAST}.parquet")
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     line = copied.fail("verify")
@@ -131,7 +133,7 @@ def test_what_an_attribution_is_made_from_has_it_made_again(copied):
 @pytest.mark.parametrize(("changes", "words", "target"), [
     ({"regio": {"label": "land"}}, "outcomes/warm.yaml, regio: expected one of the keys", "attributions"),
     ({"region": {"label": "lnad"}}, "outcomes/warm.yaml, region, label: expected one of day,", "attribute_together"),
-    ({"region": {"disk": [0, 4, 20]}}, "outcomes/warm.yaml, region: expected at least one cell of the grid, found none of 19 x 36", RECORD),
+    ({"region": {"disk": [0, 4, 20]}}, "outcomes/warm.yaml, region: expected at least one cell or token of the grid, found none of 19 x 36", RECORD),
     ({"variable": "t2", "level": None}, "outcomes/warm.yaml, variable: ", "attributions"),
     ({"dates": ["2022-07-20"]}, "outcomes/warm.yaml, dates, 2022-07-20: expected a date with a configured snapshot", "attribute_together"),
 ])
@@ -161,8 +163,3 @@ def test_a_block_without_an_sae_ends_the_planning(attributed, changes):
     finally:
         (attributed.path / "outcomes/other.yaml").unlink(missing_ok=True)
     assert "expected blocks with an SAE" in line and "found encoder_s2_b1" in line
-
-
-def test_the_plan_counts_it(attributed):
-    text = attributed.make("plan", cores=1).stdout
-    assert f"{len(BLOCKS)} attributions already there" in text and "2 backward passes" in text

@@ -3,7 +3,7 @@ import functools
 
 from aurorascope.studies.claim import atlas_digest, was_read
 from aurorascope.studies.needs import needs_of
-from aurorascope.studies.planned import check_planned
+from aurorascope.studies.planned import check_planned, grid_shape
 from aurorascope.studies.study_file import naming, read_study_file, study_names
 
 
@@ -17,9 +17,11 @@ def _study(name):
         # The whole of it takes torch and Aurora to read, which with an interpreter of their own only rules may have.
         if workflow.is_main_process and not WITH_CONDA and not was_read(file, RESULTS):
             from aurorascope.studies.kinds import kind_of
+            from aurorascope.studies.on_grid import check_on_grid
 
             with naming(file.path):
-                kind_of(file).read(file)
+                study = kind_of(file).read(file)
+                check_on_grid(study, grid_shape(CONFIG), CONFIG.cams.levels)
         return file, needs
     except UserError as error:
         _stop(error.one_line())

@@ -1,12 +1,13 @@
 """What the attributions in `outcomes/` cost, for the plan, from their files alone. Nothing heavy is imported here.
 
-A backward pass is counted as three forwards of what it goes through, since blocks run once more for it. By the rule `gradient` each date has
-one forward, and a backward pass down to the first wanted block. By `midpoint` each date has a clean forward and what goes on from it block
-by block, and each block a forward and a backward pass at each midpoint, from that block on. Exact ablations have the same clean forward
-once more, and each block a forward an ablation and one with all of it at its position mean. Each quiet date has a forward to the deepest
-block. Each quiet date is encoded once a block, each other date too, and once more for ablations, and gradients are projected on each
-decoder once a date, as much as an encoding.
-Aurora's decoder of the atmosphere, which is not counted in the plan's forwards either, is left out.
+A backward pass is counted as three forwards of what it goes through, since blocks run once more for it. By the rule `gradient` each date
+has one forward, and a backward pass down to the first wanted block; by `relevance` both take `RELEVANCE` times as long. By `midpoint` each
+date has a clean forward and what goes on from it block by block, and each block a forward and a backward pass at each midpoint, from that
+block on. Exact ablations have the same clean forward once more, and each block a forward an ablation and one with all of it at its position
+mean. Each quiet date has a forward to the deepest block. Each quiet date is encoded once a block, each other date too, and once more for
+ablations, and gradients are projected on each decoder once a date, as much as an encoding.
+Aurora's decoder of the atmosphere, which is not
+counted in the plan's forwards either, is left out.
 """
 
 from collections.abc import Sequence
@@ -22,15 +23,15 @@ from aurorascope.config.model import Config
 from aurorascope.config.stages import stage_digest
 from aurorascope.costs.flops import forward_flops, sae_flop
 from aurorascope.costs.hours import stage
-from aurorascope.costs.rows import NOT_COUNTED, OtherCost, there
+from aurorascope.costs.rows import FileCost, OtherCost, count_files, is_there, there
 from aurorascope.costs.stores import n_tokens
-from aurorascope.errors import UserError
-from aurorascope.files import find_record
 from aurorascope.studies.written import AskedFile
 from aurorascope.units import duration, figure, size
 
 BACKWARD = 3
 """Forwards that a backward pass is counted as."""
+RELEVANCE = 1.3
+"""Times as long as by `gradient`, of a forward and its backward pass that hold scales constant (docs/attribution.md, "What is computed")."""
 _ENTRY_BYTES, _TOKEN_BYTES, _VALUE_BYTES = 8, 8, 4
 """Of a feature's position mean, with its number; of where a token's entries end; and of an output's position mean."""
 # Features that are on at a token, where nothing says how many will be: twice what the published settings aim at.
@@ -78,7 +79,8 @@ def attribution_cost(needs: Needs, blocks: Sequence[str], config: Config, grid: 
     n_forwards = n_quiet + n_dates * (n_clean + n_passes + n * n_checks)
     # Clean ones come block by block from the first to the last.
     date = n_clean * (1 + after[0] - after[-1]) + n_checks * sum(after)
-    date += needs.points * (1 + BACKWARD) * sum(after) if needs.points else 1 + BACKWARD * after[0]
+    once = (RELEVANCE if needs.rule == "relevance" else 1) * (1 + BACKWARD * after[0])
+    date += needs.points * (1 + BACKWARD) * sum(after) if needs.points else once
     whole = n_quiet * forward[blocks[-1]] / last + n_dates * date
     flop = kept = 0.0
     n_encoded = n_quiet + n_dates * (2 if n_checks else 1)
@@ -104,28 +106,25 @@ def attributions_cost(config: Config, grid: tuple[int, int], results: Path | Non
     if not names:
         return []
     last = forward_flops(grid, len(config.cams.levels), config.aurora.embed_dim)[BLOCKS[-1].id]
-    rows, flop, kept, n_done = [], 0.0, 0.0, 0
-    for name in names:
-        try:
-            file = read_outcome_file(name, folder)
-            needs = needs_of(file, config.cams)
-            check_planned(file, config)
-        except UserError as error:
-            rows.append((name, NOT_COUNTED, error.one_line()))
-            continue
+
+    def count(name: str) -> FileCost:
+        file = read_outcome_file(name, folder)
+        needs = needs_of(file, config.cams)
+        check_planned(file, config)
         blocks = needs.blocks or config.block_ids
         left = [block for block in blocks if results is None or not _is_there(config, file, needs, block, results)]
-        n_done += len(blocks) - len(left)
         cost, remaining = (attribution_cost(needs, each, config, grid) for each in (blocks, left))
-        flop, kept = flop + remaining.whole * last + remaining.flop, kept + remaining.kept
         backwards = f"{cost.n_backwards:,} backward pass{'' if cost.n_backwards == 1 else 'es'}"
         value = f"{cost.n_forwards:,} forwards, {backwards}, {cost.n_encoded:,} encodings"
-        rows.append((name, value, f"derived; {_words(needs, len(blocks), len(left), cost)}"))
-    hours = stage(flop, 0, config.plan).compute
+        words = f"derived; {_words(needs, len(blocks), len(left), cost)}"
+        return FileCost(value, words, len(blocks) - len(left), remaining.whole * last + remaining.flop, remaining.kept)
+
+    rows, found = count_files(names, count)
+    kept, hours = sum(each.kept for each in found), stage(sum(each.left for each in found), 0, config.plan).compute
     rows.append(("on disk, still to be written", size(kept), "at most: position means; outcomes with the same quiet dates share them"))
     rows.append(("time left", duration(hours), f"at {config.plan.tflops:g} TFLOP/s (plan.tflops)"))
-    title = f"Attributions, with the target `attributions` alone (not counted above or below); {there(n_done, 'attributions')}"
-    return [OtherCost(title, tuple(rows))]
+    n_done = there(sum(each.n_done for each in found), "attributions")
+    return [OtherCost(f"Attributions, with the target `attributions` alone (not counted above or below); {n_done}", tuple(rows))]
 
 
 def _words(needs: Needs, n_blocks: int, n_left: int, cost: AttributionCost) -> str:
@@ -137,10 +136,6 @@ def _words(needs: Needs, n_blocks: int, n_left: int, cost: AttributionCost) -> s
 
 
 def _is_there(config: Config, file: AskedFile, needs: Needs, block: str, results: Path) -> bool:
-    record = find_record(KIND.where(results, outcome=file.name, block=block), KIND.name)
-    if record is None:
-        return False
-    expected = {
+    return is_there(KIND, KIND.where(results, outcome=file.name, block=block), {
         "asked": asked_of(file), "hour": needs.hour, "quiet_dates": list(needs.quiet_dates), "config_sha256": stage_digest(config, "attribute"),
-    }
-    return all(record.get(key) == value for key, value in expected.items())
+    })

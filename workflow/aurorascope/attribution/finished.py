@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from aurorascope.attribution.claim import KIND
+from aurorascope.attribution.judged import check_attribution
 from aurorascope.errors import UserError
-from aurorascope.files import check_file
 
 _SAME = ("asked", "hour", "dates", "quiet_dates", "checkpoint_sha256", "states_sha256")
 """Entries in which all records of an outcome agree."""
@@ -51,8 +51,8 @@ def read_finished(results: Path, name: str, blocks: Sequence[str]) -> FinishedOu
         blocks: ids, at least one.
 
     Raises:
-        UserError: a record or table is missing, a table is not the one that its record names, or a record answers another question than
-            the first one.
+        UserError: a record or table is missing, a table is not the one that its record names, a record says other than its table, or
+            answers another question than the first one.
     """
     records, tables = {}, {}
     for block in blocks:
@@ -61,7 +61,5 @@ def read_finished(results: Path, name: str, blocks: Sequence[str]) -> FinishedOu
         for key in _SAME:
             if record[key] != records[blocks[0]][key]:
                 raise UserError.stale(path, f"the same {key} as in {blocks[0]}.json", "another")
-        for table, digest in KIND.digests(path, record).items():
-            check_file(table, digest, path)
-            tables[block] = pd.read_parquet(table)
+        tables[block] = check_attribution(path)
     return FinishedOutcome(name, KIND.where(results, outcome=name, block=blocks[0]).parent, records, tables)

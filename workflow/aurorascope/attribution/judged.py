@@ -18,11 +18,14 @@ from aurorascope.files import check_file, read_record
 from aurorascope.judging import difference
 
 
-def check_attribution(path: Path) -> None:
+def check_attribution(path: Path) -> pd.DataFrame:
     """Compare what a record sums up with what its table, `record.table_of`, gives.
 
     Args:
         path: of the record, of one block.
+
+    Returns:
+        The table.
 
     Raises:
         UserError: the table is missing or not the one that the record names; a number or word of the record is another, or an entry is
@@ -31,8 +34,9 @@ def check_attribution(path: Path) -> None:
     record = read_record(path, KIND.name)
     for table, digest in KIND.digests(path, record).items():
         check_file(table, digest, path)
+    rows = pd.read_parquet(path.with_suffix(".parquet"))
     try:
-        expected = _again(record, pd.read_parquet(path.with_suffix(".parquet")))
+        expected = _again(record, rows)
         found = {key: record[key] for key in expected}
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise UserError.stale(path, f"entries that fit {path.stem}.parquet", f"{type(error).__name__}: {error}") from None
@@ -40,6 +44,7 @@ def check_attribution(path: Path) -> None:
     if other:
         where, wanted, there = other
         raise UserError.stale(path, f"{', '.join(where)}: {wanted}, which its table gives", str(there))
+    return rows
 
 
 def _again(record: Mapping[str, Any], table: pd.DataFrame) -> dict[str, Any]:

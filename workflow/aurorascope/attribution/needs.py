@@ -8,11 +8,13 @@ from aurorascope.blocks import BY_ID
 from aurorascope.config.model import Cams
 from aurorascope.errors import UserError, nearest
 from aurorascope.studies.dates import Dated, check_configured, hour_of, quiet_of
-from aurorascope.studies.reading import check_dates, check_integer, check_keys, check_list
+from aurorascope.studies.reading import check_dates, check_each_once, check_integer, check_keys, check_list
 from aurorascope.studies.written import OF_FILE, AskedFile
 
 N_POINTS, N_EXACT = 4, 20
 """Midpoints, and features of a block that are ablated exactly, where the file says nothing."""
+MOST_EXACT = 100_000
+"""More features than any block has."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def needs_of(file: AskedFile, cams: Cams) -> Needs:
             expected = "a list of blocks, since each costs forwards of its own by the rule midpoint"
             raise UserError("the outcome, blocks", expected, "none", "add the key blocks")
         points = check_integer("the outcome, points", asked.get("points", N_POINTS), 1) if rule == "midpoint" else 0
-        exact = check_integer("the outcome, exact", asked.get("exact", N_EXACT), 0)
+        exact = check_integer("the outcome, exact", asked.get("exact", N_EXACT), 0, MOST_EXACT)
         quiet = quiet_of("the outcome", file, dates, hour, cams)
         region = asked.get("region")
         has_labels = isinstance(region, Mapping) and region.get("label") is not None
@@ -72,6 +74,5 @@ def _blocks(given: object) -> tuple[str, ...]:
     for each in found:
         if not isinstance(each, str) or each not in BY_ID:
             raise UserError(where, "blocks of Aurora", repr(each), nearest(each, BY_ID))
-        if found.count(each) > 1:
-            raise UserError(where, "each block once", f"{each} twice", "leave one out")
+    check_each_once(where, found, "block")
     return tuple(block for block in BY_ID if block in found)

@@ -1,12 +1,8 @@
 """What an outcome's file asks for, typed: the number that is attributed."""
 
-import dataclasses
-
-import numpy as np
-
 from aurorascope.attribution.outcome_file import LINEAR_KEYS, naming
 from aurorascope.cams.grid import regular_grid
-from aurorascope.errors import UserError
+from aurorascope.studies.on_grid import check_region
 from aurorascope.studies.outcomes import Linear
 from aurorascope.studies.where import cells_of
 from aurorascope.studies.written import AskedFile
@@ -26,22 +22,5 @@ def read_target(file: AskedFile, grid: tuple[int, int] | None = None) -> Linear:
     with naming(file.path):
         target = Linear.read("the outcome", {"name": file.name, **{key: file.asked[key] for key in LINEAR_KEYS if key in file.asked}})
         if grid is not None:
-            check_on_grid(target, *regular_grid(*grid))
+            check_region("the outcome, region", target.where, cells_of(*regular_grid(*grid)), grid)
     return target
-
-
-def check_on_grid(target: Linear, lat: np.ndarray, lon: np.ndarray) -> None:
-    """Refuse a region without a cell, but for its label, of which only dates tell.
-
-    Args:
-        target: the outcome.
-        lat: latitudes of the input, degrees north, decreasing.
-        lon: longitudes, degrees east.
-
-    Raises:
-        UserError: no cell that Aurora forecasts lies in it.
-    """
-    shapes = dataclasses.replace(target.where, label=None)
-    if not shapes.region("the outcome, region", "", None).holds(cells_of(lat, lon)).any():
-        found = f"none of {len(lat)} x {len(lon)}"
-        raise UserError("the outcome, region", "at least one cell of the grid", found, "make the region larger, or move it")

@@ -34,6 +34,11 @@ class Variable:
     loc: Mapping[int | None, float] = field(hash=False, repr=False)
     scale: Mapping[int | None, float] = field(hash=False, repr=False)
 
+    @property
+    def is_signed(self) -> bool:
+        """Whether it can be negative, as winds and geopotential can."""
+        return self.units in ("m s**-1", "m**2 s**-2")
+
     def stats(self, level: int | None = None) -> tuple[float, float]:
         """(location, scale) at a level in hPa, or of a surface variable."""
         return self.loc[level], self.scale[level]

@@ -8,7 +8,18 @@ from typing import Any
 from aurorascope.blocks import BY_ID
 from aurorascope.circuits.pairs import DEFAULT_BLOCKS, in_order
 from aurorascope.errors import UserError
-from aurorascope.studies.reading import check_dates, check_integer, check_keys, check_list, check_number, nearest
+from aurorascope.studies.reading import (
+    MOST_COUNTED,
+    MOST_SEED,
+    check_dates,
+    check_each_once,
+    check_integer,
+    check_keys,
+    check_list,
+    check_name,
+    check_number,
+    nearest,
+)
 from aurorascope.studies.written import FileKind
 
 FOLDER = Path("circuits")
@@ -69,16 +80,18 @@ def read_circuit_file(name: str, folder: Path = FOLDER) -> CircuitFile:
     path, given = _KIND.mapping(name, folder)
     with naming(path):
         check_keys("the circuit", given, KEYS, ("outcome",))
-        if not isinstance(given["outcome"], str):
-            raise UserError("the circuit, outcome", "the name of a file in outcomes/", repr(given["outcome"]), "correct it")
+        outcome = check_name("the circuit, outcome", given["outcome"])
         share = check_number("the circuit, share", given.get("share", SHARE))
         if not 0 < share <= 1:
             raise UserError("the circuit, share", "a number above 0 and up to 1", f"{share:g}", "correct it")
-        integers = {"most": (MOST, 1), "seed": (0, 0), "n_sets": (N_SETS, 0), "n_partitions": (N_PARTITIONS, 0)}
+        integers = {
+            "most": (MOST, 1, MOST_COUNTED), "seed": (0, 0, MOST_SEED), "n_sets": (N_SETS, 0, MOST_COUNTED),
+            "n_partitions": (N_PARTITIONS, 0, MOST_COUNTED),
+        }
         return CircuitFile(
-            path=path, name=name, asked=given, outcome=given["outcome"], blocks=_blocks(given.get("blocks")), share=share,
+            path=path, name=name, asked=given, outcome=outcome, blocks=_blocks(given.get("blocks")), share=share,
             halves=_halves(given["halves"]) if given.get("halves") is not None else None,
-            **{key: check_integer(f"the circuit, {key}", given.get(key, default), least) for key, (default, least) in integers.items()},
+            **{key: check_integer(f"the circuit, {key}", given.get(key, default), *range_) for key, (default, *range_) in integers.items()},
         )
 
 
@@ -90,8 +103,7 @@ def _blocks(given: Any) -> tuple[str, ...]:
     for each in found:
         if not isinstance(each, str) or each not in BY_ID:
             raise UserError(where, "blocks of Aurora", repr(each), nearest(each, BY_ID))
-        if found.count(each) > 1:
-            raise UserError(where, "each block once", f"{each} twice", "leave one out")
+    check_each_once(where, found, "block")
     if len(found) < _FEWEST_BLOCKS:
         raise UserError(where, "two blocks or more, since edges lead from one to another", found[0], "add a block")
     return in_order(found)

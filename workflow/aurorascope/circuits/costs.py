@@ -21,9 +21,7 @@ from aurorascope.config.model import Config
 from aurorascope.config.stages import stage_digest
 from aurorascope.costs.flops import forward_flops
 from aurorascope.costs.hours import stage
-from aurorascope.costs.rows import NOT_COUNTED, OtherCost, there
-from aurorascope.errors import UserError
-from aurorascope.files import find_record
+from aurorascope.costs.rows import FileCost, OtherCost, count_files, is_there, there
 from aurorascope.units import duration, figure
 
 N_RUNS = 4
@@ -74,35 +72,30 @@ def circuits_cost(config: Config, grid: tuple[int, int], results: Path | None, f
     if not names:
         return []
     forward = forward_flops(grid, len(config.cams.levels), config.aurora.embed_dim)
-    last, rows, left, n_done = forward[BLOCKS[-1].id], [], 0.0, 0
-    for name in names:
-        try:
-            file = read_circuit_file(name, folder)
-            needs = needs_of(file, config.cams)
-            check_planned(needs.outcome, config)
-        except UserError as error:
-            rows.append((name, NOT_COUNTED, error.one_line()))
-            continue
+    last = forward[BLOCKS[-1].id]
+
+    def count(name: str) -> FileCost:
+        file = read_circuit_file(name, folder)
+        needs = needs_of(file, config.cams)
+        check_planned(needs.outcome, config)
         cost = circuit_cost(file, needs, {block: flop / last for block, flop in forward.items()})
-        is_there = results is not None and _is_there(config, file, needs, results)
-        n_done += is_there
-        left += 0 if is_there else cost.whole
+        is_done = results is not None and _is_there(config, file, needs, results)
         n_dates, n_blocks = len(needs.of_outcome.dates), len(file.blocks)
         words = f"at most, of {n_dates} date{'' if n_dates == 1 else 's'}, {n_blocks} blocks and up to {file.most} nodes a block"
-        note = "; already there" if is_there else ""
+        note = "; already there" if is_done else ""
         value = f"{cost.n_forwards:,} forwards, {cost.n_backwards:,} backward passes between blocks"
-        rows.append((name, value, f"{words}; in all {figure(cost.whole)} whole forwards{note}"))
-    hours = stage(left * last, 0, config.plan).compute
+        basis = f"{words}; in all {figure(cost.whole)} whole forwards{note}"
+        return FileCost(value, basis, int(is_done), 0.0 if is_done else cost.whole * last)
+
+    rows, found = count_files(names, count)
+    hours = stage(sum(each.left for each in found), 0, config.plan).compute
     rows.append(("time left", duration(hours), f"at {config.plan.tflops:g} TFLOP/s (plan.tflops), without the attributions that they read"))
-    return [OtherCost(f"Circuits, with the target `circuits` alone (not counted above or below); {there(n_done, 'circuits')}", tuple(rows))]
+    n_done = there(sum(each.n_done for each in found), "circuits")
+    return [OtherCost(f"Circuits, with the target `circuits` alone (not counted above or below); {n_done}", tuple(rows))]
 
 
 def _is_there(config: Config, file: CircuitFile, needs: CircuitNeeds, results: Path) -> bool:
-    record = find_record(KIND.where(results, circuit=file.name), KIND.name)
-    if record is None:
-        return False
-    expected = {
+    return is_there(KIND, KIND.where(results, circuit=file.name), {
         "asked": dict(file.asked), "outcome": needs.outcome.name, "hour": needs.of_outcome.hour, "dates": list(needs.of_outcome.dates),
         "quiet_dates": list(needs.of_outcome.quiet_dates), "config_sha256": stage_digest(config, "trace_circuit"),
-    }
-    return all(record.get(key) == value for key, value in expected.items())
+    })

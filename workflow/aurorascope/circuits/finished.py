@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pandas as pd
 
 from aurorascope.circuits.circuit_file import N_PARTITIONS, N_SETS
@@ -16,8 +15,8 @@ from aurorascope.circuits.claim import KIND
 from aurorascope.circuits.judge import judge, pair_facts
 from aurorascope.circuits.write import schema
 from aurorascope.errors import UserError
-from aurorascope.files import check_file
 from aurorascope.judging import difference
+from aurorascope.studies.recorded import read_recorded
 from aurorascope.studies.results import plain
 
 
@@ -52,17 +51,7 @@ def read_finished(results: Path, name: str) -> FinishedCircuit:
     Raises:
         UserError: the record is missing, damaged or of another form, a table is not what it says, or the record says other than its tables.
     """
-    path, record = KIND.where(results, circuit=name), KIND.read(results, circuit=name)
-    try:
-        jsonschema.validate(record, schema())
-    except jsonschema.ValidationError as error:
-        raise UserError.stale(path, "a record as its schema says", " ".join(error.message.split())[:200]) from None
-    try:
-        digests = KIND.digests(path, record)
-    except KeyError as error:
-        raise UserError.stale(path, "digests of its files", f"none of {error}") from None
-    for file, digest in digests.items():
-        check_file(file, digest, path)
+    path, record, _ = read_recorded(KIND, schema(), results, circuit=name)
     tables = {name: pd.read_parquet(path.with_name(f"{name}.parquet")) for name in ("nodes", "edges", "values")}
     _check_judged(path, record, tables)
     return FinishedCircuit(name, path.parent, record, **tables)

@@ -1,5 +1,5 @@
 """Compare all that lies under results with the digests of its records: stores, SAEs, tables, checkpoint, statics, states, labels;
-and the files of the release with `SHA256SUMS`. Words and numbers of studies, attributions, circuits and matches are
+and the files of the release with `SHA256SUMS`. Words and numbers of studies, attributions, circuits, matches and chains are
 judged again from their tables.
 
 Only looks, at whichever run the folder holds. Prints a line for each thing that is not in order and a summary; where something
@@ -143,6 +143,10 @@ def _compared(kind: Kind, path: Path) -> tuple[Vouched, list[UserError]]:
             from aurorascope.matching.read import check_match
 
             check_match(path)
+        if kind.name == "chains":
+            from aurorascope.matching.read import check_chains
+
+            check_chains(path)
         files = kind.digests(path, record)
         for file, digest in files.items():
             check_file(file, digest, path)

@@ -1,7 +1,13 @@
 """Lines of the plan, and what measures and stages of higher rooms add to them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aurorascope.errors import UserError
+from aurorascope.files import find_record
+from aurorascope.records import Kind
 
 # What it is, how much, and where the number comes from.
 Row = tuple[str, str, str]
@@ -42,6 +48,51 @@ class OtherCost:
 
     title: str
     rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class FileCost:
+    """What a file asks for costs.
+
+    Attributes:
+        value: how much, in words.
+        basis: where that comes from.
+        n_done: how many of what it asks for an earlier run made.
+        left: operations of what is not made yet.
+        kept: bytes that it will write and keep, beside its results.
+    """
+
+    value: str
+    basis: str
+    n_done: int
+    left: float
+    kept: float = 0.0
+
+
+def count_files(names: Sequence[str], count: Callable[[str], FileCost]) -> tuple[list[Row], list[FileCost]]:
+    """A line for each file, and what those cost that are in order.
+
+    Args:
+        names: of the files.
+        count: what one costs; it raises what is wrong with it, which is then its line.
+    """
+    rows: list[Row] = []
+    found: list[FileCost] = []
+    for name in names:
+        try:
+            cost = count(name)
+        except UserError as error:
+            rows.append((name, NOT_COUNTED, error.one_line()))
+            continue
+        rows.append((name, cost.value, cost.basis))
+        found.append(cost)
+    return rows, found
+
+
+def is_there(kind: Kind, path: Path, expected: Mapping[str, Any]) -> bool:
+    """Whether there is a record with some entries."""
+    record = find_record(path, kind.name)
+    return record is not None and all(record.get(key) == value for key, value in expected.items())
 
 
 def there(n: int, what: str) -> str:

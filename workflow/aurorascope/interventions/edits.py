@@ -17,6 +17,8 @@ from aurorascope.errors import UserError
 from aurorascope.interventions.edit_base import At, Edit, FeatureEdit, Usually, check_number
 from aurorascope.interventions.reference_values import Reference, Statistics
 
+# Of a percentile: with a larger one no edit is meant.
+_MOST_TIMES = 1e6
 _TIMES_P99 = re.compile(r"(?:([0-9]*\.?[0-9]+)\s*\*\s*)?p99")
 
 
@@ -155,8 +157,9 @@ class Clamp(FeatureEdit):
         """See `Edit`."""
         super().__post_init__()
         if isinstance(self.value, str):
-            if not _TIMES_P99.fullmatch(self.value.strip()):
-                raise UserError(f"{self.name}, value", 'a number, "p99" or a multiple such as "2*p99"', repr(self.value), "correct it")
+            multiple = _TIMES_P99.fullmatch(self.value.strip())
+            if not multiple or float(multiple[1] or 1) > _MOST_TIMES:
+                raise UserError(f"{self.name}, value", 'a number, "p99" or a multiple such as "2*p99"', repr(self.value)[:80], "correct it")
             if not isinstance(self.reference, Reference | None):
                 _ask_for_reference(f"{self.name} to {self.value!r}", self.reference)
         else:

@@ -10,8 +10,9 @@ import pandas as pd
 
 from aurorascope.blocks import BY_ID
 from aurorascope.errors import UserError
-from aurorascope.files import check_file, read_record
+from aurorascope.files import check_file, find_record, read_record, sha256_json
 from aurorascope.judging import difference
+from aurorascope.matching.chains import summary
 from aurorascope.matching.matched import above_chance
 from aurorascope.measures.stability.compare import share_alike
 from aurorascope.records import KINDS
@@ -45,10 +46,43 @@ def check_match(path: Path) -> None:
         "share_alike": share_alike(table["score"].to_numpy(), tuple(record["n_features"])),
         "n_above_chance": n_above, "share_above_chance": n_above / m if is_known else None,
     }
-    other = difference(expected, {key: record[key] for key in expected}, ())
+    _refuse_difference(path, expected, record)
+
+
+def check_chains(path: Path) -> None:
+    """Compare what the record of chains sums up with what its table gives, and with the matches that it was made from, where these are
+    still there and the same.
+
+    Args:
+        path: of the record.
+
+    Raises:
+        UserError: one is missing or damaged, or the record says other than its table or a match.
+    """
+    record = read_record(path, "chains")
+    table, links = path.with_suffix(".parquet"), record["links"]
+    check_file(table, record["table_sha256"], path)
+    rows = pd.read_parquet(table)
+    try:
+        expected = summary(record["blocks"], links, rows)
+    except (IndexError, ValueError, TypeError) as error:
+        raise UserError.stale(path, f"entries that fit {table.name}", f"{type(error).__name__}: {error}") from None
+    # Of each match that a chain goes through; the first feature of a chain has none before it.
+    n_of = rows[rows["score"].notna()].groupby("block").size()
+    expected["links"] = [link | {"n_above_chance": int(n_of.get(link["b"], 0)) if link["chance"] else None} for link in links]
+    _refuse_difference(path, expected, record)
+    for link in links:
+        match = KIND.where(path.parents[1], a=link["a"], b=link["b"])
+        found = find_record(match, KIND.name)
+        if found is not None and sha256_json(found) == record["matches_sha256"][f"{link['a']}__{link['b']}"]:
+            _refuse_difference(path, {key: found[key] for key in link}, link, f"{match.name}")
+
+
+def _refuse_difference(path: Path, expected: Mapping[str, Any], found: Mapping[str, Any], of: str = "its table") -> None:
+    other = difference(expected, {key: found[key] for key in expected}, ())
     if other:
         where, wanted, there = other
-        raise UserError.stale(path, f"{', '.join(where)}: {wanted}, which its table gives", str(there))
+        raise UserError.stale(path, f"{', '.join(where)}: {wanted}, which {of} gives", str(there))
 
 
 def matched_elsewhere(paths: Sequence[Path], block_id: str, sae_sha256: Mapping[str, str]) -> pd.DataFrame:

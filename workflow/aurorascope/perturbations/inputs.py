@@ -92,7 +92,7 @@ class Inputs:
     @functools.cached_property
     def area_y(self) -> np.ndarray:
         """Area of each row's cells, m2, (rows,) float64."""
-        return cell_areas(self.lat, len(self.lon)) / AREA_UNITS * 4 * np.pi * RADIUS_M**2
+        return cell_areas_m2(self.lat, len(self.lon))
 
     def changed_names(self, other: "Inputs") -> list[str]:
         """Both names, Aurora's and NetCDF's, of variables that differ from those of other inputs at some time."""
@@ -105,6 +105,11 @@ class Inputs:
     def batch(self) -> Batch:
         """Aurora's batch, float32 on the CPU, batch size 1."""
         return make_batch(self.previous, self.current, time=self.time, static={name: self.static[name] for name in STATIC})
+
+
+def cell_areas_m2(lat: np.ndarray, n_columns: int) -> np.ndarray:
+    """Area of each row's cells, m2, (rows,) float64."""
+    return cell_areas(lat, n_columns) / AREA_UNITS * 4 * np.pi * RADIUS_M**2
 
 
 def level_rows(levels: Sequence[int] | None, inputs: Inputs) -> list[int]:

@@ -17,6 +17,10 @@ from aurorascope.perturbations.logarithms import check_emission
 from aurorascope.perturbations.regions import Everywhere, Region
 
 Fields = dict[str, np.ndarray]
+MOST_OF_AIR = 0.01
+"""Share of the air's mass that a plume adds or takes away at most; over a cell of any grid no pollution comes near it."""
+DENSITY = 1.2
+"""Of air near the ground, kg m-3, to compare particles with."""
 
 
 class StateOperation(Protocol):
@@ -95,7 +99,7 @@ class ScaleVariables:
         consistent: whether columns move with levels and particles of all sizes together.
 
     Raises:
-        UserError: a variable is unknown, or an amount would become negative.
+        UserError: a variable is unknown, or one would become negative that cannot be.
     """
 
     variables: tuple[str, ...]
@@ -108,8 +112,7 @@ class ScaleVariables:
     def __post_init__(self) -> None:
         check_times(self, self.times)
         for name in checked_names(self.variables, self.consistent):
-            is_amount = find_variable(name).units.startswith("kg")
-            if not np.isfinite(self.factor) or (is_amount and self.factor < 0):
+            if not np.isfinite(self.factor) or (self.factor < 0 and not find_variable(name).is_signed):
                 raise UserError(f"factor of {name}", "a number of 0 or more", str(self.factor), "correct factor")
 
     def new_values(self, inputs: Inputs, place: int) -> Fields:
@@ -139,7 +142,7 @@ class AddPlume:
         consistent: whether the column moves with the levels, and particles of all sizes with the one that is named.
 
     Raises:
-        UserError: the variable has no mass of its own, particles have no depth, or gases have one.
+        UserError: the variable has no mass of its own, particles have no depth, or gases have one; when it is added, as of `check_air`.
     """
 
     variable: str
@@ -173,9 +176,24 @@ class AddPlume:
             weight = on_levels(values, weight_yx, level_rows(self.levels, inputs)) * (mass_lyx > 0)
             depth = mass_lyx
         air = float((weight * depth * inputs.area_y[:, None]).sum())
-        if air <= 0:
-            raise UserError(f"a plume of {name}", "air to hold it", "none on its levels in its region", "give other levels or a larger region")
+        self.check_air(air if values.ndim == 3 else air * DENSITY)
         return {name: values + self.kg / air * weight}
+
+    def check_air(self, air_kg: float) -> None:
+        """Refuse a mass that there is no air for.
+
+        Args:
+            air_kg: the air on the plume's levels, or in its layer, times the region's weight.
+
+        Raises:
+            UserError: there is none, or the plume would be more than `MOST_OF_AIR` of it.
+        """
+        where = f"a plume of {find_variable(self.variable).netcdf}"
+        if air_kg <= 0:
+            raise UserError(where, "air to hold it", "none on its levels in its region", "give other levels or a larger region")
+        if abs(self.kg) > MOST_OF_AIR * air_kg:
+            expected = f"at most {MOST_OF_AIR * air_kg:.3g} kg, {MOST_OF_AIR:.0%} of the {air_kg:.3g} kg of air that it lies in"
+            raise UserError(where, expected, f"{self.kg:.3g} kg", "give fewer kg, or a larger region")
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def _read_one(where: str, given: Any) -> Asked:
         feature, sign = operator.index(pair[0]), pair[1] if pair[1] is None else operator.index(pair[1])
     except (TypeError, IndexError):
         raise UserError(where, _FORM, repr(given), "correct it") from None
-    if len(pair) != 2 or isinstance(pair[0], bool) or feature < 0 or sign not in (None, 1, -1):
+    if len(pair) != 2 or any(isinstance(each, bool) for each in pair) or feature < 0 or sign not in (None, 1, -1):
         raise UserError(where, _FORM, repr(given), "correct it")
     return feature, sign
 

@@ -17,9 +17,7 @@ from aurorascope.config.model import Config
 from aurorascope.config.stages import stage_digest
 from aurorascope.costs.flops import forward_flops
 from aurorascope.costs.hours import stage
-from aurorascope.costs.rows import NOT_COUNTED, OtherCost, there
-from aurorascope.errors import UserError
-from aurorascope.files import find_record
+from aurorascope.costs.rows import FileCost, OtherCost, count_files, is_there, there
 from aurorascope.records import KINDS
 from aurorascope.studies.needs import Needs, needs_of
 from aurorascope.studies.planned import check_planned
@@ -105,37 +103,31 @@ def studies_cost(config: Config, grid: tuple[int, int], results: Path | None, fo
     if not names:
         return []
     forward = forward_flops(grid, len(config.cams.levels), config.aurora.embed_dim)
-    last, rows, left, n_done = forward[BLOCKS[-1].id], [], 0.0, 0
-    for name in names:
-        try:
-            file = read_study_file(name, folder)
-            needs = needs_of(file, config.cams)
-            check_planned(file, config)
-        except UserError as error:
-            rows.append((name, NOT_COUNTED, error.one_line()))
-            continue
+    last = forward[BLOCKS[-1].id]
+
+    def count(name: str) -> FileCost:
+        file = read_study_file(name, folder)
+        needs = needs_of(file, config.cams)
+        check_planned(file, config)
         cost = study_cost(file, needs, forward[needs.edited_block] / last if needs.edited_block else 0.0)
-        is_there = results is not None and _is_there(config, file, needs, results)
-        n_done += is_there
-        left += 0 if is_there else cost.whole
+        is_done = results is not None and _is_there(config, file, needs, results)
         dates = f"{len(needs.dates)} date{'s' if len(needs.dates) > 1 else ''}"
-        note = "; already there" if is_there else ""
+        note = "; already there" if is_done else ""
         share = f"{max(0, 1 - cost.whole / cost.n_forwards):.0%}"
         saved = f"{share} of them saved by going on from {needs.edited_block}" if needs.edited_block else "all of them whole"
-        rows.append((name, f"{cost.n_forwards:,} forwards", f"derived; {dates}, with all controls; {saved}{note}"))
-    hours = stage(left * last, 0, config.plan).compute
-    basis = f"{figure(left)} whole forwards at {config.plan.tflops:g} TFLOP/s (plan.tflops), without loading and comparing"
-    rows.append(("time left", duration(hours), basis))
+        basis = f"derived; {dates}, with all controls; {saved}{note}"
+        return FileCost(f"{cost.n_forwards:,} forwards", basis, int(is_done), 0.0 if is_done else cost.whole * last)
+
+    rows, found = count_files(names, count)
+    left, n_done = sum(each.left for each in found), sum(each.n_done for each in found)
+    basis = f"{figure(left / last)} whole forwards at {config.plan.tflops:g} TFLOP/s (plan.tflops), without loading and comparing"
+    rows.append(("time left", duration(stage(left, 0, config.plan).compute), basis))
     title = f"Studies, with the target `studies` alone (not counted above or below); {there(n_done, 'studies')}"
     return [OtherCost(title, tuple(rows))]
 
 
 def _is_there(config: Config, file: AskedFile, needs: Needs, results: Path) -> bool:
-    record = find_record(KINDS["study"].where(results, study=file.name), "study")
-    if record is None:
-        return False
-    expected = {
+    return is_there(KINDS["study"], KINDS["study"].where(results, study=file.name), {
         "asked": dict(file.asked), "hour": needs.hour, "quiet_dates": list(needs.quiet_dates),
         "config_sha256": stage_digest(config, "run_study"),
-    }
-    return all(record.get(key) == value for key, value in expected.items())
+    })

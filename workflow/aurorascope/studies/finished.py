@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from aurorascope.blocks import BY_ID
-from aurorascope.errors import UserError
-from aurorascope.files import check_file
 from aurorascope.records import KINDS
 from aurorascope.studies.judged import check_judged
+from aurorascope.studies.recorded import read_recorded
 from aurorascope.studies.write import schema
 
 KIND = KINDS["study"]
@@ -107,21 +105,8 @@ def read_finished(results: Path, name: str) -> FinishedStudy:
         UserError: the record is missing, damaged or of another form, a file is not what it says, or the record says other than its
             effects do.
     """
-    path = KIND.where(results, study=name)
-    record = KIND.read(results, study=name)
-    try:
-        jsonschema.validate(record, schema())
-    except jsonschema.ValidationError as error:
-        raise UserError.stale(path, "a record as its schema says", " ".join(error.message.split())[:200]) from None
-    try:
-        digests = KIND.digests(path, record)
-    except KeyError as error:
-        raise UserError.stale(path, "digests of its files", f"none of {error}") from None
-    for file, digest in digests.items():
-        check_file(file, digest, path)
-    tables = {file.stem: pd.read_parquet(file) for file in digests if file.suffix == _TABLE}
+    path, record, files = read_recorded(KIND, schema(), results, study=name)
+    tables = {file.stem: pd.read_parquet(file) for file in files if file.suffix == _TABLE}
     check_judged(path, record, tables["effects"])
     with xr.open_dataset(path.with_name("fields.nc"), engine="scipy") as maps:
         return FinishedStudy(name, path.parent, record, tables, maps.load())
-
-

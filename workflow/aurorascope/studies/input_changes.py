@@ -20,8 +20,10 @@ from aurorascope.perturbations import (
     ScaleEmission,
     ScaleVariables,
 )
+from aurorascope.perturbations.consistency import COLUMNS
+from aurorascope.perturbations.inputs import find_variable
 from aurorascope.perturbations.operations import Operation
-from aurorascope.studies.reading import check_keys, check_list, check_number, nearest
+from aurorascope.studies.reading import MOST, check_each_once, check_keys, check_list, check_number, nearest
 
 SHAPES = {"disk": (Disk, "lat, lon, km"), "box": (Box, "south, north, west, east"), "band": (Band, "south, north")}
 _COMMON = ("region", "levels", "times", "consistent")
@@ -82,16 +84,27 @@ class InputChange:
         names = check_list(f"{where}, variables", names) if isinstance(names, list | tuple) else [names]
         if any(not isinstance(name, str) for name in names) or (len(names) > 1 and "variables" not in keys):
             raise UserError(where, "names of variables", repr(names), "correct it")
-        amount = _amount(where, keys)
+        amount, levels = _amount(where, keys), _levels(where, keys.get("levels"))
         found = cls(
-            kind, tuple(names), amount, read_region(f"{where}, region", keys.get("region")), _levels(where, keys.get("levels")),
+            kind, tuple(names), amount, read_region(f"{where}, region", keys.get("region")), levels,
             keys.get("times", "both"), _consistent(where, keys.get("consistent", True)),
             check_number(f"{where}, depth_m", keys["depth_m"]) if "depth_m" in keys else None,
         )
         # Operations refuse what no value of theirs is; the mean is known later.
         with of_change(where):
             found.operation(mean=xr.Dataset())
+            if kind != "scale_emission":
+                found._check_variables()
         return found
+
+    def _check_variables(self) -> None:
+        named = [find_variable(name) for name in self.names]
+        check_each_once("variables", [each.netcdf for each in named], "variable")
+        following = {COLUMNS.get(each.netcdf) for each in named} if self.consistent else set()
+        for each in named:
+            if self.levels is not None and each.kind == "surface" and each.netcdf not in following:
+                expected = f"none, since {each.netcdf} is a variable of the surface"
+                raise UserError("levels", expected, ", ".join(map(str, self.levels)), "leave levels out, or give it a change of its own")
 
     def operation(self, dose: float = 1.0, mean: xr.Dataset | None = None, degrees: float = 0.0) -> Operation:
         """The operation.
@@ -134,7 +147,8 @@ def _amount(where: str, keys: Mapping[str, Any]) -> float:
     name = next((name for name in _AMOUNTS if name in keys), None)
     if name is None:
         return 1.0
-    amount, nothing = check_number(f"{where}, {name}", keys[name]), 1.0 if name == "factor" else 0.0
+    # A mass is compared with that of the air.
+    amount, nothing = check_number(f"{where}, {name}", keys[name], *([] if name == "kg" else [MOST])), 1.0 if name == "factor" else 0.0
     if amount == nothing:
         raise UserError(f"{where}, {name}", f"a number other than {nothing:g}, which changes nothing", repr(keys[name]), "correct it")
     return amount
@@ -150,6 +164,7 @@ def _levels(where: str, given: Any) -> tuple[int, ...] | None:
     levels = check_list(f"{where}, levels", given)
     if any(isinstance(level, bool) or not isinstance(level, int) for level in levels):
         raise UserError(f"{where}, levels", "whole numbers of hPa", repr(levels), "correct it")
+    check_each_once(f"{where}, levels", levels, "level")
     return tuple(levels)
 
 

@@ -10,6 +10,7 @@ from aurorascope.cams.states import load_state
 from aurorascope.perturbations import inputs as changed
 from aurorascope.perturbations.means import position_mean
 from aurorascope.studies.claim import previous
+from aurorascope.studies.input_arms import arms_of
 from aurorascope.studies.input_measure import InputMeasured
 from aurorascope.studies.input_rows import pack, unpack
 from aurorascope.studies.input_run import InputStudyResult, run_input_study
@@ -43,7 +44,10 @@ class _ReadWhenAsked(Mapping[str, _Value]):
 
 
 def _read(file: AskedFile) -> InputStudy:
-    return read_input_study({"name": file.name, **file.asked})
+    study = read_input_study({"name": file.name, **file.asked})
+    # What is changed as much instead is none that changes.
+    arms_of(study)
+    return study
 
 
 def _prepare(study: InputStudy, inputs: Inputs, claim: Mapping[str, Any], results: Path) -> Prepared:

@@ -16,7 +16,16 @@ from aurorascope.perturbations.scores import DOSES as SMALL_DOSES
 from aurorascope.studies.input_changes import InputChange
 from aurorascope.studies.keys import INPUT_KEYS
 from aurorascope.studies.outcomes import Outcome
-from aurorascope.studies.reading import check_dates, check_integer, check_keys, check_list, nearest
+from aurorascope.studies.reading import (
+    MOST_SEED,
+    check_dates,
+    check_each_once,
+    check_integer,
+    check_keys,
+    check_list,
+    check_name,
+    nearest,
+)
 from aurorascope.studies.study import check_sign, read_outcomes
 
 DOSES = tuple(sorted({*SMALL_DOSES, -1.0, 1.0}))
@@ -86,13 +95,13 @@ def read_input_study(given: Mapping[str, Any]) -> InputStudy:
     for block in blocks:
         if not isinstance(block, str) or block not in BY_ID:
             raise UserError("the study, blocks", "blocks of Aurora", repr(block), nearest(block, BY_ID))
-    if len(set(blocks)) < len(blocks):
-        raise UserError("the study, blocks", "each block once", ", ".join(blocks), "leave one out")
+    check_each_once("the study, blocks", blocks, "block")
     return InputStudy(
-        name=str(given["name"]), perturb=tuple(changes), dates=check_dates("the study, dates", given["dates"]), outcomes=read_outcomes(given["outcomes"]),
+        name=check_name("the study, name", given["name"]), perturb=tuple(changes),
+        dates=check_dates("the study, dates", given["dates"]), outcomes=read_outcomes(given["outcomes"]),
         blocks=tuple(sorted(blocks, key=lambda block: BY_ID[block].depth_index)),
         steps=check_integer("the study, steps", given.get("steps", 1), 1), expected_sign=check_sign(given.get("expected_sign")),
-        seed=check_integer("the study, seed", given.get("seed", 0), 0),
+        seed=check_integer("the study, seed", given.get("seed", 0), 0, MOST_SEED),
         n_controls=check_integer("the study, n_controls", given.get("n_controls", 20), 1), others=_others(changes, given.get("others")),
     )
 
@@ -105,5 +114,7 @@ def _others(changes: list[InputChange], given: Any) -> tuple[str, ...]:
         for name in names:
             if name not in EMISSIONS:
                 raise UserError("the study, others", f"some of {', '.join(EMISSIONS)}", repr(name), nearest(name, EMISSIONS))
-        return tuple(dict.fromkeys(names))
-    return tuple(dict.fromkeys(find_variable(str(name)).aurora for name in names))
+    else:
+        names = [find_variable(str(name)).aurora for name in names]
+    check_each_once("the study, others", names, "variable")
+    return tuple(names)

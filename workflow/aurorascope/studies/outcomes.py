@@ -12,14 +12,12 @@ from aurorascope.errors import UserError
 from aurorascope.interventions.ids import Asked, read_features
 from aurorascope.studies.fields import Field, KeptFields, fields_of, values_of
 from aurorascope.studies.keys import check_field
-from aurorascope.studies.reading import check_keys, check_list, check_number, nearest
+from aurorascope.studies.reading import MOST, check_each_once, check_keys, check_list, check_number, nearest
 from aurorascope.studies.tracks import Track
 from aurorascope.studies.where import Where, read_cells
 
 # Half a unit in the last place of float32, which forecasts are made in.
 _ROUNDING = 2.0**-24
-# Of a coefficient: terms are in clean tendencies already.
-_MOST = 1e6
 
 
 @dataclass(frozen=True)
@@ -47,10 +45,12 @@ class Linear:
         for at, each in enumerate(check_list(f"{where}, terms", terms)):
             each = check_keys(f"{where}, term {at}", each, ("variable", "level", "coefficient"), ("variable",))
             coefficient = check_number(f"{where}, term {at}, coefficient", each.get("coefficient", 1.0))
-            if not 0 < abs(coefficient) <= _MOST:
-                expected = f"a number other than 0, of size {_MOST:g} at most"
+            if not 0 < abs(coefficient) <= MOST:
+                expected = f"a number other than 0, of size {MOST:g} at most"
                 raise UserError(f"{where}, term {at}, coefficient", expected, f"{coefficient:g}", "correct it, or leave the term out")
             found.append(((each["variable"], each.get("level")), coefficient))
+        # Of one field twice coefficients may cancel.
+        check_each_once(f"{where}, terms", [" at ".join(map(str, filter(None, field))) for field, _ in found], "variable and level")
         return cls(str(given["name"]), tuple(found), read_cells(where, given))
 
     @property

@@ -11,11 +11,15 @@ from aurorascope.interventions.ids import Asked, FeatureId, read_features
 from aurorascope.studies.keys import EDIT_KEYS
 from aurorascope.studies.outcomes import KINDS, FeatureMean, Outcome
 from aurorascope.studies.reading import (
+    MOST,
+    MOST_SEED,
     check_dates,
     check_integer,
     check_keys,
     check_list,
+    check_name,
     check_number,
+    check_title,
     nearest,
     reads_as_number,
     saying,
@@ -117,10 +121,11 @@ def read_study(given: Mapping[str, Any]) -> Study:
     asked = [tuple(each) if isinstance(each, list) else each for each in check_list("the study, features", given["features"])]
     outcomes, steps = read_outcomes(given["outcomes"]), check_integer("the study, steps", given.get("steps", 1), 1)
     return Study(
-        name=str(given["name"]), block=block, features=read_features("the study, features", asked), change=_change(given["edit"]),
+        name=check_name("the study, name", given["name"]), block=block,
+        features=read_features("the study, features", asked), change=_change(given["edit"]),
         where=Where.read("the study, region", given.get("region")), dates=check_dates("the study, dates", given["dates"]), outcomes=outcomes,
         steps=steps, edit_steps=_edit_steps(given.get("edit_steps", [0]), steps), expected_sign=sign,
-        seed=check_integer("the study, seed", given.get("seed", 0), 0),
+        seed=check_integer("the study, seed", given.get("seed", 0), 0, MOST_SEED),
         n_controls=check_integer("the study, n_controls", given.get("n_controls", 20), 1), placebo_degrees=float(degrees),
     )
 
@@ -137,7 +142,7 @@ def _change(given: Any) -> Change:
     where = f"the study, edit, {kind}"
     if kind in _VALUED:
         # A clamp's text may be a multiple of a percentile.
-        value = value if kind == "clamp" and isinstance(value, str) and not reads_as_number(value) else check_number(where, value)
+        value = value if kind == "clamp" and isinstance(value, str) and not reads_as_number(value) else check_number(where, value, MOST)
     if kind in ("scale", "gain") and value == 1:
         raise UserError(where, "a number other than 1, which changes nothing", "1", "correct it")
     found = Change(kind, value)
@@ -157,7 +162,7 @@ def _edit_steps(given: Any, steps: int) -> tuple[int, ...]:
 
 def check_sign(given: Any) -> int | None:
     """The sign that the first outcome's effect is expected to have, or None."""
-    if given not in (None, 1, -1):
+    if isinstance(given, bool) or not isinstance(given, int | None) or given not in (None, 1, -1):
         raise UserError("the study, expected_sign", "1, -1 or none", repr(given), "correct it")
     return given
 
@@ -176,6 +181,8 @@ def _outcome(at: int, given: Any) -> Outcome:
     kind = given.get("kind") if isinstance(given, Mapping) else None
     if not isinstance(kind, str) or kind not in KINDS:
         raise UserError(where, f"a mapping with kind, one of {', '.join(KINDS)}", repr(kind), nearest(kind, KINDS))
+    if given.get("name") is not None:
+        check_title(f"{where}, name", given["name"])
     return KINDS[kind].read(where, {key: value for key, value in given.items() if key != "kind"})
 
 

@@ -17,7 +17,15 @@ from aurorascope.labels.all import LABELS
 from aurorascope.labels.read import read_day
 from aurorascope.spec import PATCH
 from aurorascope.sphere import cell_areas, row_edges
-from aurorascope.studies.reading import check_keys, check_list, check_number, nearest, reads_as_number, saying
+from aurorascope.studies.reading import (
+    check_each_once,
+    check_keys,
+    check_list,
+    check_number,
+    nearest,
+    reads_as_number,
+    saying,
+)
 from aurorascope.tokens import TokenGrid
 
 _SHAPES = {"disk": (Disk, "lat, lon, km"), "box": (Box, "south, north, west, east"), "band": (Band, "south, north")}
@@ -52,6 +60,7 @@ class Where:
             raise UserError(where, f"some of {', '.join(cls.__dataclass_fields__)}", "none", "name a region, or leave the key out for everywhere")
         given = check_keys(where, {} if given is None else given, cls.__dataclass_fields__)
         lists = {key: tuple(check_list(f"{where}, {key}", value)) for key, value in given.items() if key != "label"}
+        check_each_once(f"{where}, levels", list(lists.get("levels", ())), "level")
         found = cls(**lists, label=given.get("label"))
         found._shapes(where)
         if not (found.label is None or isinstance(found.label, str)):

@@ -12,11 +12,13 @@ from typing import Any
 import yaml
 
 from aurorascope.errors import UserError, nearest
-from aurorascope.studies.reading import check_dates, check_integer
+from aurorascope.studies.reading import PLAIN_NUMBER, check_dates, check_integer, check_name
 
 OF_FILE = ("hour", "quiet_dates")
 """Keys of the file alone: what is asked in Python is given them as arguments."""
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+# YAML takes 010 for eight and 1:30 for ninety.
+_LEADING_ZERO = re.compile(r"[+-]?0[0-9]+")
+_NOT_FINITE = re.compile(r"[+-]?\.(?:inf|Inf|INF|nan|NaN|NAN)")
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,9 @@ class FileKind:
             UserError: there is none, its name is none that it may have, or it is no YAML mapping of plain values with each key once.
         """
         path = folder / f"{name}.yaml"
+        check_name(path, name)
+        if path.is_dir():
+            raise UserError(path, f"the file of {self._one}", "a folder", "rename it, or move it away")
         other = path.with_suffix(".yml")
         if other.is_file():
             raise UserError(other, "a file that ends with .yaml", other.name, f"rename it to {path.name}")
@@ -73,8 +78,6 @@ class FileKind:
             names = self.names(folder)
             found = f"only {', '.join(names)}" if names else "none"
             raise UserError(path, f"the file of {self._one}", found, nearest(name, names) if names else f"write it as {self.guide} says")
-        if not _NAME.fullmatch(name):
-            raise UserError(path, "a name of letters, digits, _ and -", repr(name), "rename the file")
         given = _parsed(path, self.guide)
         if "name" in given:
             raise UserError(f"{path}, name", f"no such key, since the file's name is the {self.what}'s", repr(given["name"]), "leave it out")
@@ -115,8 +118,10 @@ class FileKind:
 def _parsed(path: Path, guide: str) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
-        root = yaml.compose(text, yaml.SafeLoader)
-        given = None if _repeated(path, root, []) else yaml.safe_load(text)
+        _check_node(path, yaml.compose(text, yaml.SafeLoader), [])
+        given = yaml.safe_load(text)
+    except OSError as error:
+        raise UserError(path, "a file that can be read", str(error.strerror), "correct its permissions") from None
     except (yaml.YAMLError, ValueError, AttributeError, RecursionError) as error:
         # No UTF-8; a word tagged as a date, whose parts are asked for; lists in lists without end.
         raise UserError(path, "YAML", " ".join(str(error).split())[:200], "correct it") from None
@@ -125,29 +130,42 @@ def _parsed(path: Path, guide: str) -> dict[str, Any]:
     return _plain(str(path), given)
 
 
-def _repeated(path: Path, node: yaml.Node | None, above: list[yaml.Node]) -> bool:
-    """Never true: a key that stands twice, a value that holds itself or a date that does not exist is refused, which YAML's own reader would not do."""
+def _check_node(path: Path, node: yaml.Node | None, above: list[yaml.Node]) -> None:
+    """Refuse what YAML's own reader takes: a key that stands twice, a value that holds itself, a date that does not exist, and numbers that
+    are other ones to YAML than to whoever reads their digits.
+
+    Raises:
+        UserError: naming the line.
+    """
+    where = f"{path}, line {node.start_mark.line + 1}" if node is not None else str(path)
     if any(node is each for each in above):
-        raise UserError(f"{path}, line {node.start_mark.line + 1}", "values that do not hold themselves", "one that does", "correct it")
+        raise UserError(where, "values that do not hold themselves", "one that does", "correct it")
     if isinstance(node, yaml.MappingNode):
         seen = set()
         for key, value in node.value:
+            line = f"{path}, line {key.start_mark.line + 1}"
             if not isinstance(key, yaml.ScalarNode):
-                raise UserError(f"{path}, line {key.start_mark.line + 1}", "a word as a key", f"a {key.id}", "correct it")
+                raise UserError(line, "a word as a key", f"a {key.id}", "correct it")
             if key.value in seen:
-                raise UserError(f"{path}, line {key.start_mark.line + 1}", "each key once", f"{key.value} twice", "leave one out")
+                raise UserError(line, "each key once", f"{key.value} twice", "leave one out")
             seen.add(str(key.value))
-            _repeated(path, value, [*above, node])
+            _check_node(path, value, [*above, node])
     elif isinstance(node, yaml.SequenceNode):
         for each in node.value:
-            _repeated(path, each, [*above, node])
-    elif isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:timestamp":
+            _check_node(path, each, [*above, node])
+    elif isinstance(node, yaml.ScalarNode):
+        _check_scalar(where, node.tag.rpartition(":")[2], node.value)
+
+
+def _check_scalar(where: str, tag: str, value: str) -> None:
+    if tag == "timestamp":
         try:
-            yaml.safe_load(node.value)
+            yaml.safe_load(value)
         except ValueError:
-            where = f"{path}, line {node.start_mark.line + 1}"
-            raise UserError(where, "a date that exists, YYYY-MM-DD", node.value, "correct it") from None
-    return False
+            raise UserError(where, "a date that exists, YYYY-MM-DD", value, "correct it") from None
+    is_plain = PLAIN_NUMBER.fullmatch(value) and not _LEADING_ZERO.fullmatch(value)
+    if tag in ("int", "float") and not is_plain and not _NOT_FINITE.fullmatch(value):
+        raise UserError(where, "plain decimal numbers, such as 10 or 2.5e-3", value[:80], "write it so, or in quotes where it is text")
 
 
 def _plain(where: str, value: Any) -> Any:
