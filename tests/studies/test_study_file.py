@@ -175,6 +175,7 @@ LOW = {"kind": "tracker", "name": "low", "lat": 30, "lon": 200, "reads": "shift"
     ({"steps": 10**21}, "steps: expected an integer of at most 1000"),
     ({"seed": 10**21}, "seed: expected an integer of at most 9223372036854775807"),
     ({"outcomes": [folder.OUTCOMES[0] | {"name": ""}]}, "outcome 0, name: expected a name of letters"),
+    ({"outcomes": [folder.OUTCOMES[0] | {"name": True}]}, "outcome 0, name: expected a name of letters"),
     ({"outcomes": [folder.OUTCOMES[0] | {"name": "../../x"}]}, "outcome 0, name: expected a name of letters"),
     ({"block": [folder.BLOCK]}, "block: expected a block of Aurora"),
     ({"outcomes": [{"kind": ["linear"], "name": "a"}]}, "outcome 0: expected a mapping with kind"),

@@ -49,16 +49,15 @@ def check_list(where: str, given: Any) -> list[Any]:
     return list(given)
 
 
-def check_title(where: str, given: Any) -> str:
-    """A name that tables and pages show.
+def check_title(where: str, given: Any) -> None:
+    """Refuse what is no name that tables and pages can show; one of digits is a number to YAML, and a name all the same.
 
     Raises:
         UserError: it is something else than words on one line.
     """
-    if not isinstance(given, str) or not _TITLE.fullmatch(given):
+    if isinstance(given, bool) or not isinstance(given, str | int) or not _TITLE.fullmatch(str(given)):
         expected = "a name of letters, digits, spaces and . , ( ) _ -, which begins with a letter or digit"
         raise UserError(where, expected, repr(given)[:80], "rename it")
-    return given
 
 
 def check_each_once(where: str, found: list[Any], what: str) -> None:
