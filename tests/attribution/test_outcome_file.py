@@ -133,9 +133,8 @@ def test_which_blocks_are_made_is_not_what_is_asked_of_each(written):
 
 def test_the_outcome_is_that_of_a_study(written):
     """With its units, under the file's name."""
-    region = {"disk": [45, 0, "4e3"]}
-    found = read_target(written(region=region))
-    assert found == Linear.read("here", {"name": "jet", "variable": "u", "level": 250, "region": region})
+    found = read_target(written(region={"disk": [45, 0, "4e3"]}))
+    assert found == Linear.read("here", {"name": "jet", "variable": "u", "level": 250, "region": {"disk": [45, 0, 4000.0]}})
     terms = [{"variable": "u", "level": 250}, {"variable": "2t", "coefficient": -0.5}]
     found = read_target(written(variable=None, level=None, terms=terms))
     assert found.terms == ((("u", 250), 1.0), (("2t", None), -0.5))

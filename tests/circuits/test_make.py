@@ -60,6 +60,21 @@ def test_record_and_tables_say_the_same():
     assert read_finished(Path("results"), "first").record == record
 
 
+def test_an_attribution_that_says_other_than_its_table_is_not_read():
+    """Its record has no digest over itself."""
+    path = Path("results/attribution/wind", f"{folder.BLOCKS[0]}.json")
+    before = path.read_text()
+    content = json.loads(before)
+    folder.write("circuits", "edited", folder.CIRCUIT)
+    try:
+        path.write_text(json.dumps(content | {"absolute": 2 * content["absolute"]}))
+        with pytest.raises(UserError, match=r"absolute: .*, which its table gives"):
+            folder.run("edited")
+    finally:
+        path.write_text(before)
+        Path("circuits/edited.yaml").unlink()
+
+
 @pytest.fixture(scope="module")
 def opened(place):
     """Aurora with two blocks, each with all of its features, and the input of a date."""

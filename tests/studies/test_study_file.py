@@ -192,19 +192,26 @@ def test_what_is_no_edit_region_or_outcome_is_refused_by_the_files_name(written,
 
 
 def test_numbers_are_read_as_they_are_written(written):
-    """4e3 without a dot is text to YAML, wherever a number stands."""
+    """4e3 without a dot and -.5 are text to YAML, and numbers here, wherever one stands, so that whatever shows them has numbers."""
     text = (
         f"block: {folder.BLOCK}\nfeatures: [1]\nedit: {{scale: 2e1}}\ndates: [2022-06-02]\nregion: {{disk: [45, 0, 4e3]}}\n"
         "placebo_degrees: 9e1\noutcomes:\n- {kind: linear, name: a, terms: [{variable: 2t, coefficient: 1e3}]}\n"
         "- {kind: tracker, name: low, lat: 3e1, lon: 2e2, reads: error, truth: [[3e1, 2e2]]}\n"
     )
     file = written(text)
-    assert file.asked["region"] == {"disk": [45, 0, "4e3"]}
+    assert file.asked["region"] == {"disk": [45, 0, 4000.0]} and file.asked["edit"] == {"scale": 20.0}
     study = read_study({"name": file.name, **file.asked})
     (disk,) = study.where.region("the study, region", "2022-06-02T12:00:00Z", None).leaves()
     assert disk.km == 4000 and study.change.value == 20 and study.placebo_degrees == 90 and study.outcomes[0].terms[0][1] == 1000
     assert study.outcomes[1].start == (30, 200) and study.outcomes[1].truth == ((30, 200),)
     study.change.edit(((0, 1),), None)
+
+
+def test_no_is_nitrogen_monoxide(written):
+    """YAML 1.1 has it as false; true and false are what they are."""
+    text = f"block: {folder.BLOCK}\nfeatures: [1]\nedit: ablate\ndates: [2022-06-02]\n"
+    file = written(f"{text}outcomes:\n- {{kind: linear, name: a, variable: no, level: 850}}\n- {{kind: [No, on, true, false]}}\n")
+    assert file.asked["outcomes"] == [{"kind": "linear", "name": "a", "variable": "no", "level": 850}, {"kind": ["No", "on", True, False]}]
 
 
 @pytest.mark.parametrize("edit", ["ablate", "normal", "mean", "position_mean", {"scale": 2}, {"gain": 2}, {"clamp": 1}, {"clamp": "2*p99"}])

@@ -43,8 +43,9 @@ def nearest(found: object, known: Iterable[object]) -> str:
         return "add the key"
     if _is_number(found) and all(map(_is_number, known)):
         return f"take {min(known, key=lambda each: abs(each - found))}"
-    # Letters in another order first: t2 is meant to be 2t, not t.
-    near = [name for name in names if sorted(name) == sorted(str(found))] or difflib.get_close_matches(str(found), names, 1, _ALIKE)
+    # Other capitals first, then letters in another order: t2 is meant to be 2t, not t.
+    near = [name for name in names if name.lower() == str(found).lower()]
+    near = near or [name for name in names if sorted(name) == sorted(str(found))] or difflib.get_close_matches(str(found), names, 1, _ALIKE)
     return f"take {near[0]}" if near else "take one of these"
 
 

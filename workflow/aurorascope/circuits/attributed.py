@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from aurorascope.attribution.claim import KIND
+from aurorascope.attribution.judged import check_attribution
 from aurorascope.circuits.circuit_file import CircuitFile
 from aurorascope.circuits.needs import CircuitNeeds
 from aurorascope.circuits.nodes import Chosen, choose_nodes, likeness
@@ -45,13 +46,13 @@ def read_attributed(file: CircuitFile, needs: CircuitNeeds, digests: Mapping[str
         results: the results folder.
 
     Raises:
-        UserError: a table is missing or damaged.
+        UserError: a table is missing or damaged, or its record says other than it.
     """
     found = {}
     for block in file.blocks:
         record = KIND.where(results, outcome=needs.outcome.name, block=block)
         check_file(record.with_suffix(".parquet"), digests[block], record)
-        found[block] = attributed(pd.read_parquet(record.with_suffix(".parquet")), file.share, file.most, needs)
+        found[block] = attributed(check_attribution(record), file.share, file.most, needs)
     return found
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -16,9 +16,20 @@ from aurorascope.studies.reading import PLAIN_NUMBER, check_dates, check_integer
 
 OF_FILE = ("hour", "quiet_dates")
 """Keys of the file alone: what is asked in Python is given them as arguments."""
+_DIGITS = re.compile(r"[+-]?[0-9]+")
 # YAML takes 010 for eight and 1:30 for ninety.
 _LEADING_ZERO = re.compile(r"[+-]?0[0-9]+")
+_BOOL = "tag:yaml.org,2002:bool"
 _NOT_FINITE = re.compile(r"[+-]?\.(?:inf|Inf|INF|nan|NaN|NAN)")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which `no` is a word, nitrogen monoxide, as in its version 1.2, and not false."""
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, pattern) for tag, pattern in found if tag != _BOOL or first in "tTfF"]
+        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -118,8 +129,8 @@ class FileKind:
 def _parsed(path: Path, guide: str) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
-        _check_node(path, yaml.compose(text, yaml.SafeLoader), [])
-        given = yaml.safe_load(text)
+        _check_node(path, yaml.compose(text, _Loader), [])
+        given = yaml.load(text, _Loader)
     except OSError as error:
         raise UserError(path, "a file that can be read", str(error.strerror), "correct its permissions") from None
     except (yaml.YAMLError, ValueError, AttributeError, RecursionError) as error:
@@ -169,7 +180,9 @@ def _check_scalar(where: str, tag: str, value: str) -> None:
 
 
 def _plain(where: str, value: Any) -> Any:
-    """The value as JSON holds it: dates as text. Nothing is None: a value that was forgotten is not taken for one that was left out."""
+    """The value as JSON holds it: dates as text, and 4e3 and -.5, which YAML leaves as text, as numbers. Nothing is None: a value that was
+    forgotten is not taken for one that was left out.
+    """
     if value is None:
         raise UserError(where, "a value", "none", "give one, or leave the key out")
     if isinstance(value, dict):
@@ -178,6 +191,8 @@ def _plain(where: str, value: Any) -> Any:
         return [_plain(where, each) for each in value]
     if isinstance(value, datetime.date):
         return value.isoformat()
+    if isinstance(value, str) and PLAIN_NUMBER.fullmatch(value) and not _DIGITS.fullmatch(value):
+        value = float(value)
     if isinstance(value, float) and not math.isfinite(value):
         raise UserError(where, "a finite number", repr(value), "correct it")
     if not isinstance(value, str | int | float):
