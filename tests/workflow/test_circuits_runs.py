@@ -9,9 +9,10 @@ import pytest
 from tests.workflow.project import BLOCKS, Project
 
 pytestmark = pytest.mark.slow
+MINE = BLOCKS[0], BLOCKS[-1]
 FILES = ("edges.parquet", "nodes.parquet", "record.json", "values.parquet")
-OUTCOME = "{variable: 2t, region: {band: [-60, 60]}, dates: [2022-06-01, 2022-06-20], quiet_dates: [2022-06-02], exact: 0}"
-CIRCUIT = f"{{outcome: warm, blocks: [{', '.join(BLOCKS)}], most: 2, n_sets: 1, n_partitions: 1}}"
+OUTCOME = "{variable: 2t, region: {band: [-60, 60]}, dates: [2022-06-01, 2022-06-20], quiet_dates: [2022-06-02], exact: 0, blocks: [" + ", ".join(MINE) + "]}"
+CIRCUIT = f"{{outcome: warm, blocks: [{', '.join(MINE)}], most: 2, n_sets: 1, n_partitions: 1}}"
 RECORD = "results/circuits/path/record.json"
 
 
@@ -32,8 +33,8 @@ def traced(suite, tmp_path_factory) -> Project:
 
 def test_one_command_makes_attributions_the_circuit_and_its_page(traced):
     record = traced.record("circuits/path/record.json")
-    assert record["kind"] == "circuit" and record["outcome"] == "warm" and record["blocks"] == list(BLOCKS)
-    assert {path.stem for path in traced.result("attribution/warm").iterdir()} == {*BLOCKS}
+    assert record["kind"] == "circuit" and record["outcome"] == "warm" and record["blocks"] == list(MINE)
+    assert {path.stem for path in traced.result("attribution/warm").iterdir()} == {*MINE}
     assert len(pd.read_parquet(traced.result("circuits/path/edges.parquet")))
     page = traced.result("circuits/path/index.html").read_text()
     assert record["word"] in page and "<svg" in page
@@ -63,7 +64,7 @@ def test_what_a_circuit_is_made_from_has_it_made_again(traced):
 @pytest.mark.parametrize(("changes", "words"), [
     ({"most: 2": "mots: 2"}, "circuits/path.yaml, mots: expected one of the keys"),
     ({"outcome: warm": "outcome: wram"}, "found 'wram', which has none. Next: take warm"),
-    ({BLOCKS[0]: "encoder_s7_b1"}, "expected blocks of Aurora, found 'encoder_s7_b1'"),
+    ({MINE[0]: "encoder_s7_b1"}, "expected blocks of Aurora, found 'encoder_s7_b1'"),
 ])
 def test_a_wrong_file_ends_the_planning_with_a_line(traced, changes, words):
     path, text = traced.path / "circuits/path.yaml", CIRCUIT
