@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from aurorascope.atlas.bins import Bins
 from aurorascope.atlas.counts import Variant, count, total_counts
+from aurorascope.atlas.parts import ON
 from aurorascope.atlas.scores import Choice, at_choice, choose, f1_of, ranking
 from aurorascope.atlas.settings import AtlasSettings
+from aurorascope.atlas.sums import add_label
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -170,3 +172,18 @@ def test_thresholds_are_where_the_bins_begin():
         assert (here >= bins.thresholds(of, code)).all() and code[-1] == 63
         inner = code < 63
         assert (here[inner] < bins.thresholds(of[inner], code[inner] + 1)).all()
+
+
+@pytest.mark.parametrize("last, reached", [(10, 1), (11, 0)])
+def test_a_tenth_of_an_object_is_enough_and_less_is_not(last, reached):
+    """A feature is on for one of ten tokens, 10 of an area of 100 or 101: in its own level and, of one level, in all together."""
+    n, n_bins, bin_ = 10, 8, 5
+    area_p = np.array([10] * (n - 1) + [last], np.int64)
+    area, found = np.zeros((1, 2, n_bins), np.int64), np.zeros((2, n_bins), np.int32)
+    scratch = np.full((2, 1), -1), np.zeros((1, n_bins, 1), np.int64), np.zeros((2, 2, 1), np.int64), np.empty(3, np.int64), np.empty(n, np.int64)
+    add_label(
+        np.zeros(1, np.int32), np.array([bin_], np.uint8), np.array([0] + [1] * n, np.int64), np.zeros((1, 2), np.int64), n_bins, 0,
+        np.arange(n, dtype=np.int32), np.zeros(n, np.int32), area_p, np.full(n, ON, np.uint8), np.array([[0, n]]), np.array([area_p.sum()]),
+        np.array([[0, 1]]), np.arange(n), area_p, *scratch, area, found,
+    )
+    assert area[0, 0, bin_] == 10 == area.sum() and found[:, bin_].tolist() == [reached] * 2 and found.sum() == 2 * reached
