@@ -1,6 +1,6 @@
 """What a study of edits costs beside as many whole forwards.
 
-    python benchmarks/studies.py [--embed-dim 64] [--grid 91 180] [--expansion 8] [--n-controls 10] [--sites encoder_s0_b3 ...]
+    python benchmarks/studies.py [--embed-dim 64] [--grid 91 180] [--expansion 8] [--n-controls 20] [--sites encoder_s0_b3 ...]
 
 Random weights as in `forward.py`, random SAEs with 32 features on, one date, the feature that is strongest in a disk of 2,000 km set to 0
 there, one linear outcome, one step: forwards begin at the edited block. CPU time of one thread: the whole study, what finds exposure
@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--embed-dim", type=int, default=64)
     parser.add_argument("--grid", type=int, nargs=2, default=(91, 180))
     parser.add_argument("--expansion", type=int, default=8)
-    parser.add_argument("--n-controls", type=int, default=10)
+    parser.add_argument("--n-controls", type=int, default=20)
     parser.add_argument("--sites", nargs="+", default=SITES)
     options = parser.parse_args()
     torch.set_num_threads(1)
