@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -19,17 +19,8 @@ OF_FILE = ("hour", "quiet_dates")
 _DIGITS = re.compile(r"[+-]?[0-9]+")
 # YAML takes 010 for eight and 1:30 for ninety.
 _LEADING_ZERO = re.compile(r"[+-]?0[0-9]+")
-_BOOL = "tag:yaml.org,2002:bool"
+_BOOL, _TEXT = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:str"
 _NOT_FINITE = re.compile(r"[+-]?\.(?:inf|Inf|INF|nan|NaN|NAN)")
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which `no` is a word, nitrogen monoxide, as in its version 1.2, and not false."""
-
-    yaml_implicit_resolvers: ClassVar = {
-        first: [(tag, pattern) for tag, pattern in found if tag != _BOOL or first in "tTfF"]
-        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
 
 
 @dataclass(frozen=True)
@@ -129,8 +120,9 @@ class FileKind:
 def _parsed(path: Path, guide: str) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
-        _check_node(path, yaml.compose(text, _Loader), [])
-        given = yaml.load(text, _Loader)
+        node = yaml.compose(text, yaml.SafeLoader)
+        _check_node(path, node, [])
+        given = None if node is None else yaml.constructor.SafeConstructor().construct_document(node)
     except OSError as error:
         raise UserError(path, "a file that can be read", str(error.strerror), "correct its permissions") from None
     except (yaml.YAMLError, ValueError, AttributeError, RecursionError) as error:
@@ -165,6 +157,9 @@ def _check_node(path: Path, node: yaml.Node | None, above: list[yaml.Node]) -> N
         for each in node.value:
             _check_node(path, each, [*above, node])
     elif isinstance(node, yaml.ScalarNode):
+        if node.tag == _BOOL and node.value.lower() not in ("true", "false"):
+            # `no` is a word, nitrogen monoxide, as in YAML 1.2, and not false.
+            node.tag = _TEXT
         _check_scalar(where, node.tag.rpartition(":")[2], node.value)
 
 
