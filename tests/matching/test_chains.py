@@ -2,6 +2,10 @@
 
 import argparse
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -157,3 +161,14 @@ def test_matches_of_two_saes_of_a_block_are_refused(results):
     path.with_suffix(".parquet").write_bytes(b"x")
     with pytest.raises(UserError, match="sha256"):
         make_chains(config(), results)
+
+
+def test_pages_and_chains_are_made_without_aurora():
+    """Importing it takes seconds, and neither has use for it."""
+    code = (
+        "import sys\nsys.modules['aurora'] = None\nimport aurorascope.cli.draw_atlas, aurorascope.pages.make\n"
+        "import aurorascope.cli.chain_features, aurorascope.matching.read"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "workflow")}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

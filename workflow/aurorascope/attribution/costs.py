@@ -6,8 +6,7 @@ date has a clean forward and what goes on from it block by block, and each block
 block on. Exact ablations have the same clean forward once more, and each block a forward an ablation and one with all of it at its position
 mean. Each quiet date has a forward to the deepest block. Each quiet date is encoded once a block, each other date too, and once more for
 ablations, and gradients are projected on each decoder once a date, as much as an encoding.
-Aurora's decoder of the atmosphere, which is not
-counted in the plan's forwards either, is left out.
+Aurora's decoder of the atmosphere, which is not counted in the plan's forwards either, is left out.
 """
 
 from collections.abc import Sequence
