@@ -1,5 +1,7 @@
 """The loss that each architecture's docstring states, in plain PyTorch, as an oracle for the gradients written by hand."""
 
+import math
+
 import torch
 from aurorascope.sae.architectures import ARCHITECTURES
 from aurorascope.sae.auxk import ALPHA
@@ -19,6 +21,7 @@ SETTINGS = {
     "jumprelu": {"sparsity": 0.7, "target_l0": 4.0},
     "gated": {"sparsity": 0.3},
     "matryoshka": {"target_l0": K},
+    "hierarchical": {"target_l0": K},
     "abstopk": {"target_l0": K},
 }
 
@@ -112,6 +115,7 @@ FEATURES = {
     "jumprelu": _jump,
     "gated": _gated,
     "matryoshka": _batch_top_k,
+    "hierarchical": _top_k,
     "abstopk": _abs_top_k,
 }
 
@@ -165,6 +169,10 @@ def documented(kind, p, x, weight=None, mean=0.0, scale=1.0, dead=None, k_aux=No
         h = f.shape[1]
         prefixes = sorted({max(1, h // part) for part in (16, 8, 4, 2, 1)})
         loss = sum(error(f[:, :m] @ p["W_dec"][:m] + p["b_dec"]) for m in prefixes) / len(prefixes)
+    elif kind == "hierarchical":
+        k = told["target_l0"]
+        budgets = sorted({max(1, math.ceil(k / part)) for part in (8, 4, 2, 1)})
+        loss = sum(error(f * _mask(f.detach(), j) @ p["W_dec"] + p["b_dec"]) for j in budgets) / len(budgets)
     loss = loss + told["sparsity"] * sparsity
     if dead is not None:
         e, a = (x - x_hat).detach(), torch.relu(z[:, dead])

@@ -43,14 +43,14 @@ class Watch(TorchDispatchMode):
 @pytest.mark.parametrize(("n", "rows"), [(96, 96), (100, 32)])
 @pytest.mark.parametrize("kind", STEPS)
 def test_five_products_and_no_wait(kind, n, rows):
-    """Dense arithmetic is five products, seven for gated, one where the others are sparse; one more on the sampled tokens
-    where a threshold is sought and the batch is not one micro-batch."""
+    """Dense arithmetic is five products, seven for gated, two and three for each of hierarchical's three budgets, one where the
+    others are sparse; one more on the sampled tokens where a threshold is sought and the batch is not one micro-batch."""
     made = objective(kind, random_parameters(kind, D, H, dtype=torch.float32), rows=rows)
     x, weight = random_rows(n, D, dtype=torch.float32), random_weights(n, dtype=torch.float32)
     with torch.no_grad(), Watch() as watch:
         terms = made.compute(x, weight)
     name, _, sparse = kind.partition(", ")
-    dense = (1 if sparse else {"gated": 7}.get(name, 5)) + (name in ("batchtopk", "matryoshka") and n > rows)
+    dense = (1 if sparse else {"gated": 7, "hierarchical": 11}.get(name, 5)) + (name in ("batchtopk", "matryoshka") and n > rows)
     assert watch.products == dense * n * D * H
     assert watch.waits == []
     assert all(value.ndim == 0 for value in vars(terms).values())

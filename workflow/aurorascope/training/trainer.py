@@ -62,6 +62,8 @@ class Trained:
         n_steps: optimiser steps.
         n_tokens_seen: tokens over all steps.
         scale: what activations were divided by in training; 1 where they were not.
+        importance_h: for each latent, the FVE about the training mean that the last epoch's steps would have lost without it, on
+            average over the reconstructions that it is trained for, (h,) float64; None where its architecture does not say.
     """
 
     weights: dict[str, torch.Tensor]
@@ -69,6 +71,7 @@ class Trained:
     n_steps: int
     n_tokens_seen: int
     scale: float
+    importance_h: np.ndarray | None = None
 
 
 class Trainer:
@@ -108,7 +111,7 @@ class Trainer:
         parameters = {name: tensor.to(device) for name, tensor in parameters.items()}
         settings = Settings(
             config.l1_coeff, config.target_l0, config.target_growth, rows, config.precision, config.p_end, self.n_steps,
-            densest(config, h, device),
+            densest(config, h, device), 1 / config.epochs,
         )
         k_aux = min(_MOST_AUX, 2 ** round(math.log2(max(1, d / 2))))
         auxk = AuxK(k_aux, config.aux_weight) if config.revive == "auxk" else None
@@ -241,4 +244,6 @@ class Trainer:
         if self.config.normalise:
             weights = fold(weights, torch.from_numpy(self.data.mean_d), self.scale)
         rows = self.config.epochs * self.data.n_tokens * self.data.n_snapshots
-        return Trained(weights, table, self.n_steps, rows, self.scale)
+        importance = self.objective.importance()
+        importance_h = None if importance is None else (importance * self.scale**2).cpu().numpy() / (self.data.variance or 1.0)
+        return Trained(weights, table, self.n_steps, rows, self.scale, importance_h)
