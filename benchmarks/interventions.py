@@ -48,6 +48,8 @@ def disk_of(block: Block, batch: Batch, share: float) -> tuple[Region, int]:
 def sae_of(form: str, width: int, expansion: int) -> AuroraSAE:
     """A random SAE, whose features are small beside a token's norm."""
     tensors = of(form, width, expansion, k=32)
+    if form == "matching_pursuit":
+        return AuroraSAE.from_tensors(tensors)
     for name in {"W_enc", "b_enc", "threshold"} & tensors.keys():
         tensors[name] *= 0.01
     tensors["W_dec"] /= tensors["W_dec"].norm(dim=1, keepdim=True)

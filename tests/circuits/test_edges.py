@@ -1,5 +1,7 @@
 """Edges of a planted chain: found with their signs, 0 where no path leads, and in sum the effect through the later block."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -101,6 +103,27 @@ def test_features_and_error_at_their_means_are_the_mean_output(architecture):
     # float32 sums of features that are large beside the output, and of both signs.
     scale = float((torch.from_numpy(np.abs(block.change_nf)) @ site.directions(site.ids).double().abs()).max())
     torch.testing.assert_close(reached_nd, site.usual_nd.double(), atol=1e-6 * scale, rtol=0)
+
+
+def test_a_pursuits_feature_is_read_from_what_was_left():
+    """Its gradient at the block's output is that of an exact change, where nothing else is taken; its own direction's is far from it."""
+    model, eps = planted.model(), 1e-3
+    block = at_blocks.blocks_of(model, [at_blocks.sites_of(model, sae_of("matching_pursuit", width=planted.WIDTH))[1]], DATE)[0]
+    sae, ids = block.site.sae, block.site.ids[:6]
+    pulls_nf, heads = block.pulls(ids), []
+    # From the block to itself, nothing lies between.
+    feature_edges(SimpleNamespace(pull=lambda v_nd: heads.append(v_nd) or v_nd), block, ids, block, ids)
+    heads_fnd = torch.stack(heads)
+    step_nd = torch.randn(block.x_nd.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    high_nh, low_nh = (sae.double().encode(block.x_nd.double() + sign * eps * step_nd).detach() for sign in (1, -1))
+    same_n = ((high_nh != 0) == (low_nh != 0)).all(dim=1)
+    change_nf = (high_nh - low_nh)[:, :6] / (2 * eps) * pulls_nf
+    found_nf = (heads_fnd.double() * step_nd).sum(2).T
+    own_nf = (step_nd @ sae.W_dec.detach()[:6].T) * pulls_nf * (high_nh[:, :6] != 0)
+    scale = float(change_nf[same_n].abs().max())
+    assert same_n.sum() > 0.9 * len(same_n)
+    torch.testing.assert_close(found_nf[same_n], change_nf[same_n].to(found_nf), atol=1e-4 * scale, rtol=0)
+    assert (own_nf - change_nf)[same_n].abs().max() > 0.1 * scale
 
 
 def test_sparse_and_dense_features_have_the_same_sizes():

@@ -14,6 +14,7 @@ EXTRAS = {
     "topk": {"k": torch.tensor(5)},
     "abstopk": {"k": torch.tensor(5), "signed": torch.tensor(True)},
     "jumprelu": {"threshold": torch.linspace(1.5, 2.5, H)},
+    "matching_pursuit": {"k": torch.tensor(5), "pursuit": torch.tensor(True)},
 }
 SPARSE = pytest.mark.parametrize("form", EXTRAS)
 
@@ -25,6 +26,9 @@ def made(**extras):
     tensors = {name: torch.from_numpy(rng.standard_normal(shape, np.float32) / 3) for name, shape in weights.items()}
     for name in ("W_enc", "b_enc"):
         tensors[name][..., 40:60] = tensors[name][..., 60:80]
+    if "pursuit" in extras:
+        tensors["W_dec"] = torch.nn.functional.normalize(tensors["W_enc"].T, dim=1)
+        tensors |= {"W_enc": tensors["W_dec"].T.contiguous(), "b_enc": torch.zeros(H)}
     return AuroraSAE.from_tensors({**tensors, **extras})
 
 

@@ -77,6 +77,8 @@ def batch_of(value=1.0, day=1, step=0, members=1, lat=None):
 def sae_of(architecture="relu", seed=0, width=WIDTH):
     """A random SAE with unit decoder rows, as releases have them, whose features are small beside a token's norm."""
     tensors = of(architecture, width, seed=seed)
+    if architecture == "matching_pursuit":
+        return AuroraSAE.from_tensors(tensors)
     for name in {"W_enc", "b_enc", "threshold"} & tensors.keys():
         tensors[name] *= 0.1
     tensors["W_dec"] /= tensors["W_dec"].norm(dim=1, keepdim=True)

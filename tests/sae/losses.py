@@ -10,8 +10,10 @@ from aurorascope.sae.objective import Settings
 
 KINDS = tuple(ARCHITECTURES)
 # The top-k family once more, with products over the latents that are on.
-SPARSE = tuple(f"{name}, sparse" for name, architecture in ARCHITECTURES.items() if architecture.keeps_k)
+SPARSE = tuple(f"{name}, sparse" for name, architecture in ARCHITECTURES.items() if architecture.densest)
 STEPS = KINDS + SPARSE
+# Parameters that take no part in the loss.
+UNREAD = {"matching_pursuit": ("W_enc", "b_enc")}
 K = 3
 # What each architecture is told; several weights are far larger than in use, so that no term can be lost in rounding.
 SETTINGS = {
@@ -23,6 +25,7 @@ SETTINGS = {
     "matryoshka": {"target_l0": K},
     "hierarchical": {"target_l0": K},
     "abstopk": {"target_l0": K},
+    "matching_pursuit": {"target_l0": K},
 }
 
 
@@ -40,6 +43,8 @@ def random_parameters(kind, d, h, seed=0, dtype=torch.float64):
         "W_dec": draw(h, d, size=d**-0.5),
         "b_dec": draw(d),
     }
+    if kind.startswith("matching_pursuit"):
+        main["W_dec"] = torch.nn.functional.normalize(main["W_dec"], dim=1)
     return main | extra.get(kind, {})
 
 
@@ -120,8 +125,19 @@ FEATURES = {
 }
 
 
+def _pursuit(xc, W_dec, k):
+    left, f = xc, 0
+    for _ in range(k):
+        one = torch.nn.functional.one_hot((left @ W_dec.T).detach().argmax(1), len(W_dec)).to(xc.dtype)
+        value = torch.relu((one * (left @ W_dec.T)).sum(1, keepdim=True))
+        left, f = left - value * (one @ W_dec), f + one * value
+    return f, (left.detach() @ W_dec.T) * (f == 0)
+
+
 def features(kind, p, xc, k=K):
     """Latents and the pre-activations that AuxK reads, of centred rows; k is a token's share."""
+    if kind == "matching_pursuit":
+        return _pursuit(xc, p["W_dec"], k)
     w = xc @ p["W_enc"]
     z = w + p["b_gate" if kind == "gated" else "b_enc"]
     return FEATURES[kind](z, w, p, k), z

@@ -171,7 +171,8 @@ def test_the_class_does_what_is_declared(kind):
     assert differ(made, annealed) == architecture.anneals_p
     assert ("sparsity" in made.state) == ("l1_coeff" in architecture.loss and not architecture.weighs_target)
     if architecture.keeps_k:
-        assert float(terms.l0) == pytest.approx(K, abs=1e-12)
+        # A pursuit may take a latent twice.
+        assert K - 0.1 < float(terms.l0) <= K if kind == "matching_pursuit" else float(terms.l0) == pytest.approx(K, abs=1e-12)
     if architecture.needs_target:
         with pytest.raises(TypeError):
             gradients(kind, target_l0=None)
@@ -193,6 +194,15 @@ def test_the_form_of_its_release_is_the_declared_one(kind):
 
 def by_saelens(cfg, w, x):
     """Features as SAELens defines its architectures."""
+    if cfg["architecture"] == "matching_pursuit":
+        assert cfg["residual_threshold"] == 0 and not cfg["stop_on_duplicate_support"]
+        left, found = x - w["b_dec"], torch.zeros(len(x), len(w["W_dec"]))
+        for _ in range(cfg["max_iterations"]):
+            latents = (left @ w["W_dec"].T).relu().max(dim=1).indices
+            values = (left * w["W_dec"][latents]).sum(1, keepdim=True).relu()
+            found.scatter_add_(1, latents[:, None], values)
+            left = left - values * w["W_dec"][latents]
+        return found
     z = (x - w["b_dec"]) @ w["W_enc"] + w["b_enc"]
     if cfg["architecture"] == "jumprelu":
         return torch.relu(z) * (z > w["threshold"])

@@ -93,11 +93,26 @@ def test_encode_and_decode_make_the_forward(path):
     assert h.shape == (2, 3, 24) and (h >= 0).all()
 
 
+def pursued(left, directions, k):
+    """Features of one token by matching pursuit, in plain Python."""
+    row = [0.0] * len(directions)
+    for _ in range(k):
+        products = [sum(a * b for a, b in zip(left, direction, strict=True)) for direction in directions]
+        j = max(range(len(row)), key=lambda i: products[i])
+        value = max(products[j], 0.0)
+        row[j] += value
+        left = [a - value * b for a, b in zip(left, directions[j], strict=True)]
+    return row
+
+
 def oracle(content, x):
     """Features by definition, token by token and in float64, sharing no line with ours."""
     w = {name: t.double() if t.is_floating_point() else t for name, t in content.items()}
     rows = []
     for token in x.double().reshape(-1, x.shape[-1]):
+        if "pursuit" in w:
+            rows.append(pursued((token - w["b_dec"]).tolist(), w["W_dec"].tolist(), int(w["k"])))
+            continue
         z = ((token - w["b_dec"]) @ w["W_enc"] + w["b_enc"]).tolist()
         if "threshold" in w:
             row = [v if v > limit else 0.0 for v, limit in zip(z, w["threshold"].tolist(), strict=True)]
@@ -217,7 +232,7 @@ def test_state_dict_is_the_file(tmp_path, architecture):
     assert sae.W_enc.any() and ("k" not in content or int(sae.k) == 5)
 
 
-@pytest.mark.parametrize("architecture", ["topk", "abstopk", "jumprelu"])
+@pytest.mark.parametrize("architecture", ["topk", "abstopk", "jumprelu", "matching_pursuit"])
 def test_card_class_refuses_the_others(architecture):
     """The published class must fail on an architecture it would compute wrongly; so must ours, built as the card's."""
     for cls in (CardSAE, AuroraSAE):
@@ -234,7 +249,7 @@ def test_golden_vectors_are_met(tmp_path, architecture):
 
 
 @pytest.mark.parametrize(
-    ("architecture", "name"), [(a, name) for a in ARCHITECTURES for name in of(a) if name != "signed"]
+    ("architecture", "name"), [(a, name) for a in ARCHITECTURES for name in of(a) if name not in ("signed", "pursuit")]
 )
 def test_any_altered_tensor_misses_the_golden_vectors(tmp_path, architecture, name):
     """One changed tensor is found and the file named; a relative 1e-7, as other machines may have, passes."""
@@ -242,7 +257,9 @@ def test_any_altered_tensor_misses_the_golden_vectors(tmp_path, architecture, na
     golden = golden_of(AuroraSAE.from_tensors(content))
     step = {"k": 1, "threshold": 0.5}.get(name, 1e-3)
     torch.save(content | {name: content[name] + step}, tmp_path / "sae.pt")
-    with pytest.raises(ValueError, match=r"sae\.pt: (features|x_hat) differ .* by [0-9.e-]+ of the largest"):
+    is_told = architecture == "matching_pursuit" and name in ("W_enc", "b_enc", "W_dec")
+    message = "expected pursuit to be True, W_enc to be" if is_told else r"(features|x_hat) differ .* by [0-9.e-]+ of the largest"
+    with pytest.raises(ValueError, match=rf"sae\.pt: {message}"):
         AuroraSAE.from_file(str(tmp_path / "sae.pt"), golden=golden)
     nearly = {key: value * (1 + 1e-7) for key, value in golden.items()}
     AuroraSAE.from_tensors(content).check(nearly | {"x": golden["x"]})

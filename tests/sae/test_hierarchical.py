@@ -167,7 +167,7 @@ def test_keep_refuses_other_k(k):
 @pytest.mark.parametrize("architecture", ["relu", "jumprelu"])
 def test_keep_refuses_what_has_no_k(architecture):
     """Features that are above a threshold have no number to be kept."""
-    with pytest.raises(ValueError, match=f"expected topk or abstopk, whose tokens keep k features; found {architecture}"):
+    with pytest.raises(ValueError, match=f"expected topk, abstopk or matching_pursuit, whose tokens keep k features; found {architecture}"):
         AuroraSAE.from_tensors(of(architecture)).keep(2)
 
 

@@ -4,7 +4,7 @@ from aurorascope.sae import batchtopk
 from aurorascope.sae.auxk import AuxK
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tests.sae.losses import KINDS, STEPS, forward, objective, random_parameters, random_rows, random_weights
+from tests.sae.losses import KINDS, STEPS, UNREAD, forward, objective, random_parameters, random_rows, random_weights
 
 D, H = 32, 64
 
@@ -44,14 +44,16 @@ class Watch(TorchDispatchMode):
 @pytest.mark.parametrize("kind", STEPS)
 def test_five_products_and_no_wait(kind, n, rows):
     """Dense arithmetic is five products, seven for gated, two and three for each of hierarchical's three budgets, one where the
-    others are sparse; one more on the sampled tokens where a threshold is sought and the batch is not one micro-batch."""
+    others are sparse; one more on the sampled tokens where a threshold is sought and the batch is not one micro-batch. A pursuit has
+    one, and that of the directions with each other."""
     made = objective(kind, random_parameters(kind, D, H, dtype=torch.float32), rows=rows)
     x, weight = random_rows(n, D, dtype=torch.float32), random_weights(n, dtype=torch.float32)
     with torch.no_grad(), Watch() as watch:
         terms = made.compute(x, weight)
     name, _, sparse = kind.partition(", ")
     dense = (1 if sparse else {"gated": 7, "hierarchical": 11}.get(name, 5)) + (name in ("batchtopk", "matryoshka") and n > rows)
-    assert watch.products == dense * n * D * H
+    expected = n * D * H + H * D * H if kind == "matching_pursuit" else dense * n * D * H
+    assert watch.products == expected
     assert watch.waits == []
     assert all(value.ndim == 0 for value in vars(terms).values())
 
@@ -81,7 +83,8 @@ def test_bfloat16_gradient_points_the_same_way(kind):
     # Far from the few-latents regime: the support's flips are noise that averages out over tokens.
     full, low = (objective(kind, parameters, rows=512, precision=p) for p in ("float32", "bfloat16"))
     terms, low_terms = computed(full, x), computed(low, x)
-    for name, gradient in full.grads.items():
+    for name in full.grads.keys() - UNREAD.get(kind, ()):
+        gradient = full.grads[name]
         assert low.grads[name].dtype == torch.float32
         assert cosine(low.grads[name], gradient) > 0.999, name
         assert float(low.grads[name].norm() / gradient.norm()) == pytest.approx(1, abs=0.03)
@@ -100,8 +103,9 @@ def test_a_large_mean_is_taken_out_before_rounding(kind, precision):
     found.centre(mean, 1.0)
     computed(expected, x - mean)
     computed(found, x)
-    for name, gradient in expected.grads.items():
-        assert cosine(found.grads[name], gradient) > 0.999, name
+    for name in expected.grads.keys() - UNREAD.get(kind, ()):
+        # What is left of 1e4 is rounded by 5e-4, and a pursuit's early choice changes all later ones.
+        assert cosine(found.grads[name], expected.grads[name]) > (0.997 if kind == "matching_pursuit" else 0.999), name
 
 
 @pytest.mark.parametrize("kind", STEPS)
@@ -169,6 +173,8 @@ def test_silent_latents_have_no_gradient(kind):
     parameters[bias][3] = low
     parameters["W_enc"][:, 4] *= 1e-3
     parameters[bias][4] = 0.05
+    if kind == "matching_pursuit":
+        parameters["W_dec"][3:5] *= 1e-3
     if kind == "jumprelu":
         parameters["threshold"][3:5] = 1.0
     x, auxk = random_rows(40, D), AuxK(8)
@@ -183,7 +189,7 @@ def test_silent_latents_have_no_gradient(kind):
     terms = computed(made, x)
     assert float(terms.aux) > 0
     for name, places in (("W_dec", (4,)), ("W_enc", (slice(None), 4)), (bias, (4,))):
-        assert (made.grads[name][places] != without[name][places]).all()
+        assert (made.grads[name][places] != without[name][places]).all() != (name in UNREAD.get(kind, ()))
 
 
 def test_no_dead_latents_is_no_loss():

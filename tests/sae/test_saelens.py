@@ -78,8 +78,11 @@ def test_what_each_architecture_adds(architecture):
     assert json.loads(json.dumps(cfg)) == cfg
     assert cfg["architecture"] == {"relu": "standard"}.get(architecture, architecture) == RELEASED[architecture].saelens
     extra = {"k": 5, "rescale_acts_by_decoder_norm": False} if "topk" in architecture else {}
-    assert {key: cfg[key] for key in cfg if key in ("k", "rescale_acts_by_decoder_norm")} == extra
-    assert set(tensors) == set(content) - {"k", "signed"}
+    if architecture == "matching_pursuit":
+        extra = {"max_iterations": 5, "residual_threshold": 0.0, "stop_on_duplicate_support": False}
+    plain, _ = saelens_files(of("relu"), _METADATA)
+    assert {key: cfg[key] for key in cfg.keys() - plain.keys()} == extra
+    assert set(tensors) == ({"W_dec", "b_dec"} if architecture == "matching_pursuit" else set(content) - {"k", "signed"})
     assert all(torch.equal(tensors[name], content[name]) and tensors[name].is_contiguous() for name in tensors)
 
 

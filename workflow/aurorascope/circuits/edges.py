@@ -16,7 +16,7 @@ The sign of an edge is that of a change of the outcome. Whether i raises j, what
 which is below 0 where i holds j down.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -26,6 +26,7 @@ from aurorascope.circuits.clean_block import CleanBlock
 from aurorascope.circuits.usual import tiles
 from aurorascope.features.forward import encode
 from aurorascope.sae.active import Active
+from aurorascope.sae.architectures import RELEASED
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.sae.feature_ids import FeatureId
 
@@ -75,12 +76,19 @@ def _heads(later: CleanBlock, ids: Sequence[FeatureId], *, sized: bool) -> Itera
     pulls_nf, columns_fd = later.pulls(ids), later.site.readings(ids)
     is_on_nf = torch.from_numpy(later.size_nf[:, later.site.places(ids)] > 0).to(pulls_nf.device)
     weight_nf = torch.where(is_on_nf, pulls_nf.abs() if sized else pulls_nf, 0.0)
-    for at in range(len(ids)):
-        yield weight_nf[:, at, None] * columns_fd[at]
+    sae = later.site.sae
+    if RELEASED[sae.architecture].by_encoder:
+        for at in range(len(ids)):
+            yield weight_nf[:, at, None] * columns_fd[at]
+        return
+    for (latent, _), weight_n in zip(ids, weight_nf.T, strict=True):
+        yield _pulled(sae, later.x_nd, lambda h_th, at: (weight_n[at] * h_th[:, latent]).sum())  # noqa: B023
 
 
 def _error_head(sae: AuroraSAE, x_nd: torch.Tensor, g_nd: torch.Tensor) -> torch.Tensor:
     """Gradient of sum(g . e) at the block's output: g, without what goes through the features."""
+    if not RELEASED[sae.architecture].by_encoder:
+        return g_nd - _pulled(sae, x_nd, lambda h_th, at: (g_nd[at] * (h_th @ sae.W_dec)).sum())
     found = []
     with torch.inference_mode():
         for at in tiles(len(x_nd)):
@@ -92,6 +100,17 @@ def _error_head(sae: AuroraSAE, x_nd: torch.Tensor, g_nd: torch.Tensor) -> torch
                 through_td = torch.where(features != 0, g_td @ sae.W_dec.T, 0.0) @ sae.W_enc.T
             found.append(g_td - through_td)
     return torch.cat(found).clone()
+
+
+def _pulled(sae: AuroraSAE, x_nd: torch.Tensor, outcome: Callable[[torch.Tensor, slice], torch.Tensor]) -> torch.Tensor:
+    """Gradient at the block's output of the sum over tiles of an outcome of their features."""
+    found = []
+    for at in tiles(len(x_nd)):
+        x_td = x_nd[at].detach().clone().requires_grad_()
+        with torch.enable_grad():
+            y = outcome(sae.encode(x_td), at)
+        found.append(torch.autograd.grad(y, x_td)[0])
+    return torch.cat(found)
 
 
 def _effects(first: CleanBlock, ids: Sequence[FeatureId], pulled_nd: torch.Tensor) -> np.ndarray:

@@ -11,7 +11,7 @@ import torch
 from aurorascope.portable.kernels import are_replaced
 from aurorascope.sae.active import Active
 from aurorascope.sae.aurora_sae import AuroraSAE
-from aurorascope.sae.selection import Chosen, beyond, largest
+from aurorascope.sae.selection import Chosen, above, beyond, largest
 
 # Share of the features on up to which sums over them measured as faster (docs/benchmarks.md, "Sparse evaluation").
 DENSEST = 1 / 8
@@ -56,13 +56,16 @@ def _active(sae: AuroraSAE, x_nd: torch.Tensor) -> Active | None:
     # Portable numbers have the kernels of dense products, and NumPy selects on the CPU alone.
     if form == "relu" or sae.b_dec.device.type != "cpu" or are_replaced():
         return None
-    if form in ("topk", "abstopk") and int(sae.k) > DENSEST * h:
+    if form != "jumprelu" and int(sae.k) > DENSEST * h:
         return None
-    chosen = _chosen(sae, (x_nd - sae.b_dec) @ sae.W_enc + sae.b_enc)
+    chosen = _chosen(sae, x_nd)
     return Active.of(chosen, len(x_nd), h) if len(chosen[0]) <= DENSEST * h * len(x_nd) else None
 
 
-def _chosen(sae: AuroraSAE, z_nh: torch.Tensor) -> Chosen:
+def _chosen(sae: AuroraSAE, x_nd: torch.Tensor) -> Chosen:
+    if sae.architecture == "matching_pursuit":
+        return above(sae.encode(x_nd), 0)
+    z_nh = (x_nd - sae.b_dec) @ sae.W_enc + sae.b_enc
     if sae.architecture == "jumprelu":
         return beyond(z_nh, sae.threshold.numpy())
     return largest(z_nh, int(sae.k), sae.architecture == "abstopk")

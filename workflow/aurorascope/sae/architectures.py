@@ -25,21 +25,25 @@ class ReleasedForm:
         saelens: what SAELens calls it.
         signed: whether features have either sign, so that a direction and its opposite are one feature.
         by_column: whether a feature's value follows from its own column of the encoder alone, whatever the other features are.
+        by_encoder: whether a feature that is on changes with the activations as its column of the encoder says.
     """
 
     name: str
     saelens: str
     signed: bool
     by_column: bool
+    by_encoder: bool
 
 
 RELEASED: dict[str, ReleasedForm] = {
     form.name: form
     for form in (
-        ReleasedForm(name="relu", saelens="standard", signed=False, by_column=True),
-        ReleasedForm(name="topk", saelens="topk", signed=False, by_column=False),
-        ReleasedForm(name="abstopk", saelens="abstopk", signed=True, by_column=False),
-        ReleasedForm(name="jumprelu", saelens="jumprelu", signed=False, by_column=True),
+        ReleasedForm(name="relu", saelens="standard", signed=False, by_column=True, by_encoder=True),
+        ReleasedForm(name="topk", saelens="topk", signed=False, by_column=False, by_encoder=True),
+        ReleasedForm(name="abstopk", saelens="abstopk", signed=True, by_column=False, by_encoder=True),
+        ReleasedForm(name="jumprelu", saelens="jumprelu", signed=False, by_column=True, by_encoder=True),
+        # A direction of it is read from what the ones before it left.
+        ReleasedForm(name="matching_pursuit", saelens="matching_pursuit", signed=False, by_column=False, by_encoder=False),
     )
 }
 
@@ -196,5 +200,12 @@ ARCHITECTURES = by_name(
         loss="MSE", is_l1=False, weighs_target=False,
         keeps_k=True, many_k=False, needs_target=True, anneals_p=False, densest=1 / 8, latent_arrays=4,
         needs_units=None, defaults={},
+    ),
+    Architecture(
+        name="matching_pursuit", objective="aurorascope.sae.matching_pursuit:MatchingPursuit", released_as="matching_pursuit",
+        loss="MSE", is_l1=False, weighs_target=False,
+        # Products are over the latents that are taken, however many.
+        keeps_k=True, many_k=False, needs_target=True, anneals_p=False, densest=0.0, latent_arrays=6,
+        needs_units=None, defaults=_NO_GROWTH,
     ),
 )

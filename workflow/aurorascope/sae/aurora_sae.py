@@ -11,8 +11,8 @@ With z = (x - b_dec) @ W_enc + b_enc, the features h, (n_tokens, d_hidden), are 
     abstopk    the k z of largest magnitude of each token, with their sign: "active" is h != 0, not h > 0
     jumprelu   z where z > threshold; BatchTopK, Matryoshka and Gated autoencoders are released in this form
 
-and x_hat = h @ W_dec + b_dec. Row j of `W_dec` is the direction that feature j writes, of unit norm. `sae.architecture`
-says which it is; the file's tensors tell.
+or, in matching_pursuit, what `pursue` finds (W_enc is W_dec^T and b_enc 0), and x_hat = h @ W_dec + b_dec. Row j of `W_dec` is the
+direction that feature j writes, of unit norm. `sae.architecture` says which it is; the file's tensors tell.
 """
 
 import torch
@@ -20,20 +20,21 @@ import torch.nn.functional as F
 from torch import nn
 
 _WEIGHTS = ("W_enc", "b_enc", "W_dec", "b_dec")
-_EXTRAS = {"relu": (), "topk": ("k",), "abstopk": ("k", "signed"), "jumprelu": ("threshold",)}
-_GOLDEN_RTOL = 1e-5
+_EXTRAS = {"relu": (), "topk": ("k",), "abstopk": ("k", "signed"), "jumprelu": ("threshold",), "matching_pursuit": ("k", "pursuit")}
+_GOLDEN_RTOL, _UNIT = 1e-5, 1e-5
 
 
 def architecture_of(tensors: dict[str, torch.Tensor], name: str = "tensors") -> str:
     """The architecture that a set of release tensors is of, every tensor checked.
 
     Args:
-        tensors: W_enc (d, h), b_enc (h,), W_dec (h, d), b_dec (d,), float32; besides these, topk has k, 0-d int64;
-            abstopk k and signed, 0-d bool, True; jumprelu threshold (h,), float32, none negative.
+        tensors: W_enc (d, h), b_enc (h,), W_dec (h, d), b_dec (d,), float32; besides these, topk has k, 0-d int64; abstopk k and signed,
+            0-d bool, True; jumprelu threshold (h,), float32, none negative; matching_pursuit k and pursuit, 0-d bool, True, and its
+            W_enc is W_dec^T, b_enc is 0 and norms of rows of W_dec are 1 within 1e-5.
         name: what errors call them.
 
     Returns:
-        "relu", "topk", "abstopk" or "jumprelu".
+        "relu", "topk", "abstopk", "jumprelu" or "matching_pursuit".
 
     Raises:
         ValueError: a tensor is missing, unknown, of the wrong shape or dtype, or has a value that makes no sense.
@@ -43,8 +44,8 @@ def architecture_of(tensors: dict[str, torch.Tensor], name: str = "tensors") -> 
     known = {frozenset((*_WEIGHTS, *extras)): architecture for architecture, extras in _EXTRAS.items()}
     if frozenset(tensors) not in known:
         raise ValueError(
-            f"{name}: expected the tensors {', '.join(_WEIGHTS)}, alone or with k (topk), k and signed (abstopk) or "
-            f"threshold (jumprelu); found {', '.join(sorted(map(str, tensors))) or 'none'}. "
+            f"{name}: expected the tensors {', '.join(_WEIGHTS)}, alone or with k (topk), k and signed (abstopk), threshold (jumprelu) "
+            f"or k and pursuit (matching_pursuit); found {', '.join(sorted(map(str, tensors))) or 'none'}. "
             "It is of an architecture this file does not know; use the aurora_sae.py released with it."
         )
     _check_forms(tensors, name)
@@ -60,37 +61,39 @@ def _check_forms(tensors: dict[str, torch.Tensor], name: str) -> None:
             "Get the file again, or save W_enc and W_dec the other way round."
         )
     d, h = shape
-    forms = {
-        "W_enc": ((d, h), torch.float32),
-        "b_enc": ((h,), torch.float32),
-        "W_dec": ((h, d), torch.float32),
-        "b_dec": ((d,), torch.float32),
-        "k": ((), torch.int64),
-        "signed": ((), torch.bool),
-        "threshold": ((h,), torch.float32),
-    }
+    shapes = {"W_enc": (d, h), "b_enc": (h,), "W_dec": (h, d), "b_dec": (d,), "threshold": (h,)}
+    dtypes = {"k": torch.int64, "signed": torch.bool, "pursuit": torch.bool}
     for key, tensor in tensors.items():
-        form = (tuple(tensor.shape), tensor.dtype)
-        if form != forms[key] or tensor.layout != torch.strided:
-            raise ValueError(
-                f"{name}: expected {key} of shape {forms[key][0]}, {forms[key][1]}, dense; "
-                f"found {form[0]}, {form[1]}, {tensor.layout}. Get the file again."
-            )
+        expected, found = (shapes.get(key, ()), dtypes.get(key, torch.float32)), (tuple(tensor.shape), tensor.dtype)
+        if found != expected or tensor.layout != torch.strided:
+            dense = f"{expected[0]}, {expected[1]}, dense; found {found[0]}, {found[1]}, {tensor.layout}"
+            raise ValueError(f"{name}: expected {key} of shape {dense}. Get the file again.")
 
 
 def _check_values(tensors: dict[str, torch.Tensor], name: str) -> None:
     for key, tensor in tensors.items():
-        bad = int((~torch.isfinite(tensor)).sum())
-        if bad:
+        if bad := int((~torch.isfinite(tensor)).sum()):
             raise ValueError(f"{name}: expected {key} to be finite, found {bad} values that are not. Train it again.")
     h = len(tensors["b_enc"])
     if "k" in tensors and not 1 <= int(tensors["k"]) <= h:
         raise ValueError(f"{name}: expected k from 1 to d_hidden {h}, found {int(tensors['k'])}. Get the file again.")
     if "signed" in tensors and not bool(tensors["signed"]):
         raise ValueError(f"{name}: expected signed to be True, found False. Leave it out for topk.")
-    if "threshold" in tensors and bool((tensors["threshold"] < 0).any()):
-        lowest = float(tensors["threshold"].min())
+    if "threshold" in tensors and (lowest := float(tensors["threshold"].min())) < 0:
         raise ValueError(f"{name}: expected threshold >= 0, found {lowest:g} as the lowest. Train it again.")
+    if "pursuit" in tensors:
+        if not (bool(tensors["pursuit"]) and torch.equal(tensors["W_enc"], tensors["W_dec"].T) and not tensors["b_enc"].any()):
+            raise ValueError(f"{name}: expected pursuit to be True, W_enc to be W_dec^T and b_enc 0, found others. Get the file again.")
+        _check_unit(tensors["W_dec"], name)
+
+
+def _check_unit(W_hd: torch.Tensor, name: str) -> None:
+    far = float((torch.linalg.vector_norm(W_hd.detach().double(), dim=1) - 1).abs().max())
+    if far > _UNIT:
+        raise ValueError(
+            f"{name}: expected rows of W_dec of unit norm, within {_UNIT:g}, since a pursuit takes out projections on them; found one "
+            f"{far:.3g} off. Divide rows of W_dec by their norms, or get the file again."
+        )
 
 
 def _largest(a_nh: torch.Tensor, k: int) -> torch.Tensor:
@@ -110,10 +113,21 @@ def _largest(a_nh: torch.Tensor, k: int) -> torch.Tensor:
     return keep_nh
 
 
-class AuroraSAE(nn.Module):
-    """A sparse autoencoder; built by hand it is the card's, h = ReLU((x - b_dec) @ W_enc + b_enc), with zero weights.
+def _pursue(xc: torch.Tensor, W_dec: torch.Tensor, k: int, signed: bool) -> torch.Tensor:
+    left, h = xc, xc.new_zeros((*xc.shape[:-1], len(W_dec)))
+    for _ in range(k):
+        z = left @ W_dec.T
+        j = (z.abs() if signed else z).argmax(dim=-1)
+        a = (left * W_dec[j]).sum(dim=-1, keepdim=True)
+        a = a if signed else torch.where(a <= 0, 0.0, a)
+        left = left - a * W_dec[j]
+        h.scatter_add_(-1, j.unsqueeze(-1), a)
+    return h
 
-    `from_file` and `from_tensors` build any architecture of a release, told by the attribute `architecture`.
+
+class AuroraSAE(nn.Module):
+    """A sparse autoencoder; built by hand it is the card's, h = ReLU((x - b_dec) @ W_enc + b_enc), with zero weights. `from_file` and
+    `from_tensors` build any architecture of a release, told by the attribute `architecture`.
 
     Args:
         d_model: channels of the block's output.
@@ -126,8 +140,7 @@ class AuroraSAE(nn.Module):
 
     def __init__(self, d_model: int = 2048, expansion_factor: int = 8, l1_coeff: float = 3e-4) -> None:
         super().__init__()
-        self.architecture, self._name = "relu", "AuroraSAE"
-        self.read_statistics = None
+        self.architecture, self._name, self.read_statistics = "relu", "AuroraSAE", None
         self.d_model, self.d_hidden, self.l1_coeff = d_model, d_model * expansion_factor, l1_coeff
         self.W_enc = nn.Parameter(torch.zeros(d_model, self.d_hidden))
         self.b_enc = nn.Parameter(torch.zeros(self.d_hidden))
@@ -137,18 +150,33 @@ class AuroraSAE(nn.Module):
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """Features of activations: (..., d_model) -> (..., d_hidden), none negative but in abstopk.
 
-        Among equal pre-activations at the k-th place of topk and abstopk, those of lowest index are kept, so that the
-        same pre-activations give the same features each time. A token with a NaN has NaN features.
+        Of equal pre-activations at the k-th place those of lowest index are kept, so that the same ones give the same features each
+        time. A token with a NaN has NaN features.
         """
+        if self.architecture == "matching_pursuit":
+            return _pursue(x - self.b_dec, self.W_dec, int(self.k), False)
         z = (x - self.b_dec) @ self.W_enc + self.b_enc
         if self.architecture == "relu":
             return F.relu(z)
         if self.architecture == "jumprelu":
             # Not z > threshold, which would turn NaN into zeros.
-            keep = ~(z <= self.threshold)
-        else:
-            keep = _largest(F.relu(z) if self.architecture == "topk" else z.abs(), int(self.k))
-        return torch.where(keep, z, 0.0)
+            return torch.where(z <= self.threshold, 0.0, z)
+        return torch.where(_largest(F.relu(z) if self.architecture == "topk" else z.abs(), int(self.k)), z, 0.0)
+
+    def pursue(self, x: torch.Tensor, k: int) -> torch.Tensor:
+        """Features by matching pursuit with this autoencoder's decoder instead of its encoder (Costa et al. 2025, arXiv 2506.03093).
+
+        With r = x - b_dec, k times: where the largest r . d_j, of equal ones the first, is above zero, a = r . d_j is added to feature
+        j, and r loses a d_j. For abstopk, whose features have signs, it is that of largest magnitude. A direction may come again, so
+        that at most k features are on. (..., d_model) -> (..., d_hidden).
+
+        Raises:
+            ValueError: rows of W_dec have no unit norm, or k is less than 1.
+        """
+        _check_unit(self.W_dec, self._name)
+        if k < 1:
+            raise ValueError(f"{self._name}: expected k of 1 or more, found {k}. Say how many features a token may have.")
+        return _pursue(x - self.b_dec, self.W_dec, k, self.architecture == "abstopk")
 
     def decode(self, h: torch.Tensor) -> torch.Tensor:
         """Activations of features: (..., d_hidden) -> (..., d_model)."""
@@ -160,34 +188,28 @@ class AuroraSAE(nn.Module):
         return self.decode(h), h
 
     def keep(self, k: int) -> "AuroraSAE":
-        """The same autoencoder with the k largest features of each token, for topk and abstopk.
+        """The same autoencoder with the k largest features of each token, or with k steps of a pursuit.
 
         A hierarchical one was trained for several k at once (the index has them, with what they explain); any other for its own.
 
         Raises:
             ValueError: features are not kept by their number, or k is none of 1 to the k of the file.
         """
-        if self.architecture not in ("topk", "abstopk"):
+        if "k" not in _EXTRAS[self.architecture]:
             raise ValueError(
-                f"{self._name}: expected topk or abstopk, whose tokens keep k features; found {self.architecture}. "
+                f"{self._name}: expected topk, abstopk or matching_pursuit, whose tokens keep k features; found {self.architecture}. "
                 "Take an SAE whose released_as in sae_index.json is one of these."
             )
         if not 1 <= k <= int(self.k):
             raise ValueError(f"{self._name}: expected k from 1 to {int(self.k)}, which it was trained with; found {k}. Choose such a k.")
-        return self._with({**self.state_dict(), "k": torch.tensor(k)})
+        return AuroraSAE.from_tensors({**self.state_dict(), "k": torch.tensor(k)}, self._name)
 
     def prune(self, importance: list[float], d_hidden: int) -> tuple["AuroraSAE", torch.Tensor]:
-        """The autoencoder of the features of most importance alone.
-
-        Args:
-            importance: a number a feature, `importance` of a hierarchical SAE's record, for example.
-            d_hidden: features that stay, a multiple of d_model.
-
-        Returns:
-            The autoencoder, and which features it has, ascending: its feature i is number `kept[i]` of this one.
+        """The autoencoder of the `d_hidden` features of most importance, a number a feature, as a hierarchical SAE's record has it;
+        and which features it has, ascending: its feature i is number `kept[i]` of this one.
 
         Raises:
-            ValueError: another number of features, or a `d_hidden` that is no such multiple.
+            ValueError: another number of features, or a `d_hidden` that is no multiple of d_model.
         """
         if len(importance) != self.d_hidden or not 0 < d_hidden <= self.d_hidden or d_hidden % self.d_model:
             raise ValueError(
@@ -195,18 +217,14 @@ class AuroraSAE(nn.Module):
                 f"{len(importance)} and {d_hidden}. Take the importance of the same SAE's record."
             )
         # Of equal ones the first stay.
-        order = torch.as_tensor(importance, dtype=torch.float64).argsort(descending=True, stable=True)
-        kept = order[:d_hidden].sort().values
+        kept = torch.as_tensor(importance, dtype=torch.float64).argsort(descending=True, stable=True)[:d_hidden].sort().values
         parts = {"W_enc": self.W_enc[:, kept], "b_enc": self.b_enc[kept], "W_dec": self.W_dec[kept]}
         if self.architecture == "jumprelu":
             parts["threshold"] = self.threshold[kept]
         tensors = {**self.state_dict(), **{key: tensor.detach().contiguous() for key, tensor in parts.items()}}
         if "k" in tensors:
             tensors["k"] = tensors["k"].clamp(max=d_hidden)
-        return self._with(tensors), kept
-
-    def _with(self, tensors: dict[str, torch.Tensor]) -> "AuroraSAE":
-        return AuroraSAE.from_tensors(tensors, self._name)
+        return AuroraSAE.from_tensors(tensors, self._name), kept
 
     def statistics(self) -> object:
         """What its features usually are, the table of `aurorascope.Suite.statistics`, for an SAE that a suite has opened.
@@ -217,25 +235,23 @@ class AuroraSAE(nn.Module):
         if self.read_statistics is None:
             raise ValueError(
                 f"{self._name}: expected an SAE as a suite has opened it, since a file of weights has no statistics; found one from a file, "
-                "or changed by keep or prune. "
-                'Open it with aurorascope.Suite.open("results")["encoder_s1_b5"].'
+                'or changed by keep or prune. Open it with aurorascope.Suite.open("results")["encoder_s1_b5"].'
             )
         return self.read_statistics()
 
     def check(self, golden: dict[str, torch.Tensor]) -> None:
         """Compute golden vectors anew and compare: they agree only where weights and arithmetic are those of training.
 
-        Args:
-            golden: x (n, d_model), features (n, d_hidden), x_hat (n, d_model), float32, of saes/golden/.
+        `golden` is x (n, d_model), features (n, d_hidden) and x_hat (n, d_model), float32, of saes/golden/.
 
         Raises:
-            ValueError: a tensor is missing or of the wrong form, or features or reconstruction differ by more than
-                1e-5 of the largest magnitude; a feature on in only one of the two, and above that, does.
+            ValueError: a tensor is missing or of the wrong form, or features or reconstruction differ by more than 1e-5 of the largest
+                magnitude; a feature on in only one of the two, and above that, does.
         """
-        shapes = {"x": (self.d_model,), "features": (self.d_hidden,), "x_hat": (self.d_model,)}
+        widths = {"x": self.d_model, "features": self.d_hidden, "x_hat": self.d_model}
         found = {key: (tuple(value.shape), value.dtype) for key, value in golden.items()}
         n = len(golden["x"]) if "x" in golden and golden["x"].ndim else 0
-        expected = {key: ((n, *shape), torch.float32) for key, shape in shapes.items()}
+        expected = {key: ((n, width), torch.float32) for key, width in widths.items()}
         if found != expected or n == 0:
             raise ValueError(
                 f"{self._name}: expected golden vectors x (n, {self.d_model}), features (n, {self.d_hidden}) and x_hat "
@@ -247,34 +263,24 @@ class AuroraSAE(nn.Module):
         self._compare("x_hat", x_hat, golden["x_hat"])
 
     def _compare(self, what: str, found: torch.Tensor, golden: torch.Tensor) -> None:
-        golden = golden.to(found.device)
-        difference = (found - golden).abs()
+        difference = (found - (golden := golden.to(found.device))).abs()
         worst, largest = float(difference.max()), float(golden.abs().max())
         # Written so that NaN on either side fails.
         if not worst <= _GOLDEN_RTOL * largest:
             flipped = int((((found != 0) != (golden != 0)) & (difference > _GOLDEN_RTOL * largest)).sum())
             relative = worst / largest if largest else float("inf")
             raise ValueError(
-                f"{self._name}: {what} differ from the golden vectors by {relative:.3g} of the largest magnitude, "
-                f"expected at most {_GOLDEN_RTOL:g}; {flipped} are zero in only one of the two. The file is altered or "
-                "of another block, or torch computes with less than float32 (TF32, autocast): get both files again, "
-                "and compare on the CPU."
+                f"{self._name}: {what} differ from the golden vectors by {relative:.3g} of the largest magnitude, expected at most "
+                f"{_GOLDEN_RTOL:g}; {flipped} are zero in only one of the two. The file is altered or of another block, or torch "
+                "computes with less than float32 (TF32, autocast): get both files again, and compare on the CPU."
             )
 
     @classmethod
-    def from_file(
-        cls, path: str, map_location: str = "cpu", golden: dict[str, torch.Tensor] | None = None
-    ) -> "AuroraSAE":
-        """The autoencoder of a `.pt` file, its architecture and sizes taken from the file alone.
-
-        Args:
-            path: the file.
-            map_location: device to load it on.
-            golden: golden vectors to `check`, if given.
+    def from_file(cls, path: str, map_location: str = "cpu", golden: dict[str, torch.Tensor] | None = None) -> "AuroraSAE":
+        """The autoencoder of a `.pt` file, its architecture and sizes taken from the file alone; golden vectors are checked if given.
 
         Raises:
-            ValueError: a tensor is missing, unknown, of the wrong shape, dtype or value, or the golden vectors are not
-                met; no wrong features are computed.
+            ValueError: a tensor is missing, unknown, of the wrong shape, dtype or value, or the golden vectors are not met.
         """
         sae = cls.from_tensors(torch.load(path, map_location=map_location, weights_only=True), str(path))
         if golden is not None:

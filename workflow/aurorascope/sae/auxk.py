@@ -30,7 +30,10 @@ class AuxK:
         """Latents of the dead, (n, n_dead): their largest pre-activations, where positive; None where none is dead."""
         if self.dead_i is None or len(self.dead_i) == 0:
             return None
-        z_nk = z_nh.index_select(1, self.dead_i)
+        return self.largest(z_nh.index_select(1, self.dead_i))
+
+    def largest(self, z_nk: torch.Tensor) -> torch.Tensor:
+        """As `pick`, of the pre-activations of the dead alone, which may be changed."""
         if self.k >= z_nk.shape[1]:
             return z_nk.relu_()
         values, places = z_nk.topk(self.k, dim=1)

@@ -25,7 +25,7 @@ def saelens_files(
     Returns:
         The config, ready for JSON, and the tensors: W_enc (d, h), b_enc (h,), W_dec (h, d), b_dec (d,) and,
         where there is one, threshold (h,); float32, contiguous, our orientation. `k` is in the config, `signed` in its
-        architecture.
+        architecture. A pursuit has W_dec and b_dec alone, and k steps that nothing ends sooner.
 
     Raises:
         ValueError: the tensors are no SAE's.
@@ -43,7 +43,12 @@ def saelens_files(
         "reshape_activations": "none",
         "metadata": {"sae_lens_version": _VERSION, "model_name": "microsoft/aurora", **metadata},
     }
-    if "k" in tensors:
+    names = _TENSORS
+    if "pursuit" in tensors:
+        # What theirs would do by default: go on until a step brings nothing new or little is left.
+        cfg |= {"max_iterations": int(tensors["k"]), "residual_threshold": 0.0, "stop_on_duplicate_support": False}
+        names = ("W_dec", "b_dec")
+    elif "k" in tensors:
         # Their own default of k is 100, whatever the SAE.
         cfg |= {"k": int(tensors["k"]), "rescale_acts_by_decoder_norm": False}
-    return cfg, {name: tensors[name].detach().contiguous() for name in _TENSORS if name in tensors}
+    return cfg, {name: tensors[name].detach().contiguous() for name in names if name in tensors}
