@@ -10,7 +10,7 @@ from aurorascope.sae.auxk import AuxK
 from aurorascope.sae.fold import fold
 
 from tests.architectures import of
-from tests.sae.losses import forward, objective, random_parameters, random_rows, random_weights
+from tests.sae.losses import documented, forward, objective, random_parameters, random_rows, random_weights
 from tests.trained import train
 from tests.training.settings import of as settings_of
 
@@ -24,10 +24,8 @@ def unit(rows):
 def released(W_dec, k, b_dec=None):
     """A pursuit with these directions."""
     h, d = W_dec.shape
-    b_dec = torch.zeros(d) if b_dec is None else b_dec
-    return AuroraSAE.from_tensors({
-        "W_enc": W_dec.T.contiguous(), "b_enc": torch.zeros(h), "W_dec": W_dec, "b_dec": b_dec, "k": torch.tensor(k), "pursuit": torch.tensor(True),
-    })
+    weights = {"W_enc": W_dec.T.contiguous(), "b_enc": torch.zeros(h), "W_dec": W_dec, "b_dec": torch.zeros(d) if b_dec is None else b_dec}
+    return AuroraSAE.from_tensors({**weights, "k": torch.tensor(k), "pursuit": torch.tensor(True)})
 
 
 def in_training(W_dec, x, k, **settings):
@@ -63,10 +61,25 @@ def test_closed_forms(case):
     f_nh, made, terms = in_training(W_dec, x, k)
     torch.testing.assert_close(f_nh, torch.tensor([expected]).float(), rtol=0, atol=1e-6)
     # A file's latents are a multiple of its channels.
-    wide = W_dec if len(W_dec) % x.shape[1] == 0 else torch.cat([W_dec, -torch.ones(1, 2) / 2**0.5])
-    if not (x < 0).any():
-        torch.testing.assert_close(released(wide, 1).pursue(x, k)[:, : len(W_dec)], f_nh, rtol=0, atol=1e-6)
+    wide = W_dec if len(W_dec) % x.shape[1] == 0 else torch.cat([W_dec, W_dec[:1]])
+    torch.testing.assert_close(released(wide, 1).pursue(x, k)[:, : len(W_dec)], f_nh, rtol=0, atol=1e-6)
     assert float(terms.l0) == np.count_nonzero(expected) == float(made.on_h.sum())
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_gradient_where_rows_take_nothing_more(weighted):
+    """Directions of one orthant, so that many rows have no product above zero, at once or after some steps."""
+    W_dec, x = torch.nn.functional.normalize(random_rows(6, 3).abs(), dim=1), random_rows(200, 3)
+    weight = random_weights(200) if weighted else None
+    parameters = {**random_parameters(KIND, 3, 6), "W_dec": W_dec, "b_dec": torch.zeros(3, dtype=torch.float64)}
+    leaves = {name: tensor.clone().requires_grad_() for name, tensor in parameters.items()}
+    documented(KIND, leaves, x, weight, target_l0=3)[0].backward()
+    made = objective(KIND, parameters, rows=64, target_l0=3)
+    with torch.inference_mode():
+        terms = made.compute(x, weight)
+    assert 0.2 < float(terms.l0) < 1.5
+    for name in ("W_dec", "b_dec"):
+        torch.testing.assert_close(made.grads[name], leaves[name].grad, rtol=1e-10, atol=1e-12)
 
 
 def test_a_latent_that_comes_again_adds_up():
@@ -159,7 +172,7 @@ class _Planted:
 
 
 OPTIONS = {"epochs": 15, "normalise": True, "target_l0": 4.0, "shuffle": "rows", "batch_rows": 256, "project": True, "expansion": 3,
-           "target_growth": 0.0, "init": "tied"}
+           "init": "tied"}
 
 
 @pytest.fixture(scope="module")

@@ -273,10 +273,10 @@ def test_dead_share_counts_latents_silent_for_snapshots(feed, monkeypatch, batch
 def test_weights_are_plain_float32_tensors(feed, architecture, normalise):
     """What training leaves is float32, contiguous, on the CPU, in the form that the published class takes."""
     weights = train(feed, BY_ID[BLOCK], of(architecture, epochs=1, normalise=normalise)).weights
-    extras = {"relu": [], "topk": ["k"], "abstopk": ["k", "signed"], "jumprelu": ["threshold"]}
+    extras = {"relu": [], "topk": ["k"], "abstopk": ["k", "signed"], "jumprelu": ["threshold"], "matching_pursuit": ["k", "pursuit"]}
     assert list(weights) == ["W_enc", "b_enc", "W_dec", "b_dec", *extras[ARCHITECTURES[architecture].released_as]]
     assert all(t.is_contiguous() and t.device == CPU and not t.requires_grad for t in weights.values())
-    assert all(t.dtype == torch.float32 for name, t in weights.items() if name not in ("k", "signed"))
+    assert all(t.dtype == torch.float32 for name, t in weights.items() if name not in ("k", "signed", "pursuit"))
     x_hat, h = AuroraSAE.from_tensors(weights)(everything(feed))
     assert torch.isfinite(x_hat).all() and (h != 0).any()
 

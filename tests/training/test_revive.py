@@ -37,6 +37,7 @@ def parts(tensor, name):
 def test_only_the_dead_are_changed(revived):
     """Parameters and moments of the living, b_dec and step counts keep their bits; moments of the dead are zero."""
     objective, optimiser, x_nd = revived
+    unread = ("none",) if objective.grads["W_enc"].any() else ("W_enc", "b_enc")
     tensors = {**objective.parameters, **optimiser.moments()}
     before = {name: tensor.clone() for name, tensor in tensors.items()}
     revive.resample(objective, optimiser, DEAD, x_nd, [0, 1, 2])
@@ -47,7 +48,7 @@ def test_only_the_dead_are_changed(revived):
         dead, alive = parts(tensor, name)
         assert torch.equal(alive, parts(before[name], name)[1]), name
         if name.startswith("exp_avg"):
-            assert not dead.any() and parts(before[name], name)[1].any(), name
+            assert not dead.any() and parts(before[name], name)[1].any() != name.endswith(unread), name
     p = objective.parameters
     torch.testing.assert_close(p["W_dec"].norm(dim=1), torch.ones(H))
     assert not p["b_enc"][DEAD].any()

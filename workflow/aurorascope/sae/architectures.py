@@ -206,6 +206,7 @@ ARCHITECTURES = by_name(
         loss="MSE", is_l1=False, weighs_target=False,
         # Products are over the latents that are taken, however many.
         keeps_k=True, many_k=False, needs_target=True, anneals_p=False, densest=0.0, latent_arrays=6,
-        needs_units=None, defaults=_NO_GROWTH,
+        # AuxK's sum of products overshoots where the dead lie near one another: it left more of them dead than doing nothing.
+        needs_units=None, defaults={"revive": "resample"},
     ),
 )
