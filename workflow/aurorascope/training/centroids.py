@@ -30,11 +30,15 @@ def find_centroids(reader: StoreReader, mean_d: np.ndarray, n: int, depth_index:
             f"tokens of {len(places)} training snapshots of {reader.manifest['block']}", f"at least {n}, a centroid for each latent",
             str(len(tokens_td)), "lower sae.expansion, or train on more snapshots",
         )
+    return centroids_of(tokens_td - mean_d, n, depth_index)
+
+
+def centroids_of(tokens_td: np.ndarray, n: int, depth_index: int) -> np.ndarray:
+    """As `find_centroids`, of tokens less their mean, (t, d) float64, t at least n."""
     chosen = np.linspace(0, len(tokens_td) - 1, min(len(tokens_td), _TOKENS * n)).round().astype(int)
-    tokens_td = tokens_td[chosen] - mean_d
     with warnings.catch_warnings():
         # A centroid without tokens stays where it is.
         warnings.filterwarnings("ignore", "One of the clusters is empty", UserWarning)
-        found_nd, _ = kmeans2(tokens_td, n, iter=_ROUNDS, minit="points", rng=generator(Stream.CENTROIDS, depth_index))
+        found_nd, _ = kmeans2(tokens_td[chosen], n, iter=_ROUNDS, minit="points", rng=generator(Stream.CENTROIDS, depth_index))
     lengths_n1 = np.linalg.norm(found_nd, axis=1, keepdims=True)
     return (found_nd / np.maximum(lengths_n1, _LEAST)).astype(np.float32)
