@@ -61,6 +61,7 @@ class Architecture:
             the start of a weight that follows L0, or is not used.
         keeps_k: whether tokens keep `sae.target_l0` latents, each of them or on average; a whole number then.
         many_k: whether it is trained for several numbers of latents at once, those of `budgets.budgets`.
+        anchored: whether its directions are made from centroids of the tokens, so that nothing else can move them.
         needs_target: whether `sae.target_l0` must be given.
         anneals_p: whether its sparsity term has the exponent `sae.p_end`.
         needs_units: why it must be trained in units of (x - mean) / scale, a clause for an error; None where it need not.
@@ -80,6 +81,7 @@ class Architecture:
     weighs_target: bool
     keeps_k: bool
     many_k: bool
+    anchored: bool
     needs_target: bool
     anneals_p: bool
     needs_units: str | None
@@ -153,25 +155,25 @@ ARCHITECTURES = by_name(
     Architecture(
         name="relu", objective="aurorascope.sae.relu:Relu", released_as="relu",
         loss="MSE + l1_coeff * L1", is_l1=True, weighs_target=False,
-        keeps_k=False, many_k=False, needs_target=False, anneals_p=True, densest=0.0, latent_arrays=2,
+        keeps_k=False, many_k=False, anchored=False, needs_target=False, anneals_p=True, densest=0.0, latent_arrays=2,
         needs_units=None, defaults={},
     ),
     Architecture(
         name="topk", objective="aurorascope.sae.topk:TopK", released_as="topk",
         loss="MSE", is_l1=False, weighs_target=False,
-        keeps_k=True, many_k=False, needs_target=True, anneals_p=False, densest=1 / 8, latent_arrays=3,
+        keeps_k=True, many_k=False, anchored=False, needs_target=True, anneals_p=False, densest=1 / 8, latent_arrays=3,
         needs_units=None, defaults=_NO_GROWTH,
     ),
     Architecture(
         name="batchtopk", objective="aurorascope.sae.batchtopk:BatchTopK", released_as="jumprelu",
         loss="MSE", is_l1=False, weighs_target=False,
-        keeps_k=True, many_k=False, needs_target=True, anneals_p=False, densest=1 / 8, latent_arrays=4,
+        keeps_k=True, many_k=False, anchored=False, needs_target=True, anneals_p=False, densest=1 / 8, latent_arrays=4,
         needs_units=None, defaults=_NO_GROWTH,
     ),
     Architecture(
         name="jumprelu", objective="aurorascope.sae.jumprelu:JumpRelu", released_as="jumprelu",
         loss="MSE + l1_coeff * (L0 / target - 1)^2", is_l1=False, weighs_target=True,
-        keeps_k=False, many_k=False, needs_target=True, anneals_p=False, densest=0.0, latent_arrays=5,
+        keeps_k=False, many_k=False, anchored=False, needs_target=True, anneals_p=False, densest=0.0, latent_arrays=5,
         needs_units="JumpReLU's kernel has a width in units of (x - mean) / scale",
         # "scaled" initial weights would hardly reach the kernel.
         defaults={"l1_coeff": 0.3, "normalise": True, "init": "tied"},
@@ -179,34 +181,40 @@ ARCHITECTURES = by_name(
     Architecture(
         name="gated", objective="aurorascope.sae.gated:Gated", released_as="jumprelu",
         loss="MSE + l1_coeff * L1 of the gate + MSE of the gate's reconstruction", is_l1=True, weighs_target=False,
-        keeps_k=False, many_k=False, needs_target=False, anneals_p=False, densest=0.0, latent_arrays=7,
+        keeps_k=False, many_k=False, anchored=False, needs_target=False, anneals_p=False, densest=0.0, latent_arrays=7,
         needs_units=None, defaults={},
     ),
     Architecture(
         name="matryoshka", objective="aurorascope.sae.matryoshka:Matryoshka", released_as="jumprelu",
         loss="mean MSE of five prefixes", is_l1=False, weighs_target=False,
         # Five prefixes are five times as many products of a fifth of the size, which pay later.
-        keeps_k=True, many_k=False, needs_target=True, anneals_p=False, densest=1 / 16, latent_arrays=4,
+        keeps_k=True, many_k=False, anchored=False, needs_target=True, anneals_p=False, densest=1 / 16, latent_arrays=4,
         needs_units=None, defaults=_NO_GROWTH,
     ),
     Architecture(
         name="hierarchical", objective="aurorascope.sae.hierarchical:Hierarchical", released_as="topk",
         loss="mean MSE of the k / 8, k / 4, k / 2 and k largest latents", is_l1=False, weighs_target=False,
-        keeps_k=True, many_k=True, needs_target=True, anneals_p=False, densest=1 / 8, latent_arrays=7,
+        keeps_k=True, many_k=True, anchored=False, needs_target=True, anneals_p=False, densest=1 / 8, latent_arrays=7,
+        needs_units=None, defaults=_NO_GROWTH,
+    ),
+    Architecture(
+        name="archetypal", objective="aurorascope.sae.archetypal:Archetypal", released_as="topk",
+        loss="MSE", is_l1=False, weighs_target=False,
+        keeps_k=True, many_k=False, anchored=True, needs_target=True, anneals_p=False, densest=1 / 8, latent_arrays=3,
         needs_units=None, defaults=_NO_GROWTH,
     ),
     Architecture(
         name="abstopk", objective="aurorascope.sae.abstopk:AbsTopK", released_as="abstopk",
         loss="MSE", is_l1=False, weighs_target=False,
-        keeps_k=True, many_k=False, needs_target=True, anneals_p=False, densest=1 / 8, latent_arrays=4,
+        keeps_k=True, many_k=False, anchored=False, needs_target=True, anneals_p=False, densest=1 / 8, latent_arrays=4,
         needs_units=None, defaults={},
     ),
     Architecture(
         name="matching_pursuit", objective="aurorascope.sae.matching_pursuit:MatchingPursuit", released_as="matching_pursuit",
         loss="MSE", is_l1=False, weighs_target=False,
         # Products are over the latents that are taken, however many.
-        keeps_k=True, many_k=False, needs_target=True, anneals_p=False, densest=0.0, latent_arrays=6,
-        # AuxK's sum of products overshoots where the dead lie near one another: it left more of them dead than doing nothing.
+        keeps_k=True, many_k=False, anchored=False, needs_target=True, anneals_p=False, densest=0.0, latent_arrays=6,
+        # AuxK left more latents dead than doing nothing did, resampling hardly any (docs/training.md).
         needs_units=None, defaults={"revive": "resample"},
     ),
 )

@@ -111,6 +111,9 @@ class Objective:
         """Initial values of the parameters that this architecture adds to the four, on the CPU."""
         return {}
 
+    def anchor(self, centroids_hd: torch.Tensor) -> None:
+        """Make the directions from these centroids, (h, d) of unit length, where an architecture is declared to."""
+
     def centre(self, mean_d: torch.Tensor, scale: float) -> None:
         """Train in units of (x - mean) / scale; `fold.fold` turns the weights back."""
         self.mean_d, self.scale = mean_d, scale

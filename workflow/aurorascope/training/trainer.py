@@ -41,6 +41,7 @@ class Data:
         variance: mean over channels of the variance about it.
         area_n: (n_tokens,) cell area of each token, 1 on average; None where tokens are not weighted.
         covariance_dd: (d, d), where the initial weights need it.
+        centroids_hd: (h, d) of unit length, where the directions are made from them.
     """
 
     d_model: int
@@ -50,6 +51,7 @@ class Data:
     variance: float
     area_n: np.ndarray | None = None
     covariance_dd: np.ndarray | None = None
+    centroids_hd: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -103,10 +105,10 @@ class Trainer:
         rows = micro_batch(config, data.d_model, self.batch_rows, device) if rows is None else rows
         kind = ARCHITECTURES[config.architecture].objective_class()
         d, h = data.d_model, data.d_model * config.expansion
-        # Without the covariance, a checkpoint is about to replace them.
+        # Without the covariance or centroids, a checkpoint is about to replace them.
         is_blind = config.init == "active_subspace" and data.covariance_dd is None
         init = "tied" if is_blind else config.init
-        weights = initial_weights(d, h, config.seed, block.depth_index, init, data.covariance_dd)
+        weights = initial_weights(d, h, config.seed, block.depth_index, init, data.covariance_dd, data.centroids_hd)
         parameters = {**weights, **kind.extra_parameters(d, h)}
         parameters = {name: tensor.to(device) for name, tensor in parameters.items()}
         settings = Settings(
@@ -116,6 +118,8 @@ class Trainer:
         k_aux = min(_MOST_AUX, 2 ** round(math.log2(max(1, d / 2))))
         auxk = AuxK(k_aux, config.aux_weight) if config.revive == "auxk" else None
         self.objective = kind(parameters, settings, auxk)
+        if data.centroids_hd is not None:
+            self.objective.anchor(torch.from_numpy(data.centroids_hd).to(device))
         self.scale = 1.0
         if config.normalise:
             # A constant block has nothing to scale.
