@@ -31,11 +31,19 @@ def compare(library: str, found: np.ndarray) -> None:
 
 folder = (results / saes[0]["alternates"][0]["filename"]).parent
 w, cfg = load_file(folder / "sae_weights.safetensors"), json.loads((folder / "cfg.json").read_text())
-z = (x - w["b_dec"]) @ w["W_enc"] + w["b_enc"]
-size = np.abs(z) if cfg["architecture"] == "abstopk" else z
-# Only the top-k family has a k; without one, the smallest of each token is the bound, which all pass.
-kth = np.sort(size)[:, [-cfg.get("k", 0)]]
-compare("NumPy", np.where((size >= kth) & (size > w.get("threshold", 0)), z, 0))
+left, found = x - w["b_dec"], np.zeros(features.shape, np.float32)
+for _ in range(cfg.get("max_iterations", 0)):  # a pursuit's alone
+    j = (left @ w["W_dec"].T).argmax(1)
+    a = np.maximum((left * w["W_dec"][j]).sum(1), 0)
+    found[np.arange(len(x)), j] += a
+    left -= a[:, None] * w["W_dec"][j]
+if "W_enc" in w:
+    z = left @ w["W_enc"] + w["b_enc"]
+    size = np.abs(z) if cfg["architecture"] == "abstopk" else z
+    # Only the top-k family has a k; without one, the smallest of each token is the bound, which all pass.
+    kth = np.sort(size)[:, [-cfg.get("k", 0)]]
+    found = np.where((size >= kth) & (size > w.get("threshold", 0)), z, 0)
+compare("NumPy", found)
 
 try:
     from sae_lens import SAE

@@ -80,7 +80,7 @@ def test_it_is_short_and_imports_nothing_of_this_project():
     assert {name.split(".")[0] for name in names} == {
         "json", "pathlib", "aurora_sae", "numpy", "torch", "safetensors", "sae_lens",
     }
-    assert len(text.splitlines()) < 50
+    assert len(text.splitlines()) < 60
 
 
 @pytest.mark.slow
