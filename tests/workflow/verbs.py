@@ -32,7 +32,7 @@ _NOT_THEIRS = {"BASH_ENV", "CDSAPI_RC", "DAYS", "OLDPWD", "PWD", "PYTHONPATH", "
 _NOT_THEIRS |= {"TEMP", "TEMPDIR", "TMP", "TMPDIR"}
 _OUR_NAMES = ("AURORASCOPE_", "PYTEST_")
 # Each takes some 400 MB, and ten seconds to start.
-_MOST, _OFTEN = 3, 3
+_MOST, _OFTEN = 3, 2
 # What a test process sends that keeps this one alive.
 _HOLD = b"hold"
 
