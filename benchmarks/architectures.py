@@ -1,16 +1,22 @@
 """Held-out quality of every architecture at matched L0, and of the card's recipe against ours, on a demo's activations.
 
-    python benchmarks/architectures.py [results] [--l0 16] [--blocks ID ...] [--only NAME ...] [--set KEY=VALUE ...]
+    python benchmarks/architectures.py [results] [--l0 16] [--blocks ID ...] [--only NAME ...] [--seeds 3] [--set KEY=VALUE ...]
+    python benchmarks/architectures.py [results] --many-k 64 [--blocks ID ...] [--set KEY=VALUE ...]
 
 One block of each stage. First the card's recipe, then what config.yaml says, then all architectures with the tuned recipe at the
 same target. FVE and anomaly FVE are about the held-out mean and about each position's training mean; "PCA" is the FVE of as many
 leading components of the training tokens as features are on. "Dead" are latents that fired for no token of the last 30 training
 snapshots; "silent" those that fire for no held-out token.
+
+With --many-k, one hierarchical SAE with each of its numbers of features, beside a top-k SAE trained for that number, and beside the
+top-k SAE of the largest number cut down to it.
 """
 
 import argparse
 import sys
 import time
+from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -24,8 +30,10 @@ from aurorascope.blocks import BY_ID  # noqa: E402
 from aurorascope.config.model import Sae, from_mapping  # noqa: E402
 from aurorascope.config.recipes import RECIPES, filled  # noqa: E402
 from aurorascope.config.resolve import resolve  # noqa: E402
+from aurorascope.measures.stability.compare import compare, unit_rows  # noqa: E402
 from aurorascope.sae.architectures import ARCHITECTURES  # noqa: E402
 from aurorascope.sae.aurora_sae import AuroraSAE  # noqa: E402
+from aurorascope.sae.budgets import budgets  # noqa: E402
 from aurorascope.training.engine import (  # noqa: E402
     Saver,
     conclude,
@@ -63,8 +71,8 @@ class Held:
         centred, leading = self.x.double() - self.mean, self.components[:, :k]
         return 1 - float((centred - centred @ leading @ leading.T).square().sum()) / self.total
 
-    def row(self, name: str, config: Sae) -> str:
-        """Train, measure, and put it in a row."""
+    def row(self, name: str, config: Sae, n_seeds: int) -> str:
+        """Train, measure, and put it in a row; with several seeds, PW-MCC over their pairs."""
         start = time.perf_counter()
         trainer = prepare(self.feed.reader, self.block, config, CPU)
         run(trainer, self.feed, Saver(None, 0))
@@ -77,11 +85,43 @@ class Held:
         fve, anomaly = (1 - float(sse / (self.x - base).square().sum()) for base in bases)
         on, dead = h != 0, result.log["frac_dead"].iloc[-1]
         silent = float((on.sum(0) == 0).float().mean())
+        likeness = f"{self.likeness(config, n_seeds):.3f} | " if n_seeds > 1 else ""
         return (
             f"| {self.block.id} | {name} | {config.architecture} | {fve:.4f} | {anomaly:.3f} "
             f"| {self.pca(round(float(on.sum(1).float().mean()))):.4f} | {on.sum(1).float().mean():.1f} | {dead:.3f} | {silent:.3f} "
-            f"| {seconds:.1f} |"
+            f"| {likeness}{seconds:.1f} |"
         )
+
+    def likeness(self, config: Sae, n_seeds: int) -> float:
+        """Mean cosine of directions matched one to one, over pairs of seeds, of latents that fire for some held-out token."""
+        directions = []
+        for seed in range(n_seeds):
+            trainer = prepare(self.feed.reader, self.block, replace(config, seed=seed), CPU)
+            run(trainer, self.feed, Saver(None, 0))
+            sae = AuroraSAE.from_tensors(conclude(trainer).weights)
+            with torch.inference_mode():
+                is_alive = (sae.encode(self.x) != 0).any(0)
+            directions.append(unit_rows(sae.W_dec.detach()[is_alive].numpy()))
+        signed = ARCHITECTURES[config.architecture].signed
+        return float(np.mean([compare(a, b, signed).mcc for a, b in combinations(directions, 2)]))
+
+
+def compare_many_k(held: Held, k: int, epochs: int, changes: dict) -> None:
+    """Print a row for each number of features."""
+    def trained(architecture: str, k: int) -> AuroraSAE:
+        trainer = prepare(held.feed.reader, held.block, settings("tuned", epochs, architecture=architecture, target_l0=k, **changes), CPU)
+        run(trainer, held.feed, Saver(None, 0))
+        return AuroraSAE.from_tensors(conclude(trainer).weights)
+
+    def fve(sae: AuroraSAE) -> float:
+        with torch.inference_mode():
+            return 1 - float((held.x - sae(held.x)[0]).double().square().sum()) / held.total
+
+    hierarchical, widest = trained("hierarchical", k), trained("topk", k)
+    for fewer in budgets(k):
+        own = fve(widest if fewer == k else trained("topk", fewer))
+        found = fve(hierarchical.keep(fewer))
+        print(f"| {held.block.id} | {fewer} | {own:.4f} | {found:.4f} | {found - own:+.4f} | {fve(widest.keep(fewer)):.4f} |", flush=True)
 
 
 def main() -> None:
@@ -92,11 +132,20 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=16, help="of all but config.yaml's own")
     parser.add_argument("--blocks", nargs="*", default=BLOCKS)
     parser.add_argument("--only", nargs="*", default=["card", "config", *ARCHITECTURES])
+    parser.add_argument("--seeds", type=int, default=1, help="with 2 or more, how alike directions of so many seeds are (PW-MCC)")
+    parser.add_argument("--expansion", type=int, default=8, help="latents a channel")
+    parser.add_argument("--many-k", type=int, metavar="K", help="compare hierarchical with top-k at an eighth, a quarter, half and all of K")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="keys of sae for the tuned recipe")
     options = parser.parse_args()
     torch.set_num_threads(1)
     changes = {key: (int(value) if value.isdigit() else float(value)) if value[0].isdigit() else value for key, value in (s.split("=") for s in options.set)}
-    print("| block | recipe | architecture | FVE | anomaly FVE | PCA | L0 | dead | silent | s |\n|---|---|---|---|---|---|---|---|---|---|")
+    if options.many_k:
+        print("| block | k | top-k for it | hierarchical | difference | top-k for the largest, cut |\n|---|---|---|---|---|---|")
+        for block_id in options.blocks:
+            compare_many_k(Held(options.results / "scratch" / "activations", block_id), options.many_k, options.epochs, changes)
+        return
+    print("| block | recipe | architecture | FVE | anomaly FVE | PCA | L0 | dead | silent |"
+          + (" PW-MCC | s |\n|---" if options.seeds > 1 else " s |\n") + "|---|---|---|---|---|---|---|---|---|---|")
     for block_id in options.blocks:
         held = Held(options.results / "scratch" / "activations", block_id)
         for name in options.only:
@@ -105,8 +154,9 @@ def main() -> None:
             elif name == "config":
                 config = from_mapping(resolve(yaml.safe_load((ROOT / "config.yaml").read_text()))[0]).sae
             else:
-                config = settings("tuned", options.epochs, architecture=name, target_l0=options.l0, **changes)
-            print(held.row(name if name == "config" else config.recipe, config), flush=True)
+                more = {"architecture": name, "target_l0": options.l0, "expansion": options.expansion}
+                config = settings("tuned", options.epochs, **more, **changes)
+            print(held.row(name if name == "config" else config.recipe, config, options.seeds), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Steps of the top-k family for benchmarks/step.py: ours, ours of commit d973aa4, and the others' TopK and BatchTopK.
 
-AbsTopK stands beside TopK and Matryoshka beside BatchTopK, since no other library has a step of theirs. Each step has a
+AbsTopK, hierarchical and archetypal stand beside TopK and Matryoshka beside BatchTopK, since no other library has a step of theirs. Each step has a
 process of its own; those of a group take turns, one repeat each, on the same rows, weights and number of threads.
 """
 
@@ -23,7 +23,7 @@ from peers import PACKAGES
 ROOT = Path(__file__).parents[1]
 BEFORE = "d973aa4"
 # Architectures by the step of the other libraries that theirs is compared with.
-GROUPS = {"topk": ("topk", "abstopk"), "batchtopk": ("batchtopk", "matryoshka")}
+GROUPS = {"topk": ("topk", "abstopk", "hierarchical", "archetypal"), "batchtopk": ("batchtopk", "matryoshka")}
 ARCHITECTURES = tuple(name for names in GROUPS.values() for name in names)
 Tensors = Callable[[int, int], dict[str, np.ndarray]]
 
@@ -32,7 +32,7 @@ def steps(options: argparse.Namespace, tensors_of: Tensors, prepared: Callable) 
     """Measure and print all widths.
 
     Args:
-        options: `architectures`, `widths`, `rows`, `repeats` and `threads`.
+        options: `architectures`, `widths`, `rows`, `repeats`, `threads` and `own`, whether ours alone are timed.
         tensors_of: the tensors of a width and a number of rows.
         prepared: gets peers ready for tensors; returns their versions, and puts those that fail into a dictionary.
 
@@ -46,13 +46,13 @@ def steps(options: argparse.Namespace, tensors_of: Tensors, prepared: Callable) 
     )
     result: dict[str, dict[str, float]] = {str(d): {} for d in options.widths}
     with tempfile.TemporaryDirectory() as folder:
-        trees = {"ours": ROOT, **tree_before(Path(folder))}
+        trees = {"ours": ROOT, **({} if options.own else tree_before(Path(folder)))}
         for d in options.widths:
             for kind, names in GROUPS.items():
                 wanted = [name for name in names if name in options.architectures]
                 if wanted:
                     with ExitStack() as stack:
-                        peers = [stack.enter_context(closing(peer)) for peer in _start(kind, wanted, trees, options.threads)]
+                        peers = [stack.enter_context(closing(peer)) for peer in _start(kind, wanted, trees, options)]
                         result[str(d)] |= _measure(d, peers, options, tensors_of, prepared)
     return result
 
@@ -68,11 +68,14 @@ def tree_before(folder: Path) -> dict[str, Path]:
     return {"before": folder / BEFORE}
 
 
-def _start(kind: str, wanted: list[str], trees: dict[str, Path], threads: int) -> list[Peer]:
+def _start(kind: str, wanted: list[str], trees: dict[str, Path], options: argparse.Namespace) -> list[Peer]:
+    threads = options.threads
     own = [
         Peer(f"{label}_{name}", Path(sys.executable), "own_steps.py", tree, name, threads)
         for name in wanted for label, tree in trees.items()
     ]
+    if options.own:
+        return own
     try:
         python = make_environment()
     except PeerError as error:

@@ -37,13 +37,17 @@ def _timer(architecture: str, folder: Path) -> Timer:
         cls for cls in vars(module).values()
         if isinstance(cls, type) and issubclass(cls, Objective) and cls.__module__ == module.__name__
     ]
+    parameters |= kind.extra_parameters(d, h)
     objective, optimiser = kind(parameters, _settings(len(x_nd), architecture)), Adam(parameters, LR)
+    if "mix" in parameters:
+        objective.anchor(d_hd)
 
     def steps(n: int) -> None:
         with torch.inference_mode():
             for _ in range(n):
                 objective.compute(x_nd)
                 optimiser.step(objective.grads)
+                objective.constrain()
 
     return Timer(steps, x_nd, w_dh)
 

@@ -55,12 +55,17 @@ def _our_step(d: int, h: int, device: torch.device, architecture: str = "relu") 
     parameters = {name: tensor.to(device) for name, tensor in initial_weights(d, h, 0, 0).items()}
     declared = ARCHITECTURES[architecture]
     settings = Settings(L1, None if architecture == "relu" else min(K, h / 16), rows=MICRO_BATCH, densest=declared.densest)
-    objective, optimiser = declared.objective_class()(parameters, settings), Adam(parameters, LR)
+    kind = declared.objective_class()
+    parameters |= {name: tensor.to(device) for name, tensor in kind.extra_parameters(d, h).items()}
+    objective, optimiser = kind(parameters, settings), Adam(parameters, LR)
+    if declared.anchored:
+        objective.anchor(parameters["W_dec"].clone())
 
     def step(x_nd: torch.Tensor) -> None:
         with torch.inference_mode():
             objective.compute(x_nd)
             optimiser.step(objective.grads)
+            objective.constrain()
 
     return step
 
@@ -196,6 +201,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=8192)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--own", action="store_true", help="with --architectures: those of this tree alone")
     parser.add_argument("--architectures", nargs="+", choices=family.ARCHITECTURES, help="the top-k family's steps instead")
     parser.add_argument("--memory", action="store_true", help="only the peak memory of our step")
     parser.add_argument("--make-env", action="store_true", help="only make .venv-peers")

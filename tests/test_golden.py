@@ -97,6 +97,9 @@ class _Feed:
     def rows(self, order, batch):
         yield from self._values.flatten(0, 1)[order].split(batch)
 
+    def read(self, places):
+        return self._values[places].numpy()
+
     def moments(self):
         x = _tokens().astype(np.float64)
         return {"n": np.full(8, 96.0), "mean": x.mean(0), "m2": ((x - x.mean(0)) ** 2).sum(0)}
@@ -110,7 +113,7 @@ def _training():
 
     options = {"shuffle": "rows", "batch_rows": 16, "init": "tied", "project": True, "warm_up": 0.05, "decay": 0.2}
     configs = {"card": sae(epochs=50), "batchtopk": of("batchtopk", revive="auxk", dead_snapshots=2, **options)}
-    weights = {"gated": 3e-4, "jumprelu": 0.3, "matryoshka": 0.0, "abstopk": 0.0}
+    weights = {"gated": 3e-4, "jumprelu": 0.3, "matryoshka": 0.0, "hierarchical": 0.0, "archetypal": 0.0, "abstopk": 0.0}
     configs |= {name: of(name, epochs=10, normalise=True, l1_coeff=weight) for name, weight in weights.items()}
     found = {}
     for case, config in configs.items():

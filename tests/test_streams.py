@@ -9,7 +9,7 @@ from aurorascope.activations.feed import epoch_order
 from aurorascope.streams import Stream, generator
 
 # What released SAEs and evaluations were drawn with.
-PUBLISHED = {"ORDER": 1, "INITIAL_WEIGHTS": 2, "RESAMPLING": 3, "RANDOM_DIRECTIONS": 4, "RANDOM_DICTIONARIES": 5, "RED_NOISE": 6,
+PUBLISHED = {"ORDER": 1, "INITIAL_WEIGHTS": 2, "RESAMPLING": 3, "RANDOM_DIRECTIONS": 4, "RANDOM_DICTIONARIES": 5, "RED_NOISE": 6, "CENTROIDS": 7,
              "ATLAS_SPLITS": 21, "ATLAS_NULLS": 22, "ATLAS_BOOTSTRAP": 23, "ATLAS_PAIRS": 24, "PERTURBATION_FLIPS": 41,
              "STUDY_TOKENS": 42, "STUDY_FEATURES": 43, "STUDY_DIRECTIONS": 44, "STUDY_BOOTSTRAP": 45,
              "PERTURBATION_NOISE": 51, "CIRCUIT_SETS": 61, "CIRCUIT_PARTITIONS": 62, "MATCH_DIRECTIONS": 71}

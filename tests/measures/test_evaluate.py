@@ -24,14 +24,18 @@ from tests.trained import train
 
 CPU = torch.device("cpu")
 RAW = {"cams": {"train": {"start": "2022-06-03", "end": "2022-06-06"}, "held_out": {"dates": ["2022-06-20", "2022-06-21"]}}}
-SAES = {"card": {}, "abstopk": {"architecture": "abstopk", "target_l0": 3, "normalise": True}}
+SAES = {
+    "card": {}, "abstopk": {"architecture": "abstopk", "target_l0": 3, "normalise": True},
+    "hierarchical": {"architecture": "hierarchical", "target_l0": 3, "normalise": True},
+    "hierarchical, dense": {"architecture": "hierarchical", "target_l0": 8},
+}
 
 
 class Project:
     """Stores, the split's record and an SAE in a folder."""
 
     def __init__(self, folder, sae):
-        self.folder = folder
+        self.folder, self.several_k = folder, sae["target_l0"] if sae.get("architecture") == "hierarchical" else None
         self.config = typed({**RAW, "sae": {"expansion": 4, "lr": 4e-3, "epochs": 20, **sae}})
         stores = folder / "scratch" / "activations" / BLOCK
         self.train = make_store(stores / "train", claim(range(3, 7)))
@@ -77,6 +81,13 @@ def test_record_says_what_was_measured(project):
     assert {name: row["formula_id"] for name, row in record["baselines"].items()} == {
         name: formula_id for name, (formula_id, _) in BASELINES.items()
     }
+    assert [row["k"] for row in record.get("by_k", [])] == {3: [1, 2, 3], 8: [1, 2, 4, 8]}.get(project.several_k, [])
+    for row in record.get("by_k", []):
+        with torch.inference_mode():
+            x_hat = sae.keep(row["k"])(torch.from_numpy(x).float())[0].double().numpy()
+        sse = ((x - x_hat) ** 2).sum()
+        about_places = 1 - sse / ((x - place) ** 2).sum()
+        assert (row["fve"], row["fve_anom"]) == pytest.approx((1 - sse / sst, about_places), rel=1e-6)
     assert record["flags"] == ["only 2 held-out snapshots, fewer than 20"] and record["n_snapshots"] == 2
     table = pd.read_parquet(out.with_suffix(".parquet"))
     assert sha256_file(out.with_suffix(".parquet")) == record["table_sha256"]

@@ -38,6 +38,8 @@ CASES = {
     "topk": ({"architecture": "topk", "target_l0": 3}, "topk", 3, False),
     "abstopk": ({"architecture": "abstopk", "target_l0": 3, "normalise": True}, "abstopk", 3, False),
     "matryoshka": ({"architecture": "matryoshka", "target_l0": 6}, "jumprelu", 6, False),
+    "hierarchical": ({"architecture": "hierarchical", "target_l0": 6}, "topk", 6, False),
+    "archetypal": ({"architecture": "archetypal", "target_l0": 4, "normalise": True}, "topk", 4, False),
     "gated": ({"architecture": "gated"}, "jumprelu", None, True),
     "jumprelu": ({"architecture": "jumprelu", "target_l0": 5.5}, "jumprelu", None, False),
 }

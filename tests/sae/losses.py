@@ -1,6 +1,9 @@
 """The loss that each architecture's docstring states, in plain PyTorch, as an oracle for the gradients written by hand."""
 
+import math
+
 import torch
+from aurorascope.sae.archetypal import MIXED
 from aurorascope.sae.architectures import ARCHITECTURES
 from aurorascope.sae.auxk import ALPHA
 from aurorascope.sae.jumprelu import EPS
@@ -19,6 +22,8 @@ SETTINGS = {
     "jumprelu": {"sparsity": 0.7, "target_l0": 4.0},
     "gated": {"sparsity": 0.3},
     "matryoshka": {"target_l0": K},
+    "hierarchical": {"target_l0": K},
+    "archetypal": {"target_l0": K},
     "abstopk": {"target_l0": K},
 }
 
@@ -31,6 +36,9 @@ def random_parameters(kind, d, h, seed=0, dtype=torch.float64):
         return size * torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
 
     extra = {"jumprelu": {"threshold": (0.3 + draw(h).abs() / 4)}, "gated": {"b_gate": draw(h), "r_mag": draw(h) / 3}}
+    if kind.startswith("archetypal"):
+        shares = draw(h, min(MIXED, h)).abs()
+        extra = {kind: {"mix": shares / shares.sum(1, keepdim=True), "relax": draw(h, d, size=0.2 * d**-0.5)}}
     main = {
         "W_enc": draw(d, h, size=d**-0.5),
         "b_enc": draw(h) / 2,
@@ -56,7 +64,31 @@ def objective(kind, parameters, auxk=None, **settings):
     """The library's objective, told what `SETTINGS` says; sparse at any density where the kind says so."""
     kind, _, sparse = kind.partition(", ")
     told = {**SETTINGS[kind], "densest": 100.0 if sparse else 0.0, **settings}
-    return ARCHITECTURES[kind].objective_class()(parameters, Settings(**told), auxk)
+    made = ARCHITECTURES[kind].objective_class()(parameters, Settings(**told), auxk)
+    if ARCHITECTURES[kind].anchored:
+        # What W_dec is then stands in the parameters, as after every step.
+        made.anchor(centroids(*reversed(parameters["W_enc"].shape)).to(parameters["W_enc"]))
+    return made
+
+
+def moved(kind, grads):
+    """The gradients of what is trained; an anchored W_dec is not, and follows from `relax` and `mix`."""
+    anchored = ARCHITECTURES[kind.partition(", ")[0]].anchored
+    assert not (anchored and grads["W_dec"].any())
+    return {name: gradient for name, gradient in grads.items() if not (anchored and name == "W_dec")}
+
+
+def centroids(h, d):
+    """Directions that an archetypal dictionary of these sizes is made from."""
+    rows_hd = torch.randn(h, d, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
+    return torch.nn.functional.normalize(rows_hd, dim=1)
+
+
+def mixed(p):
+    """W_dec of an archetypal dictionary: each centroid and those nearest to it, their shares, and what moves the mixture."""
+    C = centroids(*p["relax"].shape).to(p["relax"])
+    nearest = torch.cdist(C, C).argsort(dim=1, stable=True)[:, : p["mix"].shape[1]]
+    return torch.nn.functional.normalize(torch.einsum("hs,hsd->hd", p["mix"], C[nearest]) + p["relax"], dim=1)
 
 
 class Jump(torch.autograd.Function):
@@ -112,6 +144,8 @@ FEATURES = {
     "jumprelu": _jump,
     "gated": _gated,
     "matryoshka": _batch_top_k,
+    "hierarchical": _top_k,
+    "archetypal": _top_k,
     "abstopk": _abs_top_k,
 }
 
@@ -153,6 +187,8 @@ def documented(kind, p, x, weight=None, mean=0.0, scale=1.0, dead=None, k_aux=No
     def error(x_hat):
         return over_rows(((x_hat - x) ** 2).mean(1))
 
+    if kind == "archetypal":
+        p = {**p, "W_dec": mixed(p)}
     f, z = features(kind, p, x - p["b_dec"], told["target_l0"])
     x_hat = f @ p["W_dec"] + p["b_dec"]
     mse, sparsity, aux = error(x_hat), torch.zeros(()), torch.zeros(())
@@ -165,6 +201,10 @@ def documented(kind, p, x, weight=None, mean=0.0, scale=1.0, dead=None, k_aux=No
         h = f.shape[1]
         prefixes = sorted({max(1, h // part) for part in (16, 8, 4, 2, 1)})
         loss = sum(error(f[:, :m] @ p["W_dec"][:m] + p["b_dec"]) for m in prefixes) / len(prefixes)
+    elif kind == "hierarchical":
+        k = told["target_l0"]
+        budgets = sorted({max(1, math.ceil(k / part)) for part in (8, 4, 2, 1)})
+        loss = sum(error(f * _mask(f.detach(), j) @ p["W_dec"] + p["b_dec"]) for j in budgets) / len(budgets)
     loss = loss + told["sparsity"] * sparsity
     if dead is not None:
         e, a = (x - x_hat).detach(), torch.relu(z[:, dead])

@@ -40,7 +40,7 @@ class Toy(Penalised):
 _DECLARED = '''    Architecture(
         name="toy", objective="aurorascope.sae.toy:Toy", released_as="jumprelu",
         loss="MSE + l1_coeff * sum of squares", is_l1=False, weighs_target=False,
-        keeps_k=False, needs_target=False, anneals_p=False, densest=0.0, latent_arrays=4,
+        keeps_k=False, many_k=False, anchored=False, needs_target=False, anneals_p=False, densest=0.0, latent_arrays=4,
         needs_units=None, defaults={"init": "tied"},
     ),
 )

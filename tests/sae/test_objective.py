@@ -4,7 +4,7 @@ from aurorascope.sae import batchtopk
 from aurorascope.sae.auxk import AuxK
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tests.sae.losses import KINDS, STEPS, forward, objective, random_parameters, random_rows, random_weights
+from tests.sae.losses import KINDS, STEPS, forward, moved, objective, random_parameters, random_rows, random_weights
 
 D, H = 32, 64
 
@@ -43,14 +43,14 @@ class Watch(TorchDispatchMode):
 @pytest.mark.parametrize(("n", "rows"), [(96, 96), (100, 32)])
 @pytest.mark.parametrize("kind", STEPS)
 def test_five_products_and_no_wait(kind, n, rows):
-    """Dense arithmetic is five products, seven for gated, one where the others are sparse; one more on the sampled tokens
-    where a threshold is sought and the batch is not one micro-batch."""
+    """Dense arithmetic is five products, seven for gated, two and three for each of hierarchical's three budgets, one where the
+    others are sparse; one more on the sampled tokens where a threshold is sought and the batch is not one micro-batch."""
     made = objective(kind, random_parameters(kind, D, H, dtype=torch.float32), rows=rows)
     x, weight = random_rows(n, D, dtype=torch.float32), random_weights(n, dtype=torch.float32)
     with torch.no_grad(), Watch() as watch:
         terms = made.compute(x, weight)
     name, _, sparse = kind.partition(", ")
-    dense = (1 if sparse else {"gated": 7}.get(name, 5)) + (name in ("batchtopk", "matryoshka") and n > rows)
+    dense = (1 if sparse else {"gated": 7, "hierarchical": 11}.get(name, 5)) + (name in ("batchtopk", "matryoshka") and n > rows)
     assert watch.products == dense * n * D * H
     assert watch.waits == []
     assert all(value.ndim == 0 for value in vars(terms).values())
@@ -81,7 +81,7 @@ def test_bfloat16_gradient_points_the_same_way(kind):
     # Far from the few-latents regime: the support's flips are noise that averages out over tokens.
     full, low = (objective(kind, parameters, rows=512, precision=p) for p in ("float32", "bfloat16"))
     terms, low_terms = computed(full, x), computed(low, x)
-    for name, gradient in full.grads.items():
+    for name, gradient in moved(kind, full.grads).items():
         assert low.grads[name].dtype == torch.float32
         assert cosine(low.grads[name], gradient) > 0.999, name
         assert float(low.grads[name].norm() / gradient.norm()) == pytest.approx(1, abs=0.03)
@@ -100,7 +100,7 @@ def test_a_large_mean_is_taken_out_before_rounding(kind, precision):
     found.centre(mean, 1.0)
     computed(expected, x - mean)
     computed(found, x)
-    for name, gradient in expected.grads.items():
+    for name, gradient in moved(kind, expected.grads).items():
         assert cosine(found.grads[name], gradient) > 0.999, name
 
 
@@ -182,7 +182,7 @@ def test_silent_latents_have_no_gradient(kind):
     without = {name: gradient.clone() for name, gradient in made.grads.items()}
     terms = computed(made, x)
     assert float(terms.aux) > 0
-    for name, places in (("W_dec", (4,)), ("W_enc", (slice(None), 4)), (bias, (4,))):
+    for name, places in (("relax" if "relax" in made.grads else "W_dec", (4,)), ("W_enc", (slice(None), 4)), (bias, (4,))):
         assert (made.grads[name][places] != without[name][places]).all()
 
 

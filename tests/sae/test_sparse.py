@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from aurorascope.sae.active import Active
+from aurorascope.sae.architectures import ARCHITECTURES
 from aurorascope.sae.auxk import AuxK
 from aurorascope.sae.initial import initial_weights
 from aurorascope.sae.selection import largest
@@ -84,7 +85,8 @@ def test_sparse_and_dense_agree_to_rounding(kind, dead, densest, weighted):
 @EACH
 def test_threads_change_no_bit(kind):
     """Each sum is one thread's; wide enough for torch and MKL to share the work."""
-    parameters, found = initial_weights(64, 512, 0, 0), []
+    extra = ARCHITECTURES[kind.partition(", ")[0]].objective_class().extra_parameters(64, 512)
+    parameters, found = {**initial_weights(64, 512, 0, 0), **extra}, []
     for threads in (1, 2):
         torch.set_num_threads(threads)
         made = objective(kind, parameters, rows=512, target_l0=16)

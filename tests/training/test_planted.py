@@ -5,6 +5,7 @@ import pytest
 import torch
 from aurorascope.blocks import BY_ID
 from aurorascope.sae.architectures import ARCHITECTURES
+from aurorascope.training.centroids import centroids_of
 from aurorascope.training.trainer import Data, Trainer
 from scipy.optimize import linear_sum_assignment
 
@@ -42,7 +43,9 @@ def matched_cosine(atoms, W_dec, is_signed):
 def find(planted, architecture):
     atoms, rows_snd = planted
     flat = rows_snd.flatten(0, 1).double()
-    data = Data(D, ROWS, 1, flat.mean(0).numpy(), float(flat.var(0, correction=0).mean()))
+    is_anchored, centred = ARCHITECTURES[architecture].anchored, (flat - flat.mean(0)).numpy()
+    centroids = centroids_of(centred, N_ATOMS, 0) if is_anchored else None
+    data = Data(D, ROWS, 1, flat.mean(0).numpy(), float(flat.var(0, correction=0).mean()), centroids_hd=centroids)
     changes = {"l1_coeff": 0.3} if architecture == "jumprelu" else {}
     config = settings(
         "tuned", architecture=architecture, target_l0=float(L0), expansion=N_ATOMS // D, epochs=STEPS,

@@ -343,7 +343,7 @@ def test_state_holds_everything(reader, feed):
     from aurorascope.training.engine import batches, describe
 
     config = of("gated", revive="auxk", target_l0=4.0, **REVIVAL)
-    data = describe(reader, config, AREA)
+    data = describe(reader, BY_ID[BLOCK], config, AREA)
     first, second = (trainer.Trainer(BY_ID[BLOCK], config, data, CPU) for _ in range(2))
     with torch.inference_mode():
         for x_nd, tokens_n in batches(feed, first):

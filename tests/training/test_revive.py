@@ -13,7 +13,8 @@ DEAD = torch.tensor([2, 3, 11, 23])
 ALIVE = torch.tensor([i for i in range(H) if i not in DEAD.tolist()])
 
 
-@pytest.fixture(params=ARCHITECTURES)
+# Directions that follow from centroids cannot be given new ones, which the configuration refuses.
+@pytest.fixture(params=[name for name, architecture in ARCHITECTURES.items() if not architecture.anchored])
 def revived(request):
     """An objective and its optimiser after five steps, and activations."""
     kind = ARCHITECTURES[request.param].objective_class()

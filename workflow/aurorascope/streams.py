@@ -19,6 +19,8 @@ class Stream(enum.IntEnum):
     """Dictionary that an SAE is compared with on held-out tokens; further seed: place of the block."""
     RANDOM_DICTIONARIES = 5
     """Dictionaries whose likeness is that of chance, beside that of other seeds; further seed: place of the block."""
+    CENTROIDS = 7
+    """Tokens that the search for centroids of an archetypal dictionary begins with; further seed: place of the block."""
     RED_NOISE = 6
     """Waves of the field that no feature should be labelled with; further seed: hours since 1970 of its time."""
     ATLAS_SPLITS = 21

@@ -93,6 +93,7 @@ def index_entry(
         },
         **{key: name for entry in measured for key, name in entry.items() if key != "metrics"},
         "metrics": {name: value for entry in measured for name, value in entry["metrics"].items()},
+        **({"by_k": evaluation["by_k"]} if "by_k" in evaluation else {}),
         "golden_file": f"saes/golden/{block.id}.safetensors",
         "neuronpedia_id": None,
     }

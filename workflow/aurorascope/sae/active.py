@@ -86,7 +86,7 @@ class Active:
         counts, n = np.diff(self.ends), len(self.ends) - 1
         most = int(counts.max(initial=0))
         # Each entry's place in its padded row, flat.
-        places = np.arange(len(self.columns)) + np.repeat(np.arange(0, n * most, most) - self.ends[:-1], counts)
+        places = np.arange(len(self.columns)) + np.repeat(np.arange(n) * most - self.ends[:-1], counts)
         latents, values = np.zeros(n * most, np.int64), torch.zeros(n * most, dtype=self.values.dtype)
         latents[places] = self.columns
         values.numpy()[places] = self.values.numpy()

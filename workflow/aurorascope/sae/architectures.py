@@ -56,6 +56,8 @@ class Architecture:
         weighs_target: whether `sae.l1_coeff` weighs the distance of L0 from its target and is constant. For others it is
             the start of a weight that follows L0, or is not used.
         keeps_k: whether tokens keep `sae.target_l0` latents, each of them or on average; a whole number then.
+        many_k: whether it is trained for several numbers of latents at once, those of `budgets.budgets`.
+        anchored: whether its directions are made from centroids of the tokens, so that nothing else can move them.
         needs_target: whether `sae.target_l0` must be given.
         anneals_p: whether its sparsity term has the exponent `sae.p_end`.
         needs_units: why it must be trained in units of (x - mean) / scale, a clause for an error; None where it need not.
@@ -74,6 +76,8 @@ class Architecture:
     is_l1: bool
     weighs_target: bool
     keeps_k: bool
+    many_k: bool
+    anchored: bool
     needs_target: bool
     anneals_p: bool
     needs_units: str | None
@@ -91,6 +95,8 @@ class Architecture:
             self._refuse("released_as", f"one of {', '.join(RELEASED)}")
         if self.latent_arrays < 2:
             self._refuse("latent_arrays", "at least 2, the latents and their gradient")
+        if self.many_k and not self.keeps_k:
+            self._refuse("keeps_k", "True, since many_k is")
         if (self.keeps_k or self.weighs_target) and not self.needs_target:
             self._refuse("needs_target", "True, since keeps_k or weighs_target is")
         module, name = self._place()
@@ -145,25 +151,25 @@ ARCHITECTURES = by_name(
     Architecture(
         name="relu", objective="aurorascope.sae.relu:Relu", released_as="relu",
         loss="MSE + l1_coeff * L1", is_l1=True, weighs_target=False,
-        keeps_k=False, needs_target=False, anneals_p=True, densest=0.0, latent_arrays=2,
+        keeps_k=False, many_k=False, anchored=False, needs_target=False, anneals_p=True, densest=0.0, latent_arrays=2,
         needs_units=None, defaults={},
     ),
     Architecture(
         name="topk", objective="aurorascope.sae.topk:TopK", released_as="topk",
         loss="MSE", is_l1=False, weighs_target=False,
-        keeps_k=True, needs_target=True, anneals_p=False, densest=1 / 8, latent_arrays=3,
+        keeps_k=True, many_k=False, anchored=False, needs_target=True, anneals_p=False, densest=1 / 8, latent_arrays=3,
         needs_units=None, defaults=_NO_GROWTH,
     ),
     Architecture(
         name="batchtopk", objective="aurorascope.sae.batchtopk:BatchTopK", released_as="jumprelu",
         loss="MSE", is_l1=False, weighs_target=False,
-        keeps_k=True, needs_target=True, anneals_p=False, densest=1 / 8, latent_arrays=4,
+        keeps_k=True, many_k=False, anchored=False, needs_target=True, anneals_p=False, densest=1 / 8, latent_arrays=4,
         needs_units=None, defaults=_NO_GROWTH,
     ),
     Architecture(
         name="jumprelu", objective="aurorascope.sae.jumprelu:JumpRelu", released_as="jumprelu",
         loss="MSE + l1_coeff * (L0 / target - 1)^2", is_l1=False, weighs_target=True,
-        keeps_k=False, needs_target=True, anneals_p=False, densest=0.0, latent_arrays=5,
+        keeps_k=False, many_k=False, anchored=False, needs_target=True, anneals_p=False, densest=0.0, latent_arrays=5,
         needs_units="JumpReLU's kernel has a width in units of (x - mean) / scale",
         # "scaled" initial weights would hardly reach the kernel.
         defaults={"l1_coeff": 0.3, "normalise": True, "init": "tied"},
@@ -171,20 +177,32 @@ ARCHITECTURES = by_name(
     Architecture(
         name="gated", objective="aurorascope.sae.gated:Gated", released_as="jumprelu",
         loss="MSE + l1_coeff * L1 of the gate + MSE of the gate's reconstruction", is_l1=True, weighs_target=False,
-        keeps_k=False, needs_target=False, anneals_p=False, densest=0.0, latent_arrays=7,
+        keeps_k=False, many_k=False, anchored=False, needs_target=False, anneals_p=False, densest=0.0, latent_arrays=7,
         needs_units=None, defaults={},
     ),
     Architecture(
         name="matryoshka", objective="aurorascope.sae.matryoshka:Matryoshka", released_as="jumprelu",
         loss="mean MSE of five prefixes", is_l1=False, weighs_target=False,
         # Five prefixes are five times as many products of a fifth of the size, which pay later.
-        keeps_k=True, needs_target=True, anneals_p=False, densest=1 / 16, latent_arrays=4,
+        keeps_k=True, many_k=False, anchored=False, needs_target=True, anneals_p=False, densest=1 / 16, latent_arrays=4,
+        needs_units=None, defaults=_NO_GROWTH,
+    ),
+    Architecture(
+        name="hierarchical", objective="aurorascope.sae.hierarchical:Hierarchical", released_as="topk",
+        loss="mean MSE of the k / 8, k / 4, k / 2 and k largest latents", is_l1=False, weighs_target=False,
+        keeps_k=True, many_k=True, anchored=False, needs_target=True, anneals_p=False, densest=1 / 8, latent_arrays=7,
+        needs_units=None, defaults=_NO_GROWTH,
+    ),
+    Architecture(
+        name="archetypal", objective="aurorascope.sae.archetypal:Archetypal", released_as="topk",
+        loss="MSE", is_l1=False, weighs_target=False,
+        keeps_k=True, many_k=False, anchored=True, needs_target=True, anneals_p=False, densest=1 / 8, latent_arrays=3,
         needs_units=None, defaults=_NO_GROWTH,
     ),
     Architecture(
         name="abstopk", objective="aurorascope.sae.abstopk:AbsTopK", released_as="abstopk",
         loss="MSE", is_l1=False, weighs_target=False,
-        keeps_k=True, needs_target=True, anneals_p=False, densest=1 / 8, latent_arrays=4,
+        keeps_k=True, many_k=False, anchored=False, needs_target=True, anneals_p=False, densest=1 / 8, latent_arrays=4,
         needs_units=None, defaults={},
     ),
 )

@@ -7,7 +7,7 @@
 With z = (x - b_dec) @ W_enc + b_enc, the features h, (n_tokens, d_hidden), are zero but for
 
     relu       z where z > 0
-    topk       the k largest z of each token, where z > 0
+    topk       the k largest z of each token, where z > 0; hierarchical autoencoders, for which `keep` lowers k, are released so
     abstopk    the k z of largest magnitude of each token, with their sign: "active" is h != 0, not h > 0
     jumprelu   z where z > threshold; BatchTopK, Matryoshka and Gated autoencoders are released in this form
 
@@ -159,15 +159,65 @@ class AuroraSAE(nn.Module):
         h = self.encode(x)
         return self.decode(h), h
 
+    def keep(self, k: int) -> "AuroraSAE":
+        """The same autoencoder with the k largest features of each token, for topk and abstopk.
+
+        A hierarchical one was trained for several k at once (the index has them, with what they explain); any other for its own.
+
+        Raises:
+            ValueError: features are not kept by their number, or k is none of 1 to the k of the file.
+        """
+        if self.architecture not in ("topk", "abstopk"):
+            raise ValueError(
+                f"{self._name}: expected topk or abstopk, whose tokens keep k features; found {self.architecture}. "
+                "Take an SAE whose released_as in sae_index.json is one of these."
+            )
+        if not 1 <= k <= int(self.k):
+            raise ValueError(f"{self._name}: expected k from 1 to {int(self.k)}, which it was trained with; found {k}. Choose such a k.")
+        return self._with({**self.state_dict(), "k": torch.tensor(k)})
+
+    def prune(self, importance: list[float], d_hidden: int) -> tuple["AuroraSAE", torch.Tensor]:
+        """The autoencoder of the features of most importance alone.
+
+        Args:
+            importance: a number a feature, `importance` of a hierarchical SAE's record, for example.
+            d_hidden: features that stay, a multiple of d_model.
+
+        Returns:
+            The autoencoder, and which features it has, ascending: its feature i is number `kept[i]` of this one.
+
+        Raises:
+            ValueError: another number of features, or a `d_hidden` that is no such multiple.
+        """
+        if len(importance) != self.d_hidden or not 0 < d_hidden <= self.d_hidden or d_hidden % self.d_model:
+            raise ValueError(
+                f"{self._name}: expected {self.d_hidden} numbers and a d_hidden up to that, a multiple of {self.d_model}; found "
+                f"{len(importance)} and {d_hidden}. Take the importance of the same SAE's record."
+            )
+        # Of equal ones the first stay.
+        order = torch.as_tensor(importance, dtype=torch.float64).argsort(descending=True, stable=True)
+        kept = order[:d_hidden].sort().values
+        parts = {"W_enc": self.W_enc[:, kept], "b_enc": self.b_enc[kept], "W_dec": self.W_dec[kept]}
+        if self.architecture == "jumprelu":
+            parts["threshold"] = self.threshold[kept]
+        tensors = {**self.state_dict(), **{key: tensor.detach().contiguous() for key, tensor in parts.items()}}
+        if "k" in tensors:
+            tensors["k"] = tensors["k"].clamp(max=d_hidden)
+        return self._with(tensors), kept
+
+    def _with(self, tensors: dict[str, torch.Tensor]) -> "AuroraSAE":
+        return AuroraSAE.from_tensors(tensors, self._name)
+
     def statistics(self) -> object:
         """What its features usually are, the table of `aurorascope.Suite.statistics`, for an SAE that a suite has opened.
 
         Raises:
-            ValueError: it was opened from a file alone.
+            ValueError: it was opened from a file alone, or is of another k or fewer features than the file.
         """
         if self.read_statistics is None:
             raise ValueError(
-                f"{self._name}: expected an SAE that a suite has opened, since a file of weights has no statistics; found one from a file. "
+                f"{self._name}: expected an SAE as a suite has opened it, since a file of weights has no statistics; found one from a file, "
+                "or changed by keep or prune. "
                 'Open it with aurorascope.Suite.open("results")["encoder_s1_b5"].'
             )
         return self.read_statistics()

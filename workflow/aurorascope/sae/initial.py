@@ -11,7 +11,7 @@ _ACTIVE = 0.95
 
 
 def initial_weights(d_model: int, d_hidden: int, seed: int, depth_index: int, kind: str = "scaled",
-                    covariance_dd: np.ndarray | None = None) -> Parameters:
+                    covariance_dd: np.ndarray | None = None, rows_hd: np.ndarray | None = None) -> Parameters:
     """The four tensors before the first step, on the CPU.
 
     Rows of W_dec are random directions of unit norm, biases are zero. "scaled" has W_enc = W_dec^T times 2 d / h: with half
@@ -28,15 +28,16 @@ def initial_weights(d_model: int, d_hidden: int, seed: int, depth_index: int, ki
         depth_index: the block's place in forward order.
         kind: "scaled", "tied" or "active_subspace".
         covariance_dd: (d, d) covariance of the activations, for "active_subspace".
+        rows_hd: (h, d) directions in place of random ones.
 
     Returns:
         W_enc (d, h), b_enc (h,), W_dec (h, d), b_dec (d,), float32.
     """
-    rng = generator(Stream.INITIAL_WEIGHTS, seed, depth_index)
-    rows_hd = rng.standard_normal((d_hidden, d_model), np.float32)
+    if rows_hd is None:
+        rows_hd = generator(Stream.INITIAL_WEIGHTS, seed, depth_index).standard_normal((d_hidden, d_model), np.float32)
     if kind == "active_subspace":
         rows_hd = rows_hd @ _projector(covariance_dd)
-    rows_hd /= np.linalg.norm(rows_hd, axis=1, keepdims=True)
+    rows_hd = rows_hd / np.linalg.norm(rows_hd, axis=1, keepdims=True)
     W_dec = torch.from_numpy(rows_hd)
     factor = 2 * d_model / d_hidden if kind == "scaled" else 1.0
     return {

@@ -32,6 +32,7 @@ class Settings:
         p_end: exponent of the sparsity term at the end of training; 1 is plain L1.
         n_steps: steps of the training, over which a controlled weight moves.
         densest: share of latents kept up to which the top-k family's products are sparse; 0 for never.
+        last_epoch: share of the steps that the last epoch has.
     """
 
     sparsity: float = 0.0
@@ -42,6 +43,7 @@ class Settings:
     p_end: float = 1.0
     n_steps: int = 1000
     densest: float = 0.0
+    last_epoch: float = 1.0
 
 
 @dataclass
@@ -108,6 +110,9 @@ class Objective:
     def extra_parameters(d_model: int, d_hidden: int) -> Parameters:
         """Initial values of the parameters that this architecture adds to the four, on the CPU."""
         return {}
+
+    def anchor(self, centroids_hd: torch.Tensor) -> None:
+        """Make the directions from these centroids, (h, d) of unit length, where an architecture is declared to."""
 
     def centre(self, mean_d: torch.Tensor, scale: float) -> None:
         """Train in units of (x - mean) / scale; `fold.fold` turns the weights back."""
@@ -228,13 +233,8 @@ class Objective:
     def _accumulate(
         self, xc_nd: torch.Tensor, f_nh: torch.Tensor, r_nd: torch.Tensor, dz_nh: torch.Tensor, n: int
     ) -> None:
-        scale = 2 / (n * self.d)
-        if self.dtype == self.wide:
-            self._grad_dh.addmm_(r_nd.T, f_nh, alpha=scale)
-            self.grads["W_enc"].addmm_(xc_nd.T, dz_nh)
-        else:
-            self._grad_dh.add_(torch.mm(r_nd.to(self.dtype).T, f_nh), alpha=scale)
-            self.grads["W_enc"].add_(torch.mm(xc_nd.to(self.dtype).T, dz_nh))
+        add_product(self._grad_dh, r_nd.to(self.dtype).T, f_nh, alpha=2 / (n * self.d))
+        add_product(self.grads["W_enc"], xc_nd.to(self.dtype).T, dz_nh)
         self._add_sum(self._sum_dz_h, dz_nh)
         self._sum_r_d.add_(r_nd.sum(0))
 
@@ -261,12 +261,24 @@ class Objective:
         weight = self.state.get("sparsity")
         return torch.full((), self.settings.sparsity, device=self.device) if weight is None else weight
 
+    def importance(self) -> torch.Tensor | None:
+        """By how much the loss grows without each latent, (h,) float64, in units of training; None where it is not counted."""
+        return None
+
     def constrain(self) -> None:
         """Called after the optimiser's step: bring parameters back to where they are allowed, in place."""
 
     def release(self) -> Parameters:
         """The tensors that are published (before `fold.fold`), float32, on the parameters' device."""
         return {name: self.parameters[name].clone() for name in ("W_enc", "b_enc", "W_dec", "b_dec")}
+
+
+def add_product(total: torch.Tensor, a: torch.Tensor, b: torch.Tensor, alpha: float = 1) -> None:
+    """Add alpha * a @ b to the total, which may be of a wider dtype than both."""
+    if a.dtype == total.dtype:
+        total.addmm_(a, b, alpha=alpha)
+    else:
+        total.add_(torch.mm(a, b), alpha=alpha)
 
 
 def weigh(r_nd: torch.Tensor, weight_n: torch.Tensor | None) -> torch.Tensor:

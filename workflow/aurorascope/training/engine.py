@@ -16,6 +16,7 @@ from aurorascope.blocks import Block
 from aurorascope.config.model import Sae
 from aurorascope.progress import Progress
 from aurorascope.sae.architectures import ARCHITECTURES
+from aurorascope.training.centroids import find_centroids
 from aurorascope.training.checkpoint import Checkpoint
 from aurorascope.training.trainer import Data, Trained, Trainer
 
@@ -91,16 +92,19 @@ class Saver:
         self._last = time.monotonic()
 
 
-def describe(reader: StoreReader, config: Sae, area_n: np.ndarray | None = None, is_new: bool = True) -> Data:
+def describe(reader: StoreReader, block: Block, config: Sae, area_n: np.ndarray | None = None, is_new: bool = True) -> Data:
     """What a training knows of its activations: moments from the manifest's files, and no look at the values unless the
-    initial weights of a new training need their covariance.
+    initial weights of a new training need their covariance or centroids.
     """
     found = reader.moments()
     n = float(found["n"][0])
     covariance = _covariance(reader, found["mean"]) if is_new and config.init == "active_subspace" else None
+    centroids = None
+    if is_new and ARCHITECTURES[config.architecture].anchored:
+        centroids = find_centroids(reader, found["mean"], reader.d_model * config.expansion, block.depth_index)
     return Data(
         reader.d_model, reader.n_tokens, reader.n_snapshots, found["mean"], float(found["m2"].sum() / n / reader.d_model),
-        area_n if config.area_weights else None, covariance,
+        area_n if config.area_weights else None, covariance, centroids,
     )
 
 
@@ -145,7 +149,7 @@ def prepare(
         UserError: a target is out of reach, there is too little memory, or the disk cannot be read or written.
     """
     found = None if checkpoint is None else checkpoint.load()
-    data = describe(reader, config, area_n, found is None)
+    data = describe(reader, block, config, area_n, found is None)
     if found is None:
         return Trainer(block, config, data, device)
     # Other micro-batches, or another kind of device, would round otherwise.

@@ -127,6 +127,7 @@ def export(
         "static_sha256": manifest["static_sha256"],
         "checkpoint_sha256": manifest["checkpoint_sha256"],
         "dump_config_sha256": manifest["config_sha256"],
+        **({} if trained.importance_h is None else {"importance": [float(f"{value:.6g}") for value in trained.importance_h]}),
         "last_epoch": {name: float(trained.log.iloc[-1][name]) for name in ("mse", "l0", "frac_dead")},
     }
     write_json(files.record, record)

@@ -21,8 +21,11 @@ _SHARE = 0.9
 def needed_bytes(config: Sae, d_model: int, rows: int, batch_rows: int) -> int:
     """Bytes that a training takes beside the stored activations: weights, moments, one micro-batch and one batch."""
     h = d_model * config.expansion
-    weights = 4 * _COPIES * (2 * d_model * h + h + d_model)
-    micro = 4 * rows * (ARCHITECTURES[config.architecture].latent_arrays * h + 3 * d_model)
+    # Of anchored directions two sets, and the centroids.
+    architecture = ARCHITECTURES[config.architecture]
+    n_matrices = 3 if architecture.anchored else 2
+    weights = 4 * _COPIES * (n_matrices * d_model * h + h + d_model)
+    micro = 4 * rows * (architecture.latent_arrays * h + 3 * d_model)
     return weights + micro + 2 * 4 * batch_rows * d_model
 
 

@@ -41,6 +41,7 @@ class Data:
         variance: mean over channels of the variance about it.
         area_n: (n_tokens,) cell area of each token, 1 on average; None where tokens are not weighted.
         covariance_dd: (d, d), where the initial weights need it.
+        centroids_hd: (h, d) of unit length, where the directions are made from them.
     """
 
     d_model: int
@@ -50,6 +51,7 @@ class Data:
     variance: float
     area_n: np.ndarray | None = None
     covariance_dd: np.ndarray | None = None
+    centroids_hd: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class Trained:
         n_steps: optimiser steps.
         n_tokens_seen: tokens over all steps.
         scale: what activations were divided by in training; 1 where they were not.
+        importance_h: for each latent, the FVE about the training mean that the last epoch's steps would have lost without it, on
+            average over the reconstructions that it is trained for, (h,) float64; None where its architecture does not say.
     """
 
     weights: dict[str, torch.Tensor]
@@ -69,6 +73,7 @@ class Trained:
     n_steps: int
     n_tokens_seen: int
     scale: float
+    importance_h: np.ndarray | None = None
 
 
 class Trainer:
@@ -100,19 +105,21 @@ class Trainer:
         rows = micro_batch(config, data.d_model, self.batch_rows, device) if rows is None else rows
         kind = ARCHITECTURES[config.architecture].objective_class()
         d, h = data.d_model, data.d_model * config.expansion
-        # Without the covariance, a checkpoint is about to replace them.
+        # Without the covariance or centroids, a checkpoint is about to replace them.
         is_blind = config.init == "active_subspace" and data.covariance_dd is None
         init = "tied" if is_blind else config.init
-        weights = initial_weights(d, h, config.seed, block.depth_index, init, data.covariance_dd)
+        weights = initial_weights(d, h, config.seed, block.depth_index, init, data.covariance_dd, data.centroids_hd)
         parameters = {**weights, **kind.extra_parameters(d, h)}
         parameters = {name: tensor.to(device) for name, tensor in parameters.items()}
         settings = Settings(
             config.l1_coeff, config.target_l0, config.target_growth, rows, config.precision, config.p_end, self.n_steps,
-            densest(config, h, device),
+            densest(config, h, device), 1 / config.epochs,
         )
         k_aux = min(_MOST_AUX, 2 ** round(math.log2(max(1, d / 2))))
         auxk = AuxK(k_aux, config.aux_weight) if config.revive == "auxk" else None
         self.objective = kind(parameters, settings, auxk)
+        if data.centroids_hd is not None:
+            self.objective.anchor(torch.from_numpy(data.centroids_hd).to(device))
         self.scale = 1.0
         if config.normalise:
             # A constant block has nothing to scale.
@@ -241,4 +248,6 @@ class Trainer:
         if self.config.normalise:
             weights = fold(weights, torch.from_numpy(self.data.mean_d), self.scale)
         rows = self.config.epochs * self.data.n_tokens * self.data.n_snapshots
-        return Trained(weights, table, self.n_steps, rows, self.scale)
+        importance = self.objective.importance()
+        importance_h = None if importance is None else (importance * self.scale**2).cpu().numpy() / (self.data.variance or 1.0)
+        return Trained(weights, table, self.n_steps, rows, self.scale, importance_h)

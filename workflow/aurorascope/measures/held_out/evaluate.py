@@ -20,6 +20,7 @@ from aurorascope.features.statistics import UsualSums
 from aurorascope.files import read_record, sha256_file, write_json, write_table
 from aurorascope.measures.checks import check_belongs
 from aurorascope.measures.held_out.baselines import RandomDictionary, baselines, row_chunks, second_moments
+from aurorascope.measures.held_out.by_k import ByK
 from aurorascope.measures.held_out.claim import STATISTICS
 from aurorascope.measures.held_out.decoder import max_cosines
 from aurorascope.measures.held_out.formulas import FORMULAS
@@ -30,6 +31,7 @@ from aurorascope.measures.held_out.usual import token_areas, usual_table
 from aurorascope.sae.active import Active
 from aurorascope.sae.architectures import ARCHITECTURES, RELEASED
 from aurorascope.sae.aurora_sae import AuroraSAE
+from aurorascope.sae.budgets import budgets
 from aurorascope.sae.opening import open_sae
 from aurorascope.tokens import token_grid
 
@@ -57,7 +59,7 @@ class Training:
         return cls(mean_d, reader.position_mean(), second_moments(StreamFeed(reader, device), mean_d))
 
 
-def sum_held_out(sae: AuroraSAE, feed: Feed, sums: Sums, usual: UsualSums, keeps_k: bool) -> None:
+def sum_held_out(sae: AuroraSAE, feed: Feed, sums: Sums, usual: UsualSums, keeps_k: bool, by_k: ByK) -> None:
     """Add every snapshot of a feed, its reconstructions and its features to the sums."""
     compute = functools.partial(reconstruct, sae) if keeps_k else sae
     with torch.inference_mode():
@@ -67,6 +69,7 @@ def sum_held_out(sae: AuroraSAE, feed: Feed, sums: Sums, usual: UsualSums, keeps
                 h = features if isinstance(features, Active) else features.cpu().numpy()
                 sums.add(x_nd[rows].cpu().numpy(), x_hat_nd.cpu().numpy(), h, rows.start)
                 usual.add(h, rows.start)
+                by_k.add(sae, x_nd[rows], features)
 
 
 def _random_dictionary(feed: Feed, sums: Sums, l0: float, depth_index: int) -> RandomDictionary:
@@ -80,7 +83,7 @@ def _random_dictionary(feed: Feed, sums: Sums, l0: float, depth_index: int) -> R
 
 def measure(
     sae: AuroraSAE, training: Training, held_out: StoreReader, groups: np.ndarray, weights: np.ndarray, usual: UsualSums,
-    keeps_k: bool = False,
+    keeps_k: bool = False, by_k: ByK | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any], Sums]:
     """All metrics of one SAE; reads the held-out store twice, from memory where it fits.
 
@@ -92,6 +95,7 @@ def measure(
         weights: area weight of each token, (n_tokens,).
         usual: to which the features are added.
         keeps_k: whether its architecture keeps latents by their number, and reconstructions are summed over these.
+        by_k: to which the errors with fewer features are added.
 
     Returns:
         Metrics in the order of `FORMULAS`; the baselines; the sums.
@@ -100,7 +104,7 @@ def measure(
     b_dec = sae.b_dec.detach().cpu().double().numpy()
     means = Means(held_out.moments()["mean"], training.mean_d, training.position_mean_nd, b_dec)
     sums, feed = Sums(groups, weights, means, sae.d_hidden), open_feed(held_out, device)
-    sum_held_out(sae, feed, sums, usual, keeps_k)
+    sum_held_out(sae, feed, sums, usual, keeps_k, by_k or ByK(()))
     found = headline(sums)
     dictionary = _random_dictionary(feed, sums, found["l0"], depth_index)
     beside = baselines(sums, found["l0"], training.second_dd, dictionary)
@@ -130,11 +134,14 @@ def evaluate(
     training = Training.of(train, device)
     # A reader that computes its snapshots again holds an Aurora; one is enough.
     del train
-    groups, keeps_k = token_groups(grid, bands), ARCHITECTURES[record["architecture"]].keeps_k
+    groups, architecture = token_groups(grid, bands), ARCHITECTURES[record["architecture"]]
+    by_k = ByK(budgets(int(sae.k)) if architecture.many_k else ())
     signed = RELEASED[sae.architecture].signed
     area_n = token_areas(grid, split["latitude"], len(split["longitude"]))
     usual = UsualSums(area_n, sae.d_hidden, held_out.n_snapshots, signed)
-    metrics, beside, sums = measure(sae.to(device), training, held_out, groups, grid.area.reshape(-1), usual, keeps_k)
+    metrics, beside, sums = measure(
+        sae.to(device), training, held_out, groups, grid.area.reshape(-1), usual, architecture.keeps_k, by_k
+    )
     parquet, statistics = out.with_suffix(".parquet"), out.parents[1] / STATISTICS.format(block=record["block"])
     write_table(parquet, table(metrics, sums, bands))
     write_table(statistics, usual_table(usual, signed))
@@ -147,6 +154,7 @@ def evaluate(
             "metrics": metrics,
             "formula_ids": {name: FORMULAS[name][0] for name in metrics},
             "baselines": beside,
+            **({"by_k": by_k.rows(sums)} if architecture.many_k else {}),
             "density_histogram": density_histogram(sums.totals["fired_h"], metrics["n_eval_tokens"]),
             "sums": sums.scalars,
             "d_model": record["d_model"],
