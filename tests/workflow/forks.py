@@ -22,7 +22,10 @@ def start(module: str, environment: Mapping[str, str], *words: str) -> tuple[soc
     with theirs:
         # It ends when this process does, or when nothing more is asked of it, since nothing else holds the other end.
         process = subprocess.Popen(
-            [sys.executable, "-m", module, str(theirs.fileno()), *words], cwd=ROOT, pass_fds=[theirs.fileno()], env=environment
+            [sys.executable, "-m", module, str(theirs.fileno()), *words],
+            cwd=ROOT,
+            pass_fds=[theirs.fileno()],
+            env=environment,
         )
     return ours, process
 

@@ -26,9 +26,12 @@ from filelock import FileLock
 
 from tests.workflow.forks import ROOT, become, run_and_end, start
 
-_LIBRARIES = ("numpy", "pandas", "pyarrow.parquet", "torch", "aurora", "safetensors.torch", "zarr", "xarray", "netCDF4", "numba")
-_LIBRARIES += ("jsonschema", "tqdm", "yaml", "psutil", "einops", "matplotlib.figure", "matplotlib.backends.backend_agg", "scipy.stats")
-_NOT_THEIRS = {"BASH_ENV", "CDSAPI_RC", "DAYS", "OLDPWD", "PWD", "PYTHONPATH", "SCRATCH", "SHLVL", "TZ", "VERBS_SOCKET", "_"}
+_LIBRARIES = ("numpy", "pandas", "pyarrow.parquet", "torch", "aurora", "safetensors.torch", "zarr", "xarray", "netCDF4")
+_LIBRARIES += ("jsonschema", "tqdm", "yaml", "psutil", "einops", "matplotlib.figure", "matplotlib.backends.backend_agg")
+_LIBRARIES += ("numba", "scipy.stats")
+_NOT_THEIRS = {"BASH_ENV", "CDSAPI_RC", "DAYS", "OLDPWD", "PWD", "PYTHONPATH", "SCRATCH", "SHLVL", "VERBS_SOCKET", "_"}
+# Set by the fork itself.
+_NOT_THEIRS |= {"TZ"}
 _NOT_THEIRS |= {"TEMP", "TEMPDIR", "TMP", "TMPDIR"}
 _OUR_NAMES = ("AURORASCOPE_", "PYTEST_")
 # Each takes some 400 MB, and ten seconds to start.
@@ -56,8 +59,10 @@ def _held() -> tuple[str, socket.socket]:
             listener.listen(64)
             with listener:
                 subprocess.Popen(
-                    [sys.executable, "-m", __spec__.name, "hand_on", str(listener.fileno()), folder], cwd=ROOT,
-                    pass_fds=[listener.fileno()], start_new_session=True,
+                    [sys.executable, "-m", __spec__.name, "hand_on", str(listener.fileno()), folder],
+                    cwd=ROOT,
+                    pass_fds=[listener.fileno()],
+                    start_new_session=True,
                 )
             note.write_text(path)
             held = _connected(path)
@@ -69,14 +74,13 @@ def _connected(path: str) -> socket.socket | None:
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         channel.connect(path)
+        channel.send(_HOLD)
+        if channel.recv(64) == _HOLD:
+            return channel
     except OSError:
-        channel.close()
-        return None
-    channel.send(_HOLD)
-    if channel.recv(64) != _HOLD:
-        channel.close()
-        return None
-    return channel
+        pass
+    channel.close()
+    return None
 
 
 def _hand_on(listener: socket.socket, folder: str) -> None:
