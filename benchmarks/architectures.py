@@ -1,12 +1,13 @@
 """Held-out quality of every architecture at matched L0, and of the card's recipe against ours, on a demo's activations.
 
-    python benchmarks/architectures.py [results] [--l0 16] [--blocks ID ...] [--only NAME ...] [--seeds 3] [--set KEY=VALUE ...]
+    python benchmarks/architectures.py [results] [--l0 16] [--blocks ID ...] [--only NAME ...] [--seeds 3] [--labels] [--set KEY=VALUE ...]
     python benchmarks/architectures.py [results] --many-k 64 [--blocks ID ...] [--set KEY=VALUE ...]
 
 One block of each stage. First the card's recipe, then what config.yaml says, then all architectures with the tuned recipe at the
 same target. FVE and anomaly FVE are about the held-out mean and about each position's training mean; "PCA" is the FVE of as many
 leading components of the training tokens as features are on. "Dead" are latents that fired for no token of the last 30 training
-snapshots; "silent" those that fire for no held-out token.
+snapshots; "silent" those that fire for no held-out token. With --labels, "F1" is the mean over the atlas's labels of the test score of each one's
+best feature, chosen on other dates, "events" and "labelled" are features that the atlas labels as events, and at all.
 
 With --many-k, one hierarchical SAE with each of its numbers of features, beside a top-k SAE trained for that number, and beside the
 top-k SAE of the largest number cut down to it.
@@ -41,6 +42,9 @@ from aurorascope.training.engine import (  # noqa: E402
     run,
 )
 
+sys.path.insert(0, str(Path(__file__).parent))
+from label_scores import LabelScores  # noqa: E402
+
 CPU = torch.device("cpu")
 BLOCKS = [f"{component}_s{stage}_b3" for component in ("encoder", "decoder") for stage in range(3)]
 
@@ -71,21 +75,25 @@ class Held:
         centred, leading = self.x.double() - self.mean, self.components[:, :k]
         return 1 - float((centred - centred @ leading @ leading.T).square().sum()) / self.total
 
-    def row(self, name: str, config: Sae, n_seeds: int) -> str:
-        """Train, measure, and put it in a row; with several seeds, PW-MCC over their pairs."""
+    def row(self, name: str, config: Sae, n_seeds: int, labels: LabelScores | None) -> str:
+        """Train, measure, and put it in a row; with several seeds, PW-MCC over their pairs; with labels, what follows them."""
         start = time.perf_counter()
         trainer = prepare(self.feed.reader, self.block, config, CPU)
         run(trainer, self.feed, Saver(None, 0))
         result = conclude(trainer)
         seconds = time.perf_counter() - start
         with torch.inference_mode():
-            x_hat, h = AuroraSAE.from_tensors(result.weights)(self.x)
+            sae = AuroraSAE.from_tensors(result.weights)
+            x_hat, h = sae(self.x)
         sse = (self.x - x_hat).double().square().sum()
         bases = (self.x.double().mean(0), self.position.double())
         fve, anomaly = (1 - float(sse / (self.x - base).square().sum()) for base in bases)
         on, dead = h != 0, result.log["frac_dead"].iloc[-1]
         silent = float((on.sum(0) == 0).float().mean())
         likeness = f"{self.likeness(config, n_seeds):.3f} | " if n_seeds > 1 else ""
+        if labels is not None:
+            f1, n_events, n_labelled = labels.of(sae, self.block.id)
+            likeness += f"{f1:.3f} | {n_events} | {n_labelled} | "
         return (
             f"| {self.block.id} | {name} | {config.architecture} | {fve:.4f} | {anomaly:.3f} "
             f"| {self.pca(round(float(on.sum(1).float().mean()))):.4f} | {on.sum(1).float().mean():.1f} | {dead:.3f} | {silent:.3f} "
@@ -133,6 +141,7 @@ def main() -> None:
     parser.add_argument("--blocks", nargs="*", default=BLOCKS)
     parser.add_argument("--only", nargs="*", default=["card", "config", *ARCHITECTURES])
     parser.add_argument("--seeds", type=int, default=1, help="with 2 or more, how alike directions of so many seeds are (PW-MCC)")
+    parser.add_argument("--labels", action="store_true", help="how features follow the atlas's labels (a finished demo's)")
     parser.add_argument("--expansion", type=int, default=8, help="latents a channel")
     parser.add_argument("--many-k", type=int, metavar="K", help="compare hierarchical with top-k at an eighth, a quarter, half and all of K")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="keys of sae for the tuned recipe")
@@ -145,7 +154,9 @@ def main() -> None:
             compare_many_k(Held(options.results / "scratch" / "activations", block_id), options.many_k, options.epochs, changes)
         return
     print("| block | recipe | architecture | FVE | anomaly FVE | PCA | L0 | dead | silent |"
-          + (" PW-MCC | s |\n|---" if options.seeds > 1 else " s |\n") + "|---|---|---|---|---|---|---|---|---|---|")
+          + " PW-MCC |" * (options.seeds > 1) + " F1 | events | labelled |" * options.labels + " s |\n"
+          + "|---" * (10 + (options.seeds > 1) + 3 * options.labels) + "|")
+    labels = LabelScores(options.results, options.blocks) if options.labels else None
     for block_id in options.blocks:
         held = Held(options.results / "scratch" / "activations", block_id)
         for name in options.only:
@@ -156,7 +167,7 @@ def main() -> None:
             else:
                 more = {"architecture": name, "target_l0": options.l0, "expansion": options.expansion}
                 config = settings("tuned", options.epochs, **more, **changes)
-            print(held.row(name if name == "config" else config.recipe, config, options.seeds), flush=True)
+            print(held.row(name if name == "config" else config.recipe, config, options.seeds, labels), flush=True)
 
 
 if __name__ == "__main__":
