@@ -22,9 +22,13 @@ def stores(project):
 
 @pytest.fixture(scope="module")
 def bare_on_cluster(cluster, checkpoint_project, tmp_path_factory):
-    """Two blocks and a trained checkpoint. `auto` asks for a GPU and, where there is none in truth, computes on the CPU."""
-    project = ClusterProject(checkpoint_project.copy(tmp_path_factory.mktemp("slurm").resolve() / "project").path)
-    project.configure(tiny_config(aurora__device="auto", blocks=[ONE, OTHER]))
+    """Two blocks' days, which no job of a cluster makes, and a trained checkpoint. `auto` asks for a GPU and, where there is none in
+    truth, computes on the CPU.
+    """
+    here = checkpoint_project.copy(tmp_path_factory.mktemp("slurm").resolve() / "project")
+    here.configure(tiny_config(aurora__device="auto", blocks=[ONE, OTHER]))
+    here.make(*(f"results/scratch/{name}.json" for name in ("states/train", "states/held_out", "static/static")))
+    project = ClusterProject(here.path)
     yield project
     project.cancel()
 

@@ -1,26 +1,31 @@
 """Processes that fork for commands: what starts one, and how a fork takes a command's place."""
 
+import atexit
 import os
 import random
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-_ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[2]
 
 
-def start(module: str, environment: Mapping[str, str]) -> tuple[socket.socket, subprocess.Popen]:
-    """Run a module that is given the number of a socket; returns the socket's other end and the process."""
+def start(module: str, environment: Mapping[str, str], *words: str) -> tuple[socket.socket, subprocess.Popen]:
+    """Run a module that is given the number of a socket and words; returns the socket's other end and the process."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         # It ends when this process does, or when nothing more is asked of it, since nothing else holds the other end.
         process = subprocess.Popen(
-            [sys.executable, "-m", module, str(theirs.fileno())], cwd=_ROOT, pass_fds=[theirs.fileno()], env=environment
+            [sys.executable, "-m", module, str(theirs.fileno()), *words],
+            cwd=ROOT,
+            pass_fds=[theirs.fileno()],
+            env=environment,
         )
     return ours, process
 
@@ -43,3 +48,24 @@ def become(request: Mapping[str, Any], streams: Sequence[int], argv: Sequence[st
     tempfile.tempdir = None
     random.seed()
     sys.argv = list(argv)
+
+
+def run_and_end(program: Callable[[], Any]) -> NoReturn:
+    """Run what a command is and end as a Python process ends, threads and exit functions included, but for taking down what has been
+    imported: half a second for torch and Aurora.
+    """
+    try:
+        status = program()
+    except SystemExit as ended:
+        status = ended.code
+    except Exception:
+        sys.excepthook(*sys.exc_info())
+        status = 1
+    if not isinstance(status, int | None):
+        print(status, file=sys.stderr)
+        status = 1
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit((status or 0) & 0xFF)
