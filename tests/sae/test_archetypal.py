@@ -80,7 +80,7 @@ def test_centroids_are_those_of_planted_clusters():
     at_kd = np.linalg.qr(generator.standard_normal((8, 8)))[0][:4] * 5
 
     class Reader:
-        n_snapshots, manifest = 40, {"block": BLOCK}
+        n_snapshots, n_tokens, manifest = 40, 30, {"block": BLOCK}
 
         def read(self, places):
             tokens = at_kd[generator.integers(0, 4, 30)] + 0.05 * generator.standard_normal((30, 8)) + 100
@@ -114,3 +114,18 @@ def test_what_moves_directions_by_itself_is_refused(section):
     (key, _), = section.items()
     with pytest.raises(UserError, match=rf"sae\.{key}: expected .* since the directions of archetypal follow from centroids"):
         typed({"sae": {"architecture": "archetypal", "target_l0": 4, **section}})
+
+
+def test_what_was_trained_is_taken_up_in_a_trainer_that_has_begun(reader):
+    """Lengths of mixtures are part of the state: the next step is that of the trainer it came from, to the bit."""
+    first, second = (prepare(reader, BY_ID[BLOCK], of("archetypal", lr=0.05), CPU) for _ in range(2))
+    x_nd = torch.from_numpy(reader.read([0])[0])
+    with torch.inference_mode():
+        for _ in range(3):
+            first.step(x_nd)
+        second.load({name: tensor.clone() for name, tensor in first.state().items()}, first.t)
+        assert not torch.equal(first.objective.state["lengths"], torch.ones_like(first.objective.state["lengths"]))
+        for trainer in (first, second):
+            trainer.step(x_nd)
+    for name, tensor in second.state().items():
+        assert torch.equal(tensor, first.state()[name]), name

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.architectures import of, tensors
 from tests.sae.losses import documented, objective, random_parameters, random_rows, random_weights
+from tests.sae.planted_feed import PlantedFeed
 from tests.trained import train
 from tests.training.settings import of as settings_of
 
@@ -94,28 +95,13 @@ def test_budgets_grow_with_what_is_kept(kind):
         torch.testing.assert_close(made.grads[name], leaf.grad, rtol=1e-10, atol=1e-12)
 
 
-class _Planted:
-    """Tokens of planted directions, of which the first ones are strong and frequent."""
-
-    def __init__(self):
-        generator = torch.Generator().manual_seed(3)
-        self.n_snapshots, self.device, self.reader = 8, torch.device("cpu"), self
-        self.d_model, self.n_tokens = 12, 256
-        directions_hd = torch.nn.functional.normalize(torch.randn(24, 12, generator=generator), dim=1)
-        strength_h = torch.linspace(3, 0.5, 24)
-        on_nh = torch.rand(2048, 24, generator=generator) < 0.25
-        f_nh = on_nh * strength_h * (0.5 + torch.rand(2048, 24, generator=generator))
-        self.values = (f_nh @ directions_hd).reshape(8, 256, 12)
-
-    def snapshots(self, order):
-        yield from (self.values[i] for i in order.tolist())
-
-    def rows(self, order, batch):
-        yield from self.values.flatten(0, 1)[order].split(batch)
-
-    def moments(self):
-        x = self.values.flatten(0, 1).double().numpy()
-        return {"n": x.shape[0] * torch.ones(12).numpy(), "mean": x.mean(0), "m2": ((x - x.mean(0)) ** 2).sum(0)}
+def planted():
+    """Tokens of planted directions, of which the first ones are strong."""
+    generator = torch.Generator().manual_seed(3)
+    directions_hd = torch.nn.functional.normalize(torch.randn(24, 12, generator=generator), dim=1)
+    on_nh = torch.rand(2048, 24, generator=generator) < 0.25
+    f_nh = on_nh * torch.linspace(3, 0.5, 24) * (0.5 + torch.rand(2048, 24, generator=generator))
+    return PlantedFeed((f_nh @ directions_hd).reshape(8, 256, 12))
 
 
 def fve(sae, x_nd):
@@ -127,7 +113,8 @@ def fve(sae, x_nd):
 def test_one_dictionary_serves_every_k():
     """With an eighth of its latents it explains far more than top-k's cut to that, and with all of them hardly less; leaving out
     the latents of least importance costs less than leaving out those of most."""
-    feed, x_nd = _Planted(), _Planted().values.flatten(0, 1)
+    feed = planted()
+    x_nd = feed.values.flatten(0, 1)
     options = {"epochs": 40, "normalise": True, "target_l0": 8.0, "shuffle": "rows", "batch_rows": 256, "project": True, "expansion": 4,
                "target_growth": 0.0, "init": "tied"}
     results = {}

@@ -11,6 +11,7 @@ from aurorascope.sae.fold import fold
 
 from tests.architectures import of
 from tests.sae.losses import documented, forward, objective, random_parameters, random_rows, random_weights
+from tests.sae.planted_feed import PlantedFeed
 from tests.trained import train
 from tests.training.settings import of as settings_of
 
@@ -149,26 +150,14 @@ def fve(x_hat_nd, x_nd):
     return 1 - float((x_hat_nd.detach() - x_nd).square().sum() / (x_nd - x_nd.mean(0)).square().sum())
 
 
-class _Planted:
+class _Planted(PlantedFeed):
     """Tokens of four of 48 directions that are far from orthogonal, in 16 channels."""
 
     def __init__(self):
         generator = torch.Generator().manual_seed(3)
-        self.n_snapshots, self.device, self.reader = 8, torch.device("cpu"), self
-        self.d_model, self.n_tokens = 16, 512
         self.W_hd = unit(torch.randn(48, 16, generator=generator))
         on_nh = torch.rand(4096, 48, generator=generator).argsort(1) < 4
-        self.values = ((on_nh * (0.5 + torch.rand(4096, 48, generator=generator))) @ self.W_hd).reshape(8, 512, 16)
-
-    def snapshots(self, order):
-        yield from (self.values[i] for i in order.tolist())
-
-    def rows(self, order, batch):
-        yield from self.values.flatten(0, 1)[order].split(batch)
-
-    def moments(self):
-        x = self.values.flatten(0, 1).double().numpy()
-        return {"n": x.shape[0] * np.ones(16), "mean": x.mean(0), "m2": ((x - x.mean(0)) ** 2).sum(0)}
+        super().__init__(((on_nh * (0.5 + torch.rand(4096, 48, generator=generator))) @ self.W_hd).reshape(8, 512, 16))
 
 
 OPTIONS = {"epochs": 15, "normalise": True, "target_l0": 4.0, "shuffle": "rows", "batch_rows": 256, "project": True, "expansion": 3,

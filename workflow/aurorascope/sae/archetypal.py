@@ -26,14 +26,15 @@ _ROWS = 1024
 class Archetypal(TopK):
     """See the module; `target_l0` is k. Parameters `mix` (h, MIXED) and `relax` (h, d) are trained, and W_dec follows from them.
 
-    `state["centroids"]` is (h, d), of unit length, and `state["neighbours"]` (h, MIXED), places of those that each direction mixes.
+    `state["centroids"]` is (h, d), of unit length; `state["neighbours"]` (h, MIXED), places of those that each direction mixes;
+    `state["lengths"]` (h, 1), |u|.
     """
 
     def __init__(self, parameters: Parameters, settings: Settings, auxk: AuxK | None = None) -> None:
         super().__init__(parameters, settings, auxk)
         self.state["centroids"] = self._zeros(self.h, self.d)
         self.state["neighbours"] = torch.zeros(parameters["mix"].shape, dtype=torch.int64, device=self.device)
-        self._length_h1: torch.Tensor | None = None
+        self.state["lengths"] = torch.ones(self.h, 1, dtype=self.wide, device=self.device)
 
     @staticmethod
     def extra_parameters(d_model: int, d_hidden: int) -> Parameters:
@@ -54,18 +55,12 @@ class Archetypal(TopK):
             neighbours[first : first + _ROWS] = near_mh.argsort(dim=1, descending=True, stable=True)[:, : neighbours.shape[1]]
         self._write_decoder()
 
-    def _begin(self, x_nd: torch.Tensor, centre_d: torch.Tensor) -> None:
-        if self._length_h1 is None:
-            # After a checkpoint was loaded.
-            self._write_decoder()
-        super()._begin(x_nd, centre_d)
-
     def _end(self, n: int) -> None:
         super()._end(n)
         grad_hd, rows_hd = self.grads["W_dec"], self.parameters["W_dec"]
         # Along a direction nothing changes, since only the ray of u counts.
         along_h1 = torch.linalg.vecdot(grad_hd, rows_hd).unsqueeze(1)
-        to_u_hd = grad_hd.addcmul_(along_h1, rows_hd, value=-1).div_(self._length_h1)
+        to_u_hd = grad_hd.addcmul_(along_h1, rows_hd, value=-1).div_(self.state["lengths"])
         self.grads["relax"].copy_(to_u_hd)
         for s, place_h in enumerate(self.state["neighbours"].T):
             self.grads["mix"][:, s] = torch.linalg.vecdot(to_u_hd, self.state["centroids"][place_h])
@@ -84,5 +79,6 @@ class Archetypal(TopK):
         u_hd = self.parameters["relax"].clone()
         for share_h, place_h in zip(self.parameters["mix"].T, self.state["neighbours"].T, strict=True):
             u_hd.addcmul_(share_h[:, None], self.state["centroids"][place_h])
-        self._length_h1 = torch.linalg.vector_norm(u_hd, dim=1, keepdim=True).clamp_min_(_LEAST)
-        torch.div(u_hd, self._length_h1, out=self.parameters["W_dec"])
+        length_h1 = torch.linalg.vector_norm(u_hd, dim=1, keepdim=True).clamp_min_(_LEAST)
+        self.state["lengths"].copy_(length_h1)
+        torch.div(u_hd, length_h1, out=self.parameters["W_dec"])

@@ -24,18 +24,27 @@ def find_centroids(reader: StoreReader, mean_d: np.ndarray, n: int, depth_index:
         UserError: fewer tokens than centroids.
     """
     places = np.unique(np.linspace(0, reader.n_snapshots - 1, _SNAPSHOTS).round().astype(int))
-    tokens_td = np.concatenate([reader.read([place])[0] for place in places.tolist()]).astype(np.float64)
-    if len(tokens_td) < n:
+    n_tokens = len(places) * reader.n_tokens
+    if n_tokens < n:
         raise UserError(
             f"tokens of {len(places)} training snapshots of {reader.manifest['block']}", f"at least {n}, a centroid for each latent",
-            str(len(tokens_td)), "lower sae.expansion, or train on more snapshots",
+            str(n_tokens), "lower sae.expansion, or train on more snapshots",
         )
-    return centroids_of(tokens_td - mean_d, n, depth_index)
+    # A snapshot at a time, of which few tokens are kept: all of them would be many times the memory of the training.
+    chosen = _evenly(n_tokens, n)
+    of_each = np.split(chosen, np.searchsorted(chosen, reader.n_tokens * np.arange(1, len(places))))
+    tokens = [reader.read([place])[0][here % reader.n_tokens] for place, here in zip(places.tolist(), of_each, strict=True)]
+    return centroids_of(np.concatenate(tokens).astype(np.float64) - mean_d, n, depth_index)
+
+
+def _evenly(n_tokens: int, n: int) -> np.ndarray:
+    """Places of so many of the tokens as `n` centroids are sought among."""
+    return np.linspace(0, n_tokens - 1, min(n_tokens, _TOKENS * n)).round().astype(int)
 
 
 def centroids_of(tokens_td: np.ndarray, n: int, depth_index: int) -> np.ndarray:
     """As `find_centroids`, of tokens less their mean, (t, d) float64, t at least n."""
-    chosen = np.linspace(0, len(tokens_td) - 1, min(len(tokens_td), _TOKENS * n)).round().astype(int)
+    chosen = _evenly(len(tokens_td), n)
     with warnings.catch_warnings():
         # A centroid without tokens stays where it is.
         warnings.filterwarnings("ignore", "One of the clusters is empty", UserWarning)
