@@ -30,4 +30,5 @@ class Sae:
     orthogonality: float
     precision: str
     seed: int
+    group: str
     checkpoint_minutes: float

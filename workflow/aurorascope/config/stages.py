@@ -23,6 +23,8 @@ RECIPES = {
     "dump_activations": 2,
     "train_sae": 3,
     "evaluate_sae": 2,
+    "train_stage_sae": 1,
+    "evaluate_stage_sae": 1,
     "write_features": 1,
     "measure_fidelity": 1,
     "measure_stability": 1,
@@ -77,6 +79,8 @@ KEYS = {
     ),
     "dump_activations": ("aurora.embed_dim", "aurora.autocast", "activations.dtype", *_COMPUTE),
     "train_sae": _TRAINING,
+    "train_stage_sae": _TRAINING,
+    "evaluate_stage_sae": _COMPUTE,
     "evaluate_sae": ("evaluation.lat_bands", *_COMPUTE),
     "write_features": ("features", *_COMPUTE),
     "measure_fidelity": ("evaluation.fidelity.snapshots", "aurora.autocast", *_COMPUTE),
@@ -85,7 +89,7 @@ KEYS = {
     "reproduce_sae": _TRAINING,
     "build_index": (
         "cams.source", "cams.gap_hours", "cams.init_hours", "cams.missing_dates", "aurora.autocast", "activations.dtype",
-        "blocks", "evaluation.fidelity.enabled", "evaluation.stability.blocks", "atlas.enabled",
+        "blocks", "evaluation.fidelity.enabled", "evaluation.stability.blocks", "atlas.enabled", "sae.group",
     ),
     "write_card": (),
     "write_table": (),
@@ -119,6 +123,7 @@ NO_NUMBERS = (
     "activations.mode",
     "activations.keep",
     "sae.checkpoint_minutes",
+    "sae.group",
     "storage",
     "plan",
     "reproduce",
@@ -146,7 +151,7 @@ _ONLY_WITH = {
     ("make_checkpoint", "compute.portable"): {"demo"},
 }
 # Keys that came later, with the value at which what was made before them stays as it is.
-AS_BEFORE = {"compute.portable": False, "sae.aux_weight": 1 / 32, "atlas.enabled": False}
+AS_BEFORE = {"compute.portable": False, "sae.aux_weight": 1 / 32, "atlas.enabled": False, "sae.group": "block"}
 
 
 def _lookup(config: Config, key: str) -> Any:

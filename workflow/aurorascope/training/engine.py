@@ -10,9 +10,9 @@ from types import FrameType
 import numpy as np
 import torch
 
-from aurorascope.activations.feed import Feed, epoch_order
+from aurorascope.activations.feed import Feed, epoch_order, snapshot_order
 from aurorascope.activations.reader import StoreReader
-from aurorascope.blocks import Block
+from aurorascope.blocks import Block, Stage
 from aurorascope.config.model import Sae
 from aurorascope.progress import Progress
 from aurorascope.sae.architectures import ARCHITECTURES
@@ -92,7 +92,7 @@ class Saver:
         self._last = time.monotonic()
 
 
-def describe(reader: StoreReader, block: Block, config: Sae, area_n: np.ndarray | None = None, is_new: bool = True) -> Data:
+def describe(reader: StoreReader, block: Block | Stage, config: Sae, area_n: np.ndarray | None = None, is_new: bool = True) -> Data:
     """What a training knows of its activations: moments from the manifest's files, and no look at the values unless the
     initial weights of a new training need their covariance or centroids.
     """
@@ -104,7 +104,7 @@ def describe(reader: StoreReader, block: Block, config: Sae, area_n: np.ndarray 
         centroids = find_centroids(reader, found["mean"], reader.d_model * config.expansion, block.depth_index)
     return Data(
         reader.d_model, reader.n_tokens, reader.n_snapshots, found["mean"], float(found["m2"].sum() / n / reader.d_model),
-        area_n if config.area_weights else None, covariance, centroids,
+        area_n if config.area_weights else None, covariance, centroids, reader.n_blocks,
     )
 
 
@@ -122,7 +122,7 @@ def batches(feed: Feed, trainer: Trainer) -> Iterator[tuple[torch.Tensor, torch.
     """What is left of the trainer's present epoch: rows, and their places in the token grid where they are shuffled."""
     data, epoch, done = trainer.data, trainer.t // trainer.steps_per_epoch, trainer.t % trainer.steps_per_epoch
     if trainer.config.shuffle == "snapshots":
-        order = epoch_order(trainer.config.seed, epoch, data.n_snapshots)
+        order = snapshot_order(trainer.config.seed, epoch, data.n_snapshots, data.n_blocks)
         yield from ((x_nd, None) for x_nd in feed.snapshots(order[done:]))
         return
     order = epoch_order(trainer.config.seed, epoch, data.n_snapshots * data.n_tokens)[done * trainer.batch_rows :]
@@ -132,14 +132,14 @@ def batches(feed: Feed, trainer: Trainer) -> Iterator[tuple[torch.Tensor, torch.
 
 
 def prepare(
-    reader: StoreReader, block: Block, config: Sae, device: torch.device, checkpoint: Checkpoint | None = None,
+    reader: StoreReader, block: Block | Stage, config: Sae, device: torch.device, checkpoint: Checkpoint | None = None,
     area_n: np.ndarray | None = None,
 ) -> Trainer:
     """The trainer of one SAE, where its checkpoint left it.
 
     Args:
         reader: the block's training activations.
-        block: the block.
+        block: the block, or the stage of the reader's blocks.
         config: the SAE's configuration.
         device: where it is trained.
         checkpoint: where to resume from; None for nowhere.
