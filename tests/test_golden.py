@@ -114,7 +114,7 @@ def _training():
     options = {"shuffle": "rows", "batch_rows": 16, "init": "tied", "project": True, "warm_up": 0.05, "decay": 0.2}
     configs = {"card": sae(epochs=50), "batchtopk": of("batchtopk", revive="auxk", dead_snapshots=2, **options)}
     weights = {"gated": 3e-4, "jumprelu": 0.3}
-    weights |= dict.fromkeys(("matryoshka", "hierarchical", "archetypal", "abstopk", "matching_pursuit"), 0.0)
+    weights |= dict.fromkeys(("matryoshka", "hierarchical", "archetypal", "bias_adaptation", "abstopk", "matching_pursuit"), 0.0)
     configs |= {name: of(name, epochs=10, normalise=True, l1_coeff=weight) for name, weight in weights.items()}
     found = {}
     for case, config in configs.items():

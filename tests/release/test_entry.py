@@ -41,6 +41,7 @@ CASES = {
     "hierarchical": ({"architecture": "hierarchical", "target_l0": 6}, "topk", 6, False),
     "archetypal": ({"architecture": "archetypal", "target_l0": 4, "normalise": True}, "topk", 4, False),
     "matching_pursuit": ({"architecture": "matching_pursuit", "target_l0": 3, "normalise": True}, "matching_pursuit", 3, False),
+    "bias_adaptation": ({"architecture": "bias_adaptation", "target_l0": 3.5}, "jumprelu", None, False),
     "gated": ({"architecture": "gated"}, "jumprelu", None, True),
     "jumprelu": ({"architecture": "jumprelu", "target_l0": 5.5}, "jumprelu", None, False),
 }

@@ -14,7 +14,7 @@ KINDS = tuple(ARCHITECTURES)
 SPARSE = tuple(f"{name}, sparse" for name, architecture in ARCHITECTURES.items() if architecture.densest)
 STEPS = KINDS + SPARSE
 # Parameters that take no part in the loss.
-UNREAD = {"matching_pursuit": ("W_enc", "b_enc")}
+UNREAD = {"matching_pursuit": ("W_enc", "b_enc"), "bias_adaptation": ("b_enc", "threshold")}
 K = 3
 # What each architecture is told; several weights are far larger than in use, so that no term can be lost in rounding.
 SETTINGS = {
@@ -26,6 +26,7 @@ SETTINGS = {
     "matryoshka": {"target_l0": K},
     "hierarchical": {"target_l0": K},
     "archetypal": {"target_l0": K},
+    "bias_adaptation": {"target_l0": K},
     "abstopk": {"target_l0": K},
     "matching_pursuit": {"target_l0": K},
 }
@@ -39,6 +40,7 @@ def random_parameters(kind, d, h, seed=0, dtype=torch.float64):
         return size * torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
 
     extra = {"jumprelu": {"threshold": (0.3 + draw(h).abs() / 4)}, "gated": {"b_gate": draw(h), "r_mag": draw(h) / 3}}
+    extra["bias_adaptation"] = extra["jumprelu"]
     if kind.startswith("archetypal"):
         shares = draw(h, min(MIXED, h)).abs()
         extra = {kind: {"mix": shares / shares.sum(1, keepdim=True), "relax": draw(h, d, size=0.2 * d**-0.5)}}
@@ -151,6 +153,7 @@ FEATURES = {
     "matryoshka": _batch_top_k,
     "hierarchical": _top_k,
     "archetypal": _top_k,
+    "bias_adaptation": lambda z, w, p, k: w * (w > p["threshold"]),
     "abstopk": _abs_top_k,
 }
 
@@ -169,7 +172,7 @@ def features(kind, p, xc, k=K):
     if kind == "matching_pursuit":
         return _pursuit(xc, p["W_dec"], k)
     w = xc @ p["W_enc"]
-    z = w + p["b_gate" if kind == "gated" else "b_enc"]
+    z = w if kind == "bias_adaptation" else w + p["b_gate" if kind == "gated" else "b_enc"]
     return FEATURES[kind](z, w, p, k), z
 
 

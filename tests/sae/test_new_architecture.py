@@ -48,7 +48,7 @@ _DECLARED = '''    Architecture(
 # The files that docs/architecture.md names for a new architecture, and how the toy changes each.
 _TOUCHED = {
     "workflow/aurorascope/sae/toy.py": lambda _: _TOY,
-    "workflow/aurorascope/sae/architectures.py": lambda text: text.removesuffix(")\n") + _DECLARED,
+    "workflow/aurorascope/sae/architectures.py": lambda text: text.replace("    ),\n)\n", "    ),\n" + _DECLARED, 1),
     "workflow/aurorascope/schemas/sae_index.schema.json": lambda text: re.sub(
         r'("activation": \{\s*"enum": \[)', r'\1"toy", ', text, count=1
     ),

@@ -185,7 +185,7 @@ def test_silent_latents_have_no_gradient(kind):
     parameters[bias][4] = 0.05
     if kind == "matching_pursuit":
         parameters["W_dec"][3:5] *= 1e-3
-    if kind == "jumprelu":
+    if "threshold" in parameters:
         parameters["threshold"][3:5] = 1.0
     x, auxk = random_rows(40, D), AuxK(8)
     made = objective(kind, parameters, auxk, rows=16)

@@ -301,7 +301,11 @@ def test_a_target_out_of_reach_is_refused_before_the_first_step(feed):
 
 
 @pytest.mark.parametrize(
-    ("architecture", "advice"), [("jumprelu", "or raise sae.l1_coeff"), ("relu", "or start nearer with sae.l1_coeff")]
+    ("architecture", "advice"),
+    [
+        ("jumprelu", "(sae.epochs), or raise sae.l1_coeff"), ("relu", "(sae.epochs), or start nearer with sae.l1_coeff"),
+        ("bias_adaptation", "Train longer (sae.epochs)."),
+    ],
 )
 def test_a_target_that_was_missed_is_a_warning(feed, caplog, architecture, advice):
     """One line says by how much and what to do, and there is none where the target was met."""

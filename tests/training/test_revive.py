@@ -38,7 +38,7 @@ def parts(tensor, name):
 def test_only_the_dead_are_changed(revived):
     """Parameters and moments of the living, b_dec and step counts keep their bits; moments of the dead are zero."""
     objective, optimiser, x_nd = revived
-    unread = ("none",) if objective.grads["W_enc"].any() else ("W_enc", "b_enc")
+    unread = tuple(name for name, gradient in objective.grads.items() if not gradient.any())
     tensors = {**objective.parameters, **optimiser.moments()}
     before = {name: tensor.clone() for name, tensor in tensors.items()}
     revive.resample(objective, optimiser, DEAD, x_nd, [0, 1, 2])

@@ -204,6 +204,13 @@ ARCHITECTURES = by_name(
         needs_units=None, defaults=_NO_GROWTH,
     ),
     Architecture(
+        name="bias_adaptation", objective="aurorascope.sae.bias_adapted:BiasAdapted", released_as="jumprelu",
+        loss="MSE", is_l1=False, weighs_target=False,
+        keeps_k=False, many_k=False, anchored=False, needs_target=True, anneals_p=False, densest=0.0, latent_arrays=3,
+        # Thresholds of what hardly fires fall; "scaled" initial weights would start at values that are small beside the tokens.
+        needs_units=None, defaults={"init": "tied", "revive": "none"},
+    ),
+    Architecture(
         name="abstopk", objective="aurorascope.sae.abstopk:AbsTopK", released_as="abstopk",
         loss="MSE", is_l1=False, weighs_target=False,
         keeps_k=True, many_k=False, anchored=False, needs_target=True, anneals_p=False, densest=1 / 8, latent_arrays=4,

@@ -222,10 +222,10 @@ def conclude(trainer: Trainer) -> Trained:
         config.dead_snapshots,
     )
     if config.target_l0 is not None and not 0.8 < last["l0"] / config.target_l0 < 1.25:
-        advice = "raise" if ARCHITECTURES[config.architecture].weighs_target else "start nearer with"
+        architecture = ARCHITECTURES[config.architecture]
+        advice = f", or {'raise' if architecture.weighs_target else 'start nearer with'} sae.l1_coeff (now {config.l1_coeff:g})"
         _LOG.warning(
-            "%s: the target of %g features on per token was not reached; %.1f are. Train longer (sae.epochs), or %s "
-            "sae.l1_coeff (now %g).",
-            trainer.block.id, config.target_l0, last["l0"], advice, config.l1_coeff,
+            "%s: the target of %g features on per token was not reached; %.1f are. Train longer (sae.epochs)%s.",
+            trainer.block.id, config.target_l0, last["l0"], advice if "l1_coeff" in architecture.loss else "",
         )
     return trained
