@@ -6,6 +6,7 @@ from aurorascope.config.made import refuse_forgotten
 REPRESENTATIVES = stage_representatives(CONFIG.block_ids)
 MADE = {"sae": CONFIG.block_ids}
 MADE |= {measure.kind.name: measure.blocks(CONFIG) for measure in MEASURES}
+MADE["boost"] = MADE["boost_evaluation"]
 
 
 def _by_block(blocks):

@@ -21,6 +21,7 @@ rule build_index:
     input:
         **ACTIVATION_INPUTS,
         saes=SUITE["saes"],
+        boosts=records_of("boost"),
         measured=[
             record for measure in MEASURES for record in records_of(measure.kind.name)
         ],

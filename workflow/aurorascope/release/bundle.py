@@ -56,9 +56,11 @@ def write_digests(results: Path) -> None:
     """
     index = json.loads((results / "sae_index.json").read_text())
     for sae in index["saes"]:
-        record = KINDS["sae"].where(results, block=sae["id"])
-        check_file(results / sae["filename"], sae["sha256"], record)
-        for file, digest in KINDS["sae"].digests(record, read_record(record, "sae")).items():
-            check_file(file, digest, record)
+        for kind, entry in (("sae", sae), ("boost", sae.get("boost"))):
+            if entry is not None:
+                record = KINDS[kind].where(results, block=sae["id"])
+                check_file(results / entry["filename"], entry["sha256"], record)
+                for file, digest in KINDS[kind].digests(record, read_record(record, kind)).items():
+                    check_file(file, digest, record)
     lines = [f"{sha256_file(results / path)}  {path}\n" for path in release_files(results)]
     write_text(results / "SHA256SUMS", "".join(lines))

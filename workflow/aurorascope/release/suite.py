@@ -17,16 +17,18 @@ from typing import TYPE_CHECKING, Any
 
 from aurorascope.blocks import BLOCK_IDS
 from aurorascope.errors import UserError, as_then, remake, snakemake
-from aurorascope.files import sha256_file
 from aurorascope.measures.all import MEASURES
 from aurorascope.release.atlas import Atlases, Feature, FeaturePage
+from aurorascope.release.boosts import open_boosted
 from aurorascope.release.schema import read_index
 from aurorascope.release.statistics import read_statistics
+from aurorascope.release.weights import check_golden, open_weights
 from aurorascope.spec import DEPTHS
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from aurorascope.boosting.boosted import Boosted
     from aurorascope.release.hub import Repository
     from aurorascope.sae.aurora_sae import AuroraSAE
 
@@ -131,30 +133,21 @@ class Suite:
         Raises:
             UserError: the suite holds no such SAE, its file is missing, or file and index differ.
         """
-        # Imported only where weights are read: a table needs no torch.
-        from aurorascope.sae.aurora_sae import AuroraSAE
-
         entry = self.entry(block_id)
-        path = self.file(entry["filename"])
-        fix = self._again(entry["filename"], f"saes/sae_{block_id}.json")
-        if not path.is_file():
-            raise UserError(path, f"the weights of {block_id}, sha256 {entry['sha256']}", "no such file", fix)
-        if verify and (found := sha256_file(path)) != entry["sha256"]:
-            raise UserError(path, f"sha256 {entry['sha256']}", f"sha256 {found}", fix)
-        try:
-            sae = AuroraSAE.from_file(str(path))
-        except ValueError as error:
-            raise UserError(path, f"the SAE of {block_id}", str(error)[:300], fix) from None
-        except Exception as error:
-            # What torch raises depends on the bytes it meets, and its advice is to read such a file without safety.
-            raise UserError(path, f"the SAE of {block_id}", f"an unreadable file ({type(error).__name__})", fix) from error
-        if (sae.d_model, sae.d_hidden) != (entry["d_model"], entry["d_hidden"]):
-            sizes = f"{entry['d_model']} channels and {entry['d_hidden']} features"
-            raise UserError(path, f"the SAE of {block_id}, {sizes}", f"one of {sae.d_model} and {sae.d_hidden}", fix)
+        fix, sizes = self._again(entry["filename"], f"saes/sae_{block_id}.json"), (entry["d_model"], entry["d_hidden"])
+        sae = open_weights(self.file(entry["filename"]), entry["sha256"], sizes, f"the SAE of {block_id}", fix, verify)
         if verify:
             self._check_golden(sae, entry)
         sae.read_statistics = functools.partial(self.statistics, block_id)
         return sae
+
+    def boosted(self, block_id: str, verify: bool = True) -> "Boosted":
+        """A block's SAE with a second one of what it leaves out; `first` of the two is the SAE alone, as `load` gives it.
+
+        Raises:
+            UserError: as of `load`, or there is no second SAE.
+        """
+        return open_boosted(self, self.load(block_id, verify), block_id, verify)
 
     def statistics(self, block_id: str) -> "pd.DataFrame":
         """What the features of an SAE usually are on the held-out dates, a row a feature; edits such as `Mean` take it from the SAE.
@@ -169,20 +162,10 @@ class Suite:
 
     def _check_golden(self, sae: "AuroraSAE", entry: dict[str, Any]) -> None:
         """Compare an SAE, whose file has been compared with the index, with its golden vectors where those are there."""
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
         name = f"saes/golden/{entry['id']}.safetensors"
-        if self._repository is not None and self._repository.lacks(name):
-            return
-        path = self.file(name)
-        try:
-            if path.is_file():
-                sae.check(load_file(path))
-        except (SafetensorError, ValueError) as error:
-            found = f"an unreadable file ({error})" if isinstance(error, SafetensorError) else str(error)
+        if self.has_file(name):
             fix = self._again(name, f"saes/sae_{entry['id']}.json")
-            raise UserError(path, f"golden vectors that the SAE of {entry['id']} meets", found, fix) from None
+            check_golden(sae, self.file(name), f"the SAE of {entry['id']}", fix)
 
     def place(self) -> str:
         """Where it is."""
