@@ -87,7 +87,7 @@ class _Feed:
     def __init__(self):
         import torch
 
-        self.n_snapshots, self.device, self.reader = 4, torch.device("cpu"), self
+        self.n_snapshots, self.n_blocks, self.device, self.reader = 4, 1, torch.device("cpu"), self
         self.d_model, self.n_tokens = 8, 24
         self._values = torch.from_numpy(_tokens()).reshape(4, 24, 8)
 
@@ -122,6 +122,34 @@ def _training():
         found |= {f"{case} {name}": float(t.double().abs().sum()) for name, t in result.weights.items() if name not in NOISY}
         found |= {f"{case} mean {name}": float(result.log[name].astype(float).mean()) for name in LOGGED}
     return found
+
+
+def _stage_training():
+    """Two blocks of a stage, of other means and sizes, through stores."""
+    import pandas as pd
+    import torch
+    from aurorascope.stage_saes.train import train_stage_sae
+
+    from tests.stage_saes.stages import STAGE, config_of, make_stage
+
+    with tempfile.TemporaryDirectory() as folder:
+        results = make_stage(Path(folder))
+        train_stage_sae(config_of(architecture="abstopk", target_l0=2, normalise=True), STAGE, results)
+        weights = torch.load(results / "saes" / "sae_encoder_s2.pt", weights_only=True)
+        log = pd.read_parquet(results / "training" / "encoder_s2.parquet")
+    found = {name: float(t.double().abs().sum()) for name, t in weights.items() if name not in NOISY}
+    return found | {f"mean {name}": float(log[name].astype(float).mean()) for name in LOGGED}
+
+
+def _lives():
+    import torch
+    from aurorascope.stage_saes.lives import Lives
+
+    lives, x = Lives([1.5, 40.0], 8, 8), torch.from_numpy(_tokens())
+    for place, features in ((0, x.relu()), (1, (20 * x - 60).relu()), (1, (9 - x).relu() * (torch.arange(8) > 3))):
+        lives.add(place, features, len(x))
+    numbers = {name: float(np.nansum(values)) for name, values in (("energy", lives.energy_bh()), ("share", lives.share_bh()[0]))}
+    return {**numbers, **lives.summary()}
 
 
 def _metrics():
@@ -420,6 +448,8 @@ STAGES = {
     "evaluate_sae": _metrics,
     "boost_sae": _boosting,
     "evaluate_boost": _boosted,
+    "train_stage_sae": _stage_training,
+    "evaluate_stage_sae": _lives,
     "write_features": _features,
     "measure_fidelity": _fidelity,
     "measure_stability": _stability,
@@ -447,6 +477,8 @@ FORMULAS = {
     "evaluate_sae": "aurorascope.measures.held_out.metrics.explained",
     "boost_sae": "aurorascope.boosting.reader.decode",
     "evaluate_boost": "aurorascope.measures.boost.sums.explained",
+    "train_stage_sae": "aurorascope.training.trainer.factor",
+    "evaluate_stage_sae": "aurorascope.stage_saes.lives.effective_blocks",
     "write_features": "aurorascope.features.strongest.strongest",
     "measure_fidelity": "aurorascope.measures.fidelity.metrics._ratio",
     "measure_stability": "aurorascope.measures.stability.compare._cosines",

@@ -24,7 +24,7 @@ ROWS = (
     ("attribution",),
     ("circuits",),
     ("measures", "reproduction"),
-    ("matching",),
+    ("matching", "stage_saes"),
     ("figures", "pages", "release"),
     ("cli",),
     ("__main__",),

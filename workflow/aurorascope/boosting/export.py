@@ -14,7 +14,7 @@ from aurorascope.config.stages import stage_digest, stage_params
 from aurorascope.files import sha256_file, sweep, write_bytes, write_json, write_table
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.sae.digest import tensor_digest
-from aurorascope.training.export import MADE_BY, golden_rows, training_of, write_weights
+from aurorascope.training.export import MADE_BY, describe_training, golden_rows, write_weights
 from aurorascope.training.trainer import Trained
 
 
@@ -79,7 +79,7 @@ def export(
         "tensor_sha256": tensor_digest(trained.weights),
         "n_parameters": sum(t.numel() for t in trained.weights.values() if t.is_floating_point()),
         "files": {str(path.relative_to(files.results)): sha256_file(path) for path in (files.golden, files.log)},
-        "training": training_of(settings, trained, second.d_model),
+        "training": describe_training(settings, trained, second.d_model),
         "label": None if masks is None else boost.label,
         "label_weight": None if masks is None else boost.label_weight,
         "n_label_tokens": None if masks is None else masks.n_under,

@@ -29,6 +29,7 @@ class ResidualReader:
         manifest: what trainings read of one: block, `dtype`, and `sha256`, which follows from store and SAE.
         paths: of the store.
         n_snapshots: snapshots in the store.
+        n_blocks: one.
         n_tokens: tokens of one snapshot.
         d_model: channels.
         offset: (n_snapshots, d) float32, zeros.
@@ -37,7 +38,7 @@ class ResidualReader:
         recomputed_on: as of the store.
     """
 
-    parallel = False
+    parallel, n_blocks = False, 1
 
     def __init__(self, source: StoreReader, sae: AuroraSAE, sae_sha256: str) -> None:
         self.source, self._sae = source, sae

@@ -42,5 +42,6 @@ class Sae:
     orthogonality: float
     precision: str
     seed: int
+    group: str
     checkpoint_minutes: float
     boost: Boost

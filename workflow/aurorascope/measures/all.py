@@ -9,4 +9,5 @@ from aurorascope.records import KINDS
 
 MEASURES = (HELD_OUT, FIDELITY, STABILITY, BOOST, ATLAS)
 ALL_KINDS = {kind.name: kind for kind in (KINDS["sae"], *(measure.kind for measure in MEASURES), *KINDS.values())}
-RELEASED_KINDS = [kind for kind in ALL_KINDS.values() if kind.index_key is not None]
+RELEASED_KINDS = [kind for kind in ALL_KINDS.values() if kind.index_key is not None and "{block}" in kind.path]
+RELEASED_OF_STAGES = [kind for kind in ALL_KINDS.values() if kind.index_key is not None and "{stage}" in kind.path]

@@ -76,8 +76,10 @@ def open_boosted(suite: Files, first: "AuroraSAE", block_id: str, verify: bool) 
         raise UserError(f"the suite in {suite.place()}", f"a second SAE of {block_id}", "none", fix)
     check_of(boost, entry, Path(boost["filename"]).with_suffix(".json"))
     sizes = entry["d_model"], boost["d_hidden"]
-    second = open_weights(suite.file(boost["filename"]), boost["sha256"], sizes, f"the second SAE of {block_id}", suite.again(record), verify)
+    fix = suite.again(boost["filename"], record)
+    second = open_weights(suite.file(boost["filename"]), boost["sha256"], sizes, f"the second SAE of {block_id}", fix, verify)
     boosted = Boosted(first, second)
     if verify and suite.has_file(boost["golden_file"]):
-        check_golden(boosted, suite.file(boost["golden_file"]), f"the boost of {block_id}", suite.again(record))
+        golden = boost["golden_file"]
+        check_golden(boosted, suite.file(golden), f"the boost of {block_id}", suite.again(golden, record))
     return boosted

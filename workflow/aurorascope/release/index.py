@@ -26,7 +26,9 @@ from aurorascope.records import KINDS
 from aurorascope.release.boosts import boost_entries
 from aurorascope.release.quality import quality_flags
 from aurorascope.release.schema import index_schema
-from aurorascope.sae.architectures import ARCHITECTURES
+from aurorascope.sae.architectures import index_architecture
+from aurorascope.stage_saes.formulas import LIVES
+from aurorascope.stage_saes.index import stage_entries
 
 LOCK_PATH = Path(aurorascope.__file__).parents[2] / "requirements.lock"
 DATASET = "cams-global-atmospheric-composition-forecasts"
@@ -74,14 +76,7 @@ def index_entry(
         "alternates": [
             {"filename": saelens, "format": "saelens", "sha256": sae["files"][saelens], "size_bytes": sae["saelens_bytes"]}
         ],
-        "architecture": {
-            "activation": sae["architecture"],
-            "released_as": sae["released_as"],
-            "k": round(training["target_l0"]) if ARCHITECTURES[sae["architecture"]].keeps_k else None,
-            "apply_b_dec_to_input": True,
-            "normalize_activations": "none",
-            "decoder_unit_norm": True,
-        },
+        "architecture": index_architecture(sae["architecture"], sae["released_as"], training["target_l0"]),
         "token_grid": {
             "latent_levels": levels,
             "lat": rows,
@@ -201,6 +196,9 @@ def build_index(config: Config, results: Path) -> dict[str, Any]:
             for i, (sae, evaluation) in enumerate(pairs)
         ],
     }
+    if of_stages := stage_entries(config, results):
+        index["stage_saes"] = of_stages
+        index["metric_definitions"] |= {name: f"{formula}: {text}" for name, (formula, text) in LIVES.items()}
     jsonschema.validate(index, index_schema())
     return index
 

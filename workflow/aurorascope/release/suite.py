@@ -20,9 +20,10 @@ from aurorascope.errors import UserError, as_then, remake, snakemake
 from aurorascope.measures.all import MEASURES
 from aurorascope.release.atlas import Atlases, Feature, FeaturePage
 from aurorascope.release.boosts import open_boosted
+from aurorascope.release.of_stages import load_stage_sae, read_lives, stage_entry
 from aurorascope.release.schema import read_index
 from aurorascope.release.statistics import read_statistics
-from aurorascope.release.weights import check_golden, open_weights
+from aurorascope.release.weights import read_weights
 from aurorascope.spec import DEPTHS
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Suite:
         self.root, self.index, self._repository = root, index, repository
         self.revision = None if repository is None else repository.commit
         self._entries = {sae["id"]: sae for sae in index["saes"]}
+        self._stages = {sae["id"]: sae for sae in index.get("stage_saes", [])}
         self.ids = tuple(self._entries)
 
     @classmethod
@@ -133,11 +135,7 @@ class Suite:
         Raises:
             UserError: the suite holds no such SAE, its file is missing, or file and index differ.
         """
-        entry = self.entry(block_id)
-        fix, sizes = self._again(entry["filename"], f"saes/sae_{block_id}.json"), (entry["d_model"], entry["d_hidden"])
-        sae = open_weights(self.file(entry["filename"]), entry["sha256"], sizes, f"the SAE of {block_id}", fix, verify)
-        if verify:
-            self._check_golden(sae, entry)
+        sae = read_weights(self, self.entry(block_id), verify)
         sae.read_statistics = functools.partial(self.statistics, block_id)
         return sae
 
@@ -160,12 +158,29 @@ class Suite:
         """
         return read_statistics(self, block_id)
 
-    def _check_golden(self, sae: "AuroraSAE", entry: dict[str, Any]) -> None:
-        """Compare an SAE, whose file has been compared with the index, with its golden vectors where those are there."""
-        name = f"saes/golden/{entry['id']}.safetensors"
-        if self.has_file(name):
-            fix = self._again(name, f"saes/sae_{entry['id']}.json")
-            check_golden(sae, self.file(name), f"the SAE of {entry['id']}", fix)
+    @property
+    def stage_ids(self) -> tuple[str, ...]:
+        """Ids of the stages that have an SAE of their own (`sae.group: stage`), in forward order."""
+        return tuple(self._stages)
+
+    def load_stage(self, stage_id: str, block_id: str, verify: bool = True) -> "AuroraSAE":
+        """The SAE that the blocks of a stage share, as one of them has it, on the CPU; feature j is the same direction in all.
+
+        Raises:
+            UserError: the suite holds no such SAE, it is not of that block, its file is missing, or file and index differ.
+        """
+        return load_stage_sae(self, stage_entry(self, self._stages, stage_id), block_id, verify)
+
+    def lives(self, stage_id: str) -> "pd.DataFrame":
+        """Where each feature of a stage's SAE lives on the held-out dates, a row a feature and block.
+
+        Columns: feature; block; density, the share of the block's tokens that it is on for; energy, the mean of h^2 over the variance of the
+        block's activations; share, the block's part of the feature's energy, NaN for one that never is on.
+
+        Raises:
+            UserError: the suite holds no such SAE, or the table is missing or not the one that its record names.
+        """
+        return read_lives(self, stage_entry(self, self._stages, stage_id))
 
     def place(self) -> str:
         """Where it is."""
@@ -179,12 +194,9 @@ class Suite:
         """Whether the release has a file."""
         return (self.root / name).is_file() if self._repository is None else not self._repository.lacks(name)
 
-    def again(self, name: str) -> str:
-        """How a record of the release comes back."""
-        return self._again(name, name)
-
-    def _again(self, name: str, record: str) -> str:
-        return _again(self.root, name, record) if self._repository is None else self._repository.again(name)
+    def again(self, name: str, record: str | None = None) -> str:
+        """How a record of the release comes back, or a file of it with its record."""
+        return _again(self.root, name, record or name) if self._repository is None else self._repository.again(name)
 
     def select(self, component: str | None = None, stage: int | None = None) -> list[str]:
         """Ids of one component ("encoder", "decoder"), of one stage (0, 1, 2), or of both, in forward order.

@@ -10,9 +10,9 @@ from types import FrameType
 import numpy as np
 import torch
 
-from aurorascope.activations.feed import Feed, epoch_order
+from aurorascope.activations.feed import Feed, epoch_order, snapshot_order
 from aurorascope.activations.reader import StoreReader
-from aurorascope.blocks import Block
+from aurorascope.blocks import Block, Stage
 from aurorascope.config.model import Sae
 from aurorascope.progress import Progress
 from aurorascope.sae.architectures import ARCHITECTURES
@@ -94,7 +94,8 @@ class Saver:
 
 
 def describe(
-    reader: StoreReader, block: Block, config: Sae, area_n: np.ndarray | None = None, is_new: bool = True, labelled: Labelled | None = None
+    reader: StoreReader, block: Block | Stage, config: Sae, area_n: np.ndarray | None = None, is_new: bool = True,
+    labelled: Labelled | None = None,
 ) -> Data:
     """What a training knows of its activations: moments from the manifest's files, and no look at the values unless the
     initial weights of a new training need their covariance or centroids.
@@ -107,7 +108,7 @@ def describe(
         centroids = find_centroids(reader, found["mean"], reader.d_model * config.expansion, block.depth_index)
     return Data(
         reader.d_model, reader.n_tokens, reader.n_snapshots, found["mean"], float(found["m2"].sum() / n / reader.d_model),
-        area_n if config.area_weights else None, labelled, covariance, centroids,
+        area_n if config.area_weights else None, labelled, covariance, centroids, reader.n_blocks,
     )
 
 
@@ -125,7 +126,7 @@ def batches(feed: Feed, trainer: Trainer) -> Iterator[tuple[torch.Tensor, torch.
     """What is left of the trainer's present epoch: rows, and which they are, as `TokenWeights.of` takes it."""
     data, epoch, done = trainer.data, trainer.t // trainer.steps_per_epoch, trainer.t % trainer.steps_per_epoch
     if trainer.config.shuffle == "snapshots":
-        order = epoch_order(trainer.config.seed, epoch, data.n_snapshots)[done:]
+        order = snapshot_order(trainer.config.seed, epoch, data.n_snapshots, data.n_blocks)[done:]
         yield from zip(feed.snapshots(order), order.tolist(), strict=True)
         return
     order = epoch_order(trainer.config.seed, epoch, data.n_snapshots * data.n_tokens)[done * trainer.batch_rows :]
@@ -135,14 +136,14 @@ def batches(feed: Feed, trainer: Trainer) -> Iterator[tuple[torch.Tensor, torch.
 
 
 def prepare(
-    reader: StoreReader, block: Block, config: Sae, device: torch.device, checkpoint: Checkpoint | None = None,
+    reader: StoreReader, block: Block | Stage, config: Sae, device: torch.device, checkpoint: Checkpoint | None = None,
     area_n: np.ndarray | None = None, labelled: Labelled | None = None,
 ) -> Trainer:
     """The trainer of one SAE, where its checkpoint left it.
 
     Args:
         reader: the block's training activations.
-        block: the block.
+        block: the block, or the stage of the reader's blocks.
         config: the SAE's configuration.
         device: where it is trained.
         checkpoint: where to resume from; None for nowhere.

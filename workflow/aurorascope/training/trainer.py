@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from aurorascope.blocks import Block
+from aurorascope.blocks import Block, Stage
 from aurorascope.config.model import Sae
 from aurorascope.errors import UserError
 from aurorascope.provenance import device_name
@@ -37,13 +37,14 @@ class Data:
     Attributes:
         d_model: channels.
         n_tokens: tokens of a snapshot.
-        n_snapshots: snapshots of the training split.
+        n_snapshots: snapshots of the training split, each once for each of the blocks.
         mean_d: (d,) float64, channel means over all of them.
         variance: mean over channels of the variance about it.
         area_n: (n_tokens,) cell area of each token, 1 on average; None where tokens are not weighted by it.
         labelled: the tokens under a label that are weighted; None for none.
         covariance_dd: (d, d), where the initial weights need it.
         centroids_hd: (h, d) of unit length, where the directions are made from them.
+        n_blocks: blocks whose snapshots these are.
     """
 
     d_model: int
@@ -55,6 +56,7 @@ class Data:
     labelled: Labelled | None = None
     covariance_dd: np.ndarray | None = None
     centroids_hd: np.ndarray | None = None
+    n_blocks: int = 1
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class Trainer:
     """One SAE in training.
 
     Args:
-        block: the block, whose place in forward order seeds the initial weights.
+        block: the block or stage, whose place in forward order seeds the initial weights.
         config: the SAE's configuration.
         data: its activations.
         device: where it is trained.
@@ -97,7 +99,7 @@ class Trainer:
         trained_on: name of the device of the steps.
     """
 
-    def __init__(self, block: Block, config: Sae, data: Data, device: torch.device, rows: int | None = None) -> None:
+    def __init__(self, block: Block | Stage, config: Sae, data: Data, device: torch.device, rows: int | None = None) -> None:
         self.block, self.config, self.data, self.device = block, config, data, device
         self.trained_on = device_name(device)
         n_rows = data.n_tokens * data.n_snapshots
