@@ -80,7 +80,8 @@ class Block:
         sum_boosted(Boosted(first, second), self.feed, sums, mask_sp)
         values = sums.table().set_index(["metric", "tokens", "of"])["value"]
         n_latents = first.d_hidden + (second.d_hidden if of == BOTH else 0)
-        cells = [f"{values[(metric, ALL, of)]:{form}}" for metric, form in (("fve", ".4f"), ("fve_anom", ".3f"), ("l0", ".1f"), ("frac_dead", ".3f"))]
+        forms = {"fve": ".4f", "fve_anom": ".3f", "l0": ".1f", "frac_dead": ".3f"}
+        cells = [f"{values[(metric, ALL, of)]:{form}}" for metric, form in forms.items()]
         cells += [f"{values[('fve', part, of)]:.4f}" for part in (LABEL, ORDINARY)]
         return f"| {self.block.id} | {name} | {n_latents} | {' | '.join(cells)} | {seconds:.1f} |"
 
@@ -108,7 +109,8 @@ def main() -> None:
         print(here.row(f"first, {k:g} on", first, None, seconds), flush=True)
         for weight in (1.0, *options.weights):
             second, more = here.trained(config, first, weight)
-            print(here.row(f"first + boost, {k:g} + {k:g} on" + (f", label x {weight:g}" if weight != 1 else ""), first, second, seconds + more), flush=True)
+            name = f"first + boost, {k:g} + {k:g} on" + (f", label x {weight:g}" if weight != 1 else "")
+            print(here.row(name, first, second, seconds + more), flush=True)
         single = dataclasses.replace(config, target_l0=2 * k)
         others = {"": {}, ", twice the latents": {"expansion": 2 * config.expansion}}
         others[", twice the latents and epochs"] = {"expansion": 2 * config.expansion, "epochs": 2 * config.epochs}

@@ -72,7 +72,8 @@ def write_labels(results: Path, day: int, mask_yx: np.ndarray | None = None) -> 
     mask_yx = np.concatenate([mask_yx, np.zeros((len(LAT) - len(mask_yx), len(LON)), bool)])[None]
     field_yx = np.zeros(mask_yx.shape, np.float32)
     date = f"2022-06-{day:02d}"
-    data = label_dataset([LABEL], np.datetime64(f"{date}T12"), np.asarray(LAT), np.asarray(LON), mask_yx, mask_yx.astype(np.uint16), field_yx)
+    axes = np.datetime64(f"{date}T12"), np.asarray(LAT), np.asarray(LON)
+    data = label_dataset([LABEL], *axes, mask_yx, mask_yx.astype(np.uint16), field_yx)
     write_day(results / "scratch" / "labels", date, [data], DEMO, MadeFrom({}, "c" * 64, "d" * 64))
 
 

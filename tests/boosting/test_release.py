@@ -27,13 +27,15 @@ def test_the_entry_is_that_of_the_record(folder, label):
     config = folder.boosted(target_l0=1.0, epochs=1, label=label, label_weight=3.0)
     boost_sae(config, folder.block, folder.results, CPU)
     measure(config, BLOCK, folder.results, CPU)
-    sae, boost, evaluation = (read(folder, name.format(BLOCK)) for name in ("saes/sae_{}.json", "boosts/sae_{}.json", "boosts/evaluation/{}.json"))
+    names = "saes/sae_{}.json", "boosts/sae_{}.json", "boosts/evaluation/{}.json"
+    sae, boost, evaluation = (read(folder, name.format(BLOCK)) for name in names)
     assert boost_entries(folder.results, [sae], [None]) == [None]
     (entry,) = boost_entries(folder.results, [sae], [evaluation])
     schema = index_schema()
     jsonschema.validate(entry, {"$ref": "#/$defs/sae/properties/boost", "$defs": schema["$defs"]})
     assert (entry["of"], entry["sha256"], entry["label"]) == (sae["sha256"], boost["sha256"], label)
-    assert entry["label_weight"] == (3 if label else None) and entry["architecture"] == {"activation": "topk", "released_as": "topk", "k": 1}
+    assert entry["label_weight"] == (3 if label else None)
+    assert entry["architecture"] == {"activation": "topk", "released_as": "topk", "k": 1}
     with pytest.raises(UserError, match=rf"an evaluation of the boost .*rm -f .*boosts/evaluation/{BLOCK}.json"):
         boost_entries(folder.results, [sae], [{**evaluation, "boost_sha256": "0" * 64}])
     with pytest.raises(UserError, match=rf"a boost of the SAE .*rm -f .*boosts/sae_{BLOCK}.json"):

@@ -46,7 +46,8 @@ def test_what_there_is_not_is_refused(folder):
         masks_of(folder, times=["2022-06-03T00:00:00Z"])
     with pytest.raises(UserError, match="2022-07-01.json"):
         masks_of(folder, times=["2022-07-01T12:00:00Z"])
-    write_json(folder.results / "scratch" / "states" / "train.json", {"kind": "states", "latitude": (LAT * 0.99).tolist(), "longitude": LON.tolist()})
+    states = {"kind": "states", "latitude": (LAT * 0.99).tolist(), "longitude": LON.tolist()}
+    write_json(folder.results / "scratch" / "states" / "train.json", states)
     with pytest.raises(UserError, match="labels on the states' 19 of latitude"):
         masks_of(folder).mask_sp  # noqa: B018
 

@@ -14,7 +14,6 @@ from tests.workflow.project import BLOCKS, tiny_config
 
 pytestmark = pytest.mark.slow
 ONE, PT = BLOCKS[1], f"results/boosts/sae_{BLOCKS[1]}.pt"
-# An L1 weight of activations says nothing of residuals.
 BOOST = {"target_l0": 3, "epochs": 1}
 
 
@@ -47,7 +46,8 @@ def test_index_card_and_digests_have_them(boosted):
         assert {name: sae["metrics"][name] for name in BOOST_FORMULAS} == metrics and metrics["boost_fve"] > sae["metrics"]["fve"]
         assert {name for name in names if name.startswith("boosts/") and block in name} == {
             f"boosts/{name}" for name in (
-                f"sae_{block}.pt", f"sae_{block}.json", f"golden/{block}.safetensors", f"evaluation/{block}.json", f"evaluation/{block}.parquet",
+                f"sae_{block}.pt", f"sae_{block}.json", f"golden/{block}.safetensors", f"evaluation/{block}.json",
+                f"evaluation/{block}.parquet",
             )
         }
         assert f"| `{block}` | {sae['metrics']['l0']:.1f}, {metrics['boost_l0']:.1f} |" in card
@@ -61,7 +61,7 @@ def test_a_suite_opens_both_and_verify_finds_damage(boosted, suite, tmp_path):
     both, alone, x = opened.boosted(ONE), opened[ONE], torch.randn(9, opened.entry(ONE)["d_model"])
     assert both.first(x)[0].detach().numpy().tobytes() == alone(x)[0].detach().numpy().tobytes()
     assert both(x)[1].shape == (9, alone.d_hidden + opened.entry(ONE)["boost"]["d_hidden"]) and "boosted FVE" in repr(opened)
-    with pytest.raises(Exception, match=f"snakemake {PT} --cores 1"):
+    with pytest.raises(Exception, match="snakemake --cores 1 --config .sae=.boost: .enabled: true"):
         Suite.open(suite.result(".")).boosted(ONE)
     project = boosted.copy(tmp_path / "project")
     weights = project.path / PT

@@ -136,8 +136,6 @@ def test_keys_that_a_verb_reads_are_its_parameters(scratch_copy, verb, monkeypat
     project, mapping = scratch_copy
     mapping = json.loads(json.dumps(mapping))
     mapping["aurora"]["demo"]["steps"] = 2
-    # Not the weight of an L1 of activations, which leaves nothing of residuals.
-    mapping["sae"]["boost"]["target_l0"] = 3
     monkeypatch.chdir(project.path)
     monkeypatch.setattr(dataclasses, "replace", recording_replace)
     if verb in ("label_day", *_ATLAS):

@@ -1,21 +1,5 @@
 # Boosts: a second SAE of what a block's first one leaves out, and what both together explain. A plain run makes them with
 # `sae: {boost: {enabled: true}}`; without, ask for one by name: results/boosts/sae_encoder_s1_b5.pt.
-from aurorascope.boosting.settings import check_label
-
-
-def boost_labels(split):
-    """Labels of a split's dates, where the configuration names one whose tokens count more; one that there will not be ends the planning."""
-
-    def inputs(wildcards):
-        try:
-            check_label(CONFIG)
-        except UserError as error:
-            _stop(error.one_line())
-        days = sorted({s.time[:10] for s in snapshots(CONFIG.cams, split)})
-        wanted = CONFIG.sae.boost.label is not None
-        return expand("results/scratch/labels/{day}.json", day=days) if wanted else []
-
-    return inputs
 
 
 rule boost_sae:

@@ -26,8 +26,8 @@ def check_target(config: Config, block: Block) -> None:
     n_latents = block.width(config.aurora.embed_dim) * sae.expansion
     if sae.target_l0 is not None and sae.target_l0 > n_latents / 2:
         raise UserError(
-            "config key sae.boost.target_l0", f"at most half of the {n_latents} latents of the second SAE of {block.id}", f"{sae.target_l0:g}",
-            "lower it, or raise sae.boost.expansion",
+            "config key sae.boost.target_l0", f"at most half of the {n_latents} latents of the second SAE of {block.id}",
+            f"{sae.target_l0:g}", "lower it, or raise sae.boost.expansion",
         )
 
 

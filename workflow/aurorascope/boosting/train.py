@@ -86,6 +86,6 @@ def _run(
     area_n = cell_areas(sae, block, reader.paths.scratch)
     trainer, made_with = engine.prepare(reader, block, sae, device, checkpoint, area_n, labelled), {}
     if not trainer.is_done:
-        feed = open_feed(reader, device, sae.shuffle == "rows")
-        made_with = engine.run(trainer, feed, engine.Saver(checkpoint, sae.checkpoint_minutes))
+        # A feed is bound to no name: its memory is free once the steps are done.
+        made_with = engine.run(trainer, open_feed(reader, device, sae.shuffle == "rows"), engine.Saver(checkpoint, sae.checkpoint_minutes))
     return engine.conclude(trainer), {"device": trainer.trained_on, **made_with}

@@ -72,7 +72,8 @@ def open_boosted(suite: Files, first: "AuroraSAE", block_id: str, verify: bool) 
     entry, record = suite.entry(block_id), f"boosts/sae_{block_id}.json"
     boost = entry.get("boost")
     if boost is None:
-        fix = f"make it: {snakemake(f'results/boosts/sae_{block_id}.pt --cores 1')}{as_then()}, or sae.boost.enabled: true for the whole suite"
+        command = snakemake("--cores 1 --config 'sae={boost: {enabled: true}}'")
+        fix = f"make them, and the index again: {command}{as_then()}"
         raise UserError(f"the suite in {suite.place()}", f"a second SAE of {block_id}", "none", fix)
     check_of(boost, entry, Path(boost["filename"]).with_suffix(".json"))
     sizes = entry["d_model"], boost["d_hidden"]
