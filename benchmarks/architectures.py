@@ -1,10 +1,10 @@
 """Held-out quality of every architecture at matched L0, and of the card's recipe against ours, on a demo's activations.
 
-    python benchmarks/architectures.py [results] [--l0 16] [--blocks ID ...] [--only NAME ...] [--seeds 3] [--labels] [--set KEY=VALUE ...]
+    python benchmarks/architectures.py [results] [--l0 8 16 32] [--blocks ID ...] [--only NAME ...] [--seeds 3] [--labels] [--set KEY=VALUE ...]
     python benchmarks/architectures.py [results] --many-k 64 [--blocks ID ...] [--set KEY=VALUE ...]
 
 One block of each stage. First the card's recipe, then what config.yaml says, then all architectures with the tuned recipe at the
-same target. FVE and anomaly FVE are about the held-out mean and about each position's training mean; "PCA" is the FVE of as many
+same targets, and `itda`, tokens as they are. FVE and anomaly FVE are about the held-out mean and about each position's training mean; "PCA" is the FVE of as many
 leading components of the training tokens as features are on. "Dead" are latents that fired for no token of the last 30 training
 snapshots; "silent" those that fire for no held-out token. With --labels, "F1" is the mean over the atlas's labels of the test score of each one's
 best feature, chosen on other dates, "events" and "labelled" are features that the atlas labels as events, and at all.
@@ -31,8 +31,9 @@ from aurorascope.blocks import BY_ID  # noqa: E402
 from aurorascope.config.model import Sae, from_mapping  # noqa: E402
 from aurorascope.config.recipes import RECIPES, filled  # noqa: E402
 from aurorascope.config.resolve import resolve  # noqa: E402
+from aurorascope.config.sae import Boost  # noqa: E402
 from aurorascope.measures.stability.compare import compare, unit_rows  # noqa: E402
-from aurorascope.sae.architectures import ARCHITECTURES  # noqa: E402
+from aurorascope.sae.architectures import ARCHITECTURES, RELEASED  # noqa: E402
 from aurorascope.sae.aurora_sae import AuroraSAE  # noqa: E402
 from aurorascope.sae.budgets import budgets  # noqa: E402
 from aurorascope.training.engine import (  # noqa: E402
@@ -43,6 +44,7 @@ from aurorascope.training.engine import (  # noqa: E402
 )
 
 sys.path.insert(0, str(Path(__file__).parent))
+from itda import itda  # noqa: E402
 from label_scores import LabelScores  # noqa: E402
 
 CPU = torch.device("cpu")
@@ -52,7 +54,7 @@ BLOCKS = [f"{component}_s{stage}_b3" for component in ("encoder", "decoder") for
 def settings(recipe: str, epochs: int, **changes: object) -> Sae:
     """A recipe's configuration, as the demo has it."""
     rest = {"expansion": 8, "p_end": 1.0, "epochs": epochs, "dead_snapshots": 30, "orthogonality": 0.0, "precision": "float32",
-            "seed": 0, "checkpoint_minutes": 10.0}
+            "seed": 0, "group": "block", "checkpoint_minutes": 10.0, "boost": Boost(False, None, None, None, None, 8.0)}
     return Sae(**filled({"recipe": recipe, **dict.fromkeys(RECIPES[recipe]), **rest, **changes}))
 
 
@@ -75,42 +77,48 @@ class Held:
         centred, leading = self.x.double() - self.mean, self.components[:, :k]
         return 1 - float((centred - centred @ leading @ leading.T).square().sum()) / self.total
 
-    def row(self, name: str, config: Sae, n_seeds: int, labels: LabelScores | None) -> str:
-        """Train, measure, and put it in a row; with several seeds, PW-MCC over their pairs; with labels, what follows them."""
-        start = time.perf_counter()
-        trainer = prepare(self.feed.reader, self.block, config, CPU)
+    def made(self, name: str, config: Sae, seed: int) -> tuple[AuroraSAE, float]:
+        """A trained SAE, or tokens as they are, and the dead among its latents by the training's own count; NaN without training."""
+        if name == "itda":
+            tokens = torch.cat(list(self.feed.snapshots(np.arange(self.feed.n_snapshots))))
+            h = tokens.shape[1] * config.expansion
+            return AuroraSAE.from_tensors(itda(tokens, self.mean.float(), h, round(config.target_l0), seed)), float("nan")
+        trainer = prepare(self.feed.reader, self.block, replace(config, seed=seed), CPU)
         run(trainer, self.feed, Saver(None, 0))
         result = conclude(trainer)
-        seconds = time.perf_counter() - start
+        return AuroraSAE.from_tensors(result.weights), float(result.log["frac_dead"].iloc[-1])
+
+    def row(self, name: str, config: Sae, n_seeds: int, labels: LabelScores | None) -> str:
+        """Train, measure, and put it in a row; with several seeds, PW-MCC over their pairs; with labels, what follows them."""
+        start = time.process_time()
+        sae, dead = self.made(name, config, config.seed)
+        seconds = time.process_time() - start
         with torch.inference_mode():
-            sae = AuroraSAE.from_tensors(result.weights)
             x_hat, h = sae(self.x)
         sse = (self.x - x_hat).double().square().sum()
         bases = (self.x.double().mean(0), self.position.double())
         fve, anomaly = (1 - float(sse / (self.x - base).square().sum()) for base in bases)
-        on, dead = h != 0, result.log["frac_dead"].iloc[-1]
+        on = h != 0
         silent = float((on.sum(0) == 0).float().mean())
-        likeness = f"{self.likeness(config, n_seeds):.3f} | " if n_seeds > 1 else ""
+        likeness = f"{self.likeness(name, config, n_seeds, sae):.3f} | " if n_seeds > 1 else ""
         if labels is not None:
             f1, n_events, n_labelled = labels.of(sae, self.block.id)
             likeness += f"{f1:.3f} | {n_events} | {n_labelled} | "
         return (
-            f"| {self.block.id} | {name} | {config.architecture} | {fve:.4f} | {anomaly:.3f} "
+            f"| {self.block.id} | {name} | {fve:.4f} | {anomaly:.3f} "
             f"| {self.pca(round(float(on.sum(1).float().mean()))):.4f} | {on.sum(1).float().mean():.1f} | {dead:.3f} | {silent:.3f} "
             f"| {likeness}{seconds:.1f} |"
         )
 
-    def likeness(self, config: Sae, n_seeds: int) -> float:
+    def likeness(self, name: str, config: Sae, n_seeds: int, first: AuroraSAE) -> float:
         """Mean cosine of directions matched one to one, over pairs of seeds, of latents that fire for some held-out token."""
         directions = []
-        for seed in range(n_seeds):
-            trainer = prepare(self.feed.reader, self.block, replace(config, seed=seed), CPU)
-            run(trainer, self.feed, Saver(None, 0))
-            sae = AuroraSAE.from_tensors(conclude(trainer).weights)
+        for seed in range(config.seed, config.seed + n_seeds):
+            sae = first if seed == config.seed else self.made(name, config, seed)[0]
             with torch.inference_mode():
                 is_alive = (sae.encode(self.x) != 0).any(0)
             directions.append(unit_rows(sae.W_dec.detach()[is_alive].numpy()))
-        signed = ARCHITECTURES[config.architecture].signed
+        signed = RELEASED[first.architecture].signed
         return float(np.mean([compare(a, b, signed).mcc for a, b in combinations(directions, 2)]))
 
 
@@ -132,14 +140,25 @@ def compare_many_k(held: Held, k: int, epochs: int, changes: dict) -> None:
         print(f"| {held.block.id} | {fewer} | {own:.4f} | {found:.4f} | {found - own:+.4f} | {fve(widest.keep(fewer)):.4f} |", flush=True)
 
 
+def config_of(name: str, l0: float, options: argparse.Namespace, changes: dict) -> Sae:
+    """What a row of the table is trained with; `card` and `config` aim at what they aim at."""
+    if name == "card":
+        return settings("card", options.epochs)
+    if name == "config":
+        return from_mapping(resolve(yaml.safe_load((ROOT / "config.yaml").read_text()))[0]).sae
+    architecture = "matching_pursuit" if name == "itda" else name
+    more = {"architecture": architecture, "target_l0": l0, "expansion": options.expansion}
+    return settings("tuned", options.epochs, **more, **changes)
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("results", type=Path, nargs="?", default=ROOT / "results")
-    parser.add_argument("--l0", type=float, default=16)
+    parser.add_argument("--l0", type=float, nargs="+", default=[16])
     parser.add_argument("--epochs", type=int, default=16, help="of all but config.yaml's own")
     parser.add_argument("--blocks", nargs="*", default=BLOCKS)
-    parser.add_argument("--only", nargs="*", default=["card", "config", *ARCHITECTURES])
+    parser.add_argument("--only", nargs="*", default=["card", "config", *ARCHITECTURES, "itda"])
     parser.add_argument("--seeds", type=int, default=1, help="with 2 or more, how alike directions of so many seeds are (PW-MCC)")
     parser.add_argument("--labels", action="store_true", help="how features follow the atlas's labels (a finished demo's)")
     parser.add_argument("--expansion", type=int, default=8, help="latents a channel")
@@ -153,21 +172,15 @@ def main() -> None:
         for block_id in options.blocks:
             compare_many_k(Held(options.results / "scratch" / "activations", block_id), options.many_k, options.epochs, changes)
         return
-    print("| block | recipe | architecture | FVE | anomaly FVE | PCA | L0 | dead | silent |"
-          + " PW-MCC |" * (options.seeds > 1) + " F1 | events | labelled |" * options.labels + " s |\n"
-          + "|---" * (10 + (options.seeds > 1) + 3 * options.labels) + "|")
+    print("| block | SAE | FVE | anomaly FVE | PCA | L0 | dead | silent |"
+          + " PW-MCC |" * (options.seeds > 1) + " F1 | events | labelled |" * options.labels + " CPU s |\n"
+          + "|---" * (9 + (options.seeds > 1) + 3 * options.labels) + "|")
     labels = LabelScores(options.results, options.blocks) if options.labels else None
     for block_id in options.blocks:
         held = Held(options.results / "scratch" / "activations", block_id)
-        for name in options.only:
-            if name == "card":
-                config = settings("card", options.epochs)
-            elif name == "config":
-                config = from_mapping(resolve(yaml.safe_load((ROOT / "config.yaml").read_text()))[0]).sae
-            else:
-                more = {"architecture": name, "target_l0": options.l0, "expansion": options.expansion}
-                config = settings("tuned", options.epochs, **more, **changes)
-            print(held.row(name if name == "config" else config.recipe, config, options.seeds, labels), flush=True)
+        for l0 in options.l0:
+            for name in options.only:
+                print(held.row(name, config_of(name, l0, options, changes), options.seeds, labels), flush=True)
 
 
 if __name__ == "__main__":

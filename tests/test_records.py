@@ -18,13 +18,15 @@ def test_a_kind_that_is_half_declared_is_refused():
 def test_paths_and_back(kind, tmp_path):
     """A record is found where it is said to be, with its names; what lies beside it is no record of the kind."""
     names = {"block": "encoder_s1_b5", "split": "held_out", "day": "2022-06-11", "circuit": "jet", "study": "storm", "outcome": "jet"}
-    names |= {"a": "encoder_s1_b5", "b": "card.encoder_s1_b5"}
+    names |= {"a": "encoder_s1_b5", "b": "card.encoder_s1_b5", "stage": "encoder_s1"}
     path = kind.where(tmp_path, **names)
     path.parent.mkdir(parents=True)
     path.write_text("{}")
     path.with_suffix(".source.json").write_text("{}")
     found = kind.found(tmp_path)
     assert path in found and ("{day}" not in kind.path or found == [path])
+    for other in ALL_KINDS.values():
+        assert path not in other.found(tmp_path) or other.path == kind.path, f"a {other.name}, too"
     read = kind.names_in(path)
     assert kind.where(tmp_path, **read) == path and read.items() <= names.items()
 

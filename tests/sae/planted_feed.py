@@ -7,7 +7,7 @@ class PlantedFeed:
     """Snapshots of tokens (n_snapshots, n_tokens, d), a feed and its reader in one."""
 
     def __init__(self, values):
-        self.values, self.device, self.reader = values, torch.device("cpu"), self
+        self.values, self.n_blocks, self.device, self.reader = values, 1, torch.device("cpu"), self
         self.n_snapshots, self.n_tokens, self.d_model = values.shape
 
     def snapshots(self, order):

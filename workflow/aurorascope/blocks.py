@@ -1,8 +1,9 @@
-"""The 48 blocks of Aurora's backbone: ids, order, widths, and where each sits in the model.
+"""The 48 blocks of Aurora's backbone and their six stages: ids, order, widths, and where each sits in the model.
 
 Imported whenever Snakemake parses, so it needs nothing heavy; where a block's tokens lie is in `tokens`.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +29,12 @@ class Block:
     @property
     def id(self) -> str:
         """The block's id, for example `encoder_s1_b5`."""
-        return f"{self.component}_s{self.stage}_b{self.block}"
+        return f"{self.stage_id}_b{self.block}"
+
+    @property
+    def stage_id(self) -> str:
+        """The id of its stage, for example `encoder_s1`."""
+        return f"{self.component}_s{self.stage}"
 
     @property
     def merges(self) -> int:
@@ -63,3 +69,43 @@ def _all_blocks() -> tuple[Block, ...]:
 BLOCKS = _all_blocks()
 BLOCK_IDS = tuple(block.id for block in BLOCKS)
 BY_ID = {block.id: block for block in BLOCKS}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Consecutive blocks of one token grid and width, between two that change it; some or all of them.
+
+    Attributes:
+        blocks: in forward order, at least one.
+    """
+
+    blocks: tuple[Block, ...]
+
+    @property
+    def id(self) -> str:
+        """The stage's id, for example `encoder_s1`."""
+        return self.blocks[0].stage_id
+
+    @property
+    def depth_index(self) -> int:
+        """48 to 53, forward order: what seeds are drawn by, after those of the blocks."""
+        return len(BLOCKS) + STAGE_IDS.index(self.id)
+
+    @property
+    def merges(self) -> int:
+        """As each of its blocks."""
+        return self.blocks[0].merges
+
+    def of(self, block_ids: Collection[str]) -> "Stage | None":
+        """The stage with only those of its blocks that are among these; None where none is."""
+        blocks = tuple(block for block in self.blocks if block.id in block_ids)
+        return Stage(blocks) if blocks else None
+
+
+STAGES = tuple(
+    Stage(tuple(block for block in BLOCKS if (block.component, block.stage) == (component, stage)))
+    for component, depths in DEPTHS.items()
+    for stage in range(len(depths))
+)
+STAGE_IDS = tuple(stage.id for stage in STAGES)
+STAGE_BY_ID = {stage.id: stage for stage in STAGES}

@@ -98,10 +98,13 @@ class Kind:
         return [path.format(**names) for path in (self.path, *self.files) if path not in self.unreleased]
 
 
+# Of names whose records lie beside others.
+_FORMS = {"day": "????-??-??", "block": "*_s?_b*", "stage": "*_s?"}
+
+
 class _Stars(dict):
     def __missing__(self, name: str) -> str:
-        # A day, so that what lies beside days' records is none of them.
-        return "????-??-??" if name == "day" else "*"
+        return _FORMS.get(name, "*")
 
 
 def _names(path: str) -> set[str]:
@@ -119,6 +122,24 @@ KINDS = {kind.name: kind for kind in (
             "training/{block}.parquet": _SEVERAL,
         },
         "filename", ("training/{block}.parquet",), ("train_sae", "train_config_sha256"),
+    ),
+    Kind(
+        "stage_sae", "saes/sae_{stage}.json", "SAEs of stages",
+        {"saes/sae_{stage}.pt": "sha256", "saes/golden/{stage}.safetensors": _SEVERAL, "training/{stage}.parquet": _SEVERAL},
+        "filename", ("training/{stage}.parquet",), ("train_stage_sae", "train_config_sha256"),
+    ),
+    Kind(
+        "stage_evaluation", "evaluation/{stage}.json", "evaluations of stages", {"evaluation/{stage}.parquet": "table_sha256"},
+        "metrics_file", stage=("evaluate_stage_sae", "evaluate_config_sha256"),
+    ),
+    Kind(
+        "boost", "boosts/sae_{block}.json", "boosts",
+        {
+            "boosts/sae_{block}.pt": "sha256",
+            "boosts/golden/{block}.safetensors": _SEVERAL,
+            "boosts/training/{block}.parquet": _SEVERAL,
+        },
+        "boost", ("boosts/training/{block}.parquet",), ("boost_sae", "boost_config_sha256"),
     ),
     Kind("checkpoint", "scratch/checkpoint/checkpoint.json", "checkpoint", {"scratch/checkpoint/aurora.ckpt": "sha256"}),
     Kind("static", "scratch/static/static.json", "static fields", {"scratch/static/static.nc": "sha256"}),

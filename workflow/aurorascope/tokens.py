@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aurorascope.blocks import Block
+from aurorascope.blocks import Block, Stage
 from aurorascope.spec import LATENT_LEVELS, PATCH
 
 
@@ -62,11 +62,11 @@ def _merge_axis(groups: list[np.ndarray]) -> list[np.ndarray]:
     return [np.concatenate(groups[i : i + 2]) for i in range(0, len(groups), 2)]
 
 
-def token_grid(block: Block, lat: Sequence[float], lon: Sequence[float]) -> TokenGrid:
+def token_grid(block: Block | Stage, lat: Sequence[float], lon: Sequence[float]) -> TokenGrid:
     """Where a block's tokens lie, for an input grid.
 
     Args:
-        block: the block.
+        block: the block, or the stage of several, which have one grid.
         lat: input latitudes, degrees north, strictly decreasing; a row beyond a multiple of 3 is dropped, as Aurora does.
         lon: input longitudes, degrees east, strictly increasing from 0; their number must be a multiple of 3.
 

@@ -239,6 +239,9 @@ def consumers_of(wildcards):
     made = [str(kind.where(RESULTS, block=block)) for kind in kinds]
     if block in REPRESENTATIVES:
         made.append(f"results/figures/feature_{block}.png")
+    stage = BY_ID[block].stage_id
+    if stage in STAGES_MADE:
+        made += [str(kind.where(RESULTS, stage=stage)) for kind in RELEASED_OF_STAGES]
     return made
 
 

@@ -1,11 +1,15 @@
 # Which records a configuration asks for, of which kind, and that none of those that are there is forgotten and of another one.
 from aurorascope.config.chosen import stage_representatives
 from aurorascope.config.made import refuse_forgotten
+from aurorascope.measures.all import RELEASED_OF_STAGES
+from aurorascope.stage_saes.claim import configured_stages
 
 # Blocks whose features are drawn, and those that have a record of each kind.
 REPRESENTATIVES = stage_representatives(CONFIG.block_ids)
 MADE = {"sae": CONFIG.block_ids}
+STAGES_MADE = [stage.id for stage in configured_stages(CONFIG)]
 MADE |= {measure.kind.name: measure.blocks(CONFIG) for measure in MEASURES}
+MADE["boost"] = MADE["boost_evaluation"]
 
 
 def _by_block(blocks):
@@ -25,6 +29,10 @@ if workflow.is_main_process and not MAY_LOOK:
             RESULTS,
             [
                 *((ALL_KINDS[name], _by_block(MADE[name])) for name in MADE),
+                *(
+                    (kind, [{"stage": stage} for stage in STAGES_MADE])
+                    for kind in RELEASED_OF_STAGES
+                ),
                 (ALL_KINDS["label_reference"], [{}]),
                 (ALL_KINDS["labels"], [{"day": day} for day in LABEL_DAYS]),
                 (ALL_KINDS["study"], [{"study": name} for name in study_names()]),

@@ -14,6 +14,12 @@ RELEASE = [
         for path in (kind.path, *kind.files)
         for block in MADE[kind.name]
     ],
+    *[
+        f"results/{path.format(stage=stage)}"
+        for kind in RELEASED_OF_STAGES
+        for path in (kind.path, *kind.files)
+        for stage in STAGES_MADE
+    ],
 ]
 
 
@@ -21,6 +27,12 @@ rule build_index:
     input:
         **ACTIVATION_INPUTS,
         saes=SUITE["saes"],
+        boosts=records_of("boost"),
+        of_stages=[
+            kind.where(RESULTS, stage=stage)
+            for kind in RELEASED_OF_STAGES
+            for stage in STAGES_MADE
+        ],
         measured=[
             record for measure in MEASURES for record in records_of(measure.kind.name)
         ],

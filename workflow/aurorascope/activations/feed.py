@@ -33,6 +33,27 @@ def epoch_order(seed: int, epoch: int, n: int) -> np.ndarray:
     return generator(Stream.ORDER, seed, epoch).permutation(n)
 
 
+def snapshot_order(seed: int, epoch: int, n_snapshots: int, n_blocks: int) -> np.ndarray:
+    """Order of whole snapshots in one epoch.
+
+    Args:
+        seed: the SAE's.
+        epoch: from 0.
+        n_snapshots: of all blocks together.
+        n_blocks: blocks that have each of these, block b's snapshot s at the place n_blocks * s + b.
+
+    Returns:
+        Places, int64: snapshots as `epoch_order` has them, and of each the blocks in an order of its own, one after the other, so
+        that where Aurora computes them again one forward serves them all.
+    """
+    random = generator(Stream.ORDER, seed, epoch)
+    order_s = random.permutation(n_snapshots // n_blocks)
+    if n_blocks == 1:
+        return order_s
+    blocks_sb = random.permuted(np.tile(np.arange(n_blocks), (len(order_s), 1)), axis=1)
+    return (order_s[:, None] * n_blocks + blocks_sb).reshape(-1)
+
+
 class Feed(Protocol):
     """Batches of decoded tokens.
 

@@ -46,6 +46,7 @@ class StoreReader:
         manifest: the manifest's content.
         paths: where the pieces of the store lie.
         n_snapshots: snapshots in the store.
+        n_blocks: blocks that it has them of, one.
         n_tokens: tokens of one snapshot.
         d_model: channels.
         offset: (n_snapshots, d) float32, channel mean of each snapshot.
@@ -57,7 +58,7 @@ class StoreReader:
         UserError: the manifest or a label is damaged, or the store is not the one claimed.
     """
 
-    parallel = True
+    parallel, n_blocks = True, 1
     recomputed_on: str | None = None
 
     def __init__(self, manifest_path: Path, claim: dict[str, Any] | None = None) -> None:

@@ -27,6 +27,7 @@ from aurorascope.measures.all import MEASURES
 from aurorascope.progress import tell
 from aurorascope.records import KINDS
 from aurorascope.spec import GRID
+from aurorascope.stage_saes.costs import stages_cost, stages_need
 from aurorascope.studies.costs import studies_cost
 
 
@@ -43,19 +44,22 @@ def run(args: argparse.Namespace, config: Config) -> None:
         notes.append("This folder holds another run (results/run.json): nothing in it is counted as already there.")
     e = estimate(config, grid, _done(config, args.results) if is_mine else None)
     need = e.scratch_left()
+    mine = args.results if is_mine else None
     # Planning makes no link to storage.scratch, nor the folder itself.
     disk = _existing(scratch_folder(config.storage.scratch) or scratch)
     if disk.stat().st_dev == _existing(args.results).stat().st_dev:
-        need += e.weights_left()
+        need += e.weights_left() + stages_need(config, e, mine)
     space = space_lines(e, free_space(disk), need, options(config))
     measured = [cost for measure in MEASURES if (cost := measure.cost(config, e))]
+    if (of_stages := stages_cost(config, e, mine)) is not None:
+        measured.append(of_stages)
     labels = labels_cost(config, grid, labelled_days(config, args.results) if is_mine else frozenset())
-    studies = studies_cost(config, grid, args.results if is_mine else None)
-    attributions = attributions_cost(config, grid, args.results if is_mine else None)
-    circuits = circuits_cost(config, grid, args.results if is_mine else None)
+    studies = studies_cost(config, grid, mine)
+    attributions = attributions_cost(config, grid, mine)
+    circuits = circuits_cost(config, grid, mine)
     refused = [*not_counted(studies, "study", "studies"), *not_counted(attributions, "outcome", "attributions")]
     refused += not_counted(circuits, "circuit", "circuits")
-    matches = matches_cost(config, e, args.results if is_mine else None)
+    matches = matches_cost(config, e, mine)
     others = [labels, *studies, *attributions, *circuits, *matches]
     tell("\n".join([*report(config, e, measured, notes, others), *space, *refused]))
 

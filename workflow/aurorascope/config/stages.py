@@ -23,6 +23,10 @@ RECIPES = {
     "dump_activations": 2,
     "train_sae": 3,
     "evaluate_sae": 2,
+    "boost_sae": 1,
+    "evaluate_boost": 1,
+    "train_stage_sae": 1,
+    "evaluate_stage_sae": 1,
     "write_features": 1,
     "measure_fidelity": 1,
     "measure_stability": 1,
@@ -77,7 +81,14 @@ KEYS = {
     ),
     "dump_activations": ("aurora.embed_dim", "aurora.autocast", "activations.dtype", *_COMPUTE),
     "train_sae": _TRAINING,
+    "train_stage_sae": _TRAINING,
+    "evaluate_stage_sae": _COMPUTE,
     "evaluate_sae": ("evaluation.lat_bands", *_COMPUTE),
+    # Masks of its label are an input.
+    "boost_sae": (
+        *_TRAINING, *(f"sae.boost.{name}" for name in ("target_l0", "expansion", "epochs", "label", "label_weight")),
+    ),
+    "evaluate_boost": _COMPUTE,
     "write_features": ("features", *_COMPUTE),
     "measure_fidelity": ("evaluation.fidelity.snapshots", "aurora.autocast", *_COMPUTE),
     "measure_stability": ("evaluation.stability.seeds", *_TRAINING),
@@ -85,7 +96,7 @@ KEYS = {
     "reproduce_sae": _TRAINING,
     "build_index": (
         "cams.source", "cams.gap_hours", "cams.init_hours", "cams.missing_dates", "aurora.autocast", "activations.dtype",
-        "blocks", "evaluation.fidelity.enabled", "evaluation.stability.blocks", "atlas.enabled",
+        "blocks", "evaluation.fidelity.enabled", "evaluation.stability.blocks", "atlas.enabled", "sae.group", "sae.boost.enabled",
     ),
     "write_card": (),
     "write_table": (),
@@ -119,6 +130,7 @@ NO_NUMBERS = (
     "activations.mode",
     "activations.keep",
     "sae.checkpoint_minutes",
+    "sae.group",
     "storage",
     "plan",
     "reproduce",
@@ -146,7 +158,9 @@ _ONLY_WITH = {
     ("make_checkpoint", "compute.portable"): {"demo"},
 }
 # Keys that came later, with the value at which what was made before them stays as it is.
-AS_BEFORE = {"compute.portable": False, "sae.aux_weight": 1 / 32, "atlas.enabled": False}
+AS_BEFORE = {
+    "compute.portable": False, "sae.aux_weight": 1 / 32, "atlas.enabled": False, "sae.group": "block", "sae.boost.enabled": False,
+}
 
 
 def _lookup(config: Config, key: str) -> Any:

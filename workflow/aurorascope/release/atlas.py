@@ -96,8 +96,8 @@ class Files(Protocol):
     def file(self, name: str) -> Path:
         """A file of the release."""
 
-    def again(self, name: str) -> str:
-        """How a record of the release comes back."""
+    def again(self, name: str, record: str | None = None) -> str:
+        """How a record of the release comes back, or a file of it with its record."""
 
 
 class Atlases:

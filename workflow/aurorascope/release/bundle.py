@@ -2,10 +2,11 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from aurorascope.files import check_file, read_record, sha256_file, write_bytes, write_table, write_text
-from aurorascope.measures.all import RELEASED_KINDS
-from aurorascope.records import KINDS
+from aurorascope.measures.all import RELEASED_KINDS, RELEASED_OF_STAGES
+from aurorascope.records import KINDS, Kind
 from aurorascope.release.card import model_card
 from aurorascope.release.schema import INDEX_SCHEMA
 from aurorascope.release.suite import Suite
@@ -25,6 +26,8 @@ def release_files(results: Path) -> list[Path]:
         for kind in RELEASED_KINDS:
             if sae.get(kind.index_key) is not None:
                 names += kind.released(block=sae["id"])
+    for sae in index.get("stage_saes", []):
+        names += [name for kind in RELEASED_OF_STAGES for name in kind.released(stage=sae["id"])]
     return sorted(Path(name) for name in names)
 
 
@@ -56,9 +59,17 @@ def write_digests(results: Path) -> None:
     """
     index = json.loads((results / "sae_index.json").read_text())
     for sae in index["saes"]:
-        record = KINDS["sae"].where(results, block=sae["id"])
-        check_file(results / sae["filename"], sae["sha256"], record)
-        for file, digest in KINDS["sae"].digests(record, read_record(record, "sae")).items():
-            check_file(file, digest, record)
+        _check_files(sae, KINDS["sae"], results, block=sae["id"])
+        if "boost" in sae:
+            _check_files(sae["boost"], KINDS["boost"], results, block=sae["id"])
+    for sae in index.get("stage_saes", []):
+        _check_files(sae, KINDS["stage_sae"], results, stage=sae["id"])
     lines = [f"{sha256_file(results / path)}  {path}\n" for path in release_files(results)]
     write_text(results / "SHA256SUMS", "".join(lines))
+
+
+def _check_files(sae: dict[str, Any], kind: Kind, results: Path, **names: str) -> None:
+    record = kind.where(results, **names)
+    check_file(results / sae["filename"], sae["sha256"], record)
+    for file, digest in kind.digests(record, read_record(record, kind.name)).items():
+        check_file(file, digest, record)

@@ -6,6 +6,7 @@ from typing import Any
 
 from aurorascope.measures.all import MEASURES
 from aurorascope.measures.cells import by_stage, percent, span
+from aurorascope.release.of_stages import stages_section
 
 # The published card's ranges of FVE in percent, by (component, stage); what ours are read beside.
 PUBLISHED_FVE = {
@@ -199,6 +200,7 @@ def model_card(index: dict[str, Any]) -> str:
         "the SAE has features on, and where L0 reaches d_model it explains everything.",
         "![Explained variance by latent level and latitude, a panel a stage](figures/levels.png)",
         *(measure.section(index["saes"]) for measure in MEASURES),
+        stages_section(index),
         _data(index),
         _use(index),
         "## All SAEs",

@@ -17,16 +17,19 @@ from typing import TYPE_CHECKING, Any
 
 from aurorascope.blocks import BLOCK_IDS
 from aurorascope.errors import UserError, as_then, remake, snakemake
-from aurorascope.files import sha256_file
 from aurorascope.measures.all import MEASURES
 from aurorascope.release.atlas import Atlases, Feature, FeaturePage
+from aurorascope.release.boosts import open_boosted
+from aurorascope.release.of_stages import load_stage_sae, read_lives, stage_entry
 from aurorascope.release.schema import read_index
 from aurorascope.release.statistics import read_statistics
+from aurorascope.release.weights import read_weights
 from aurorascope.spec import DEPTHS
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from aurorascope.boosting.boosted import Boosted
     from aurorascope.release.hub import Repository
     from aurorascope.sae.aurora_sae import AuroraSAE
 
@@ -53,6 +56,7 @@ class Suite:
         self.root, self.index, self._repository = root, index, repository
         self.revision = None if repository is None else repository.commit
         self._entries = {sae["id"]: sae for sae in index["saes"]}
+        self._stages = {sae["id"]: sae for sae in index.get("stage_saes", [])}
         self.ids = tuple(self._entries)
 
     @classmethod
@@ -131,30 +135,17 @@ class Suite:
         Raises:
             UserError: the suite holds no such SAE, its file is missing, or file and index differ.
         """
-        # Imported only where weights are read: a table needs no torch.
-        from aurorascope.sae.aurora_sae import AuroraSAE
-
-        entry = self.entry(block_id)
-        path = self.file(entry["filename"])
-        fix = self._again(entry["filename"], f"saes/sae_{block_id}.json")
-        if not path.is_file():
-            raise UserError(path, f"the weights of {block_id}, sha256 {entry['sha256']}", "no such file", fix)
-        if verify and (found := sha256_file(path)) != entry["sha256"]:
-            raise UserError(path, f"sha256 {entry['sha256']}", f"sha256 {found}", fix)
-        try:
-            sae = AuroraSAE.from_file(str(path))
-        except ValueError as error:
-            raise UserError(path, f"the SAE of {block_id}", str(error)[:300], fix) from None
-        except Exception as error:
-            # What torch raises depends on the bytes it meets, and its advice is to read such a file without safety.
-            raise UserError(path, f"the SAE of {block_id}", f"an unreadable file ({type(error).__name__})", fix) from error
-        if (sae.d_model, sae.d_hidden) != (entry["d_model"], entry["d_hidden"]):
-            sizes = f"{entry['d_model']} channels and {entry['d_hidden']} features"
-            raise UserError(path, f"the SAE of {block_id}, {sizes}", f"one of {sae.d_model} and {sae.d_hidden}", fix)
-        if verify:
-            self._check_golden(sae, entry)
+        sae = read_weights(self, self.entry(block_id), verify)
         sae.read_statistics = functools.partial(self.statistics, block_id)
         return sae
+
+    def boosted(self, block_id: str, verify: bool = True) -> "Boosted":
+        """A block's SAE with a second one of what it leaves out; `first` of the two is the SAE alone, as `load` gives it.
+
+        Raises:
+            UserError: as of `load`, or there is no second SAE.
+        """
+        return open_boosted(self, self.load(block_id, verify), block_id, verify)
 
     def statistics(self, block_id: str) -> "pd.DataFrame":
         """What the features of an SAE usually are on the held-out dates, a row a feature; edits such as `Mean` take it from the SAE.
@@ -167,22 +158,29 @@ class Suite:
         """
         return read_statistics(self, block_id)
 
-    def _check_golden(self, sae: "AuroraSAE", entry: dict[str, Any]) -> None:
-        """Compare an SAE, whose file has been compared with the index, with its golden vectors where those are there."""
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
+    @property
+    def stage_ids(self) -> tuple[str, ...]:
+        """Ids of the stages that have an SAE of their own (`sae.group: stage`), in forward order."""
+        return tuple(self._stages)
 
-        name = f"saes/golden/{entry['id']}.safetensors"
-        if self._repository is not None and self._repository.lacks(name):
-            return
-        path = self.file(name)
-        try:
-            if path.is_file():
-                sae.check(load_file(path))
-        except (SafetensorError, ValueError) as error:
-            found = f"an unreadable file ({error})" if isinstance(error, SafetensorError) else str(error)
-            fix = self._again(name, f"saes/sae_{entry['id']}.json")
-            raise UserError(path, f"golden vectors that the SAE of {entry['id']} meets", found, fix) from None
+    def load_stage(self, stage_id: str, block_id: str, verify: bool = True) -> "AuroraSAE":
+        """The SAE that the blocks of a stage share, as one of them has it, on the CPU; feature j is the same direction in all.
+
+        Raises:
+            UserError: the suite holds no such SAE, it is not of that block, its file is missing, or file and index differ.
+        """
+        return load_stage_sae(self, stage_entry(self, self._stages, stage_id), block_id, verify)
+
+    def lives(self, stage_id: str) -> "pd.DataFrame":
+        """Where each feature of a stage's SAE lives on the held-out dates, a row a feature and block.
+
+        Columns: feature; block; density, the share of the block's tokens that it is on for; energy, the mean of h^2 over the variance of the
+        block's activations; share, the block's part of the feature's energy, NaN for one that never is on.
+
+        Raises:
+            UserError: the suite holds no such SAE, or the table is missing or not the one that its record names.
+        """
+        return read_lives(self, stage_entry(self, self._stages, stage_id))
 
     def place(self) -> str:
         """Where it is."""
@@ -196,12 +194,9 @@ class Suite:
         """Whether the release has a file."""
         return (self.root / name).is_file() if self._repository is None else not self._repository.lacks(name)
 
-    def again(self, name: str) -> str:
-        """How a record of the release comes back."""
-        return self._again(name, name)
-
-    def _again(self, name: str, record: str) -> str:
-        return _again(self.root, name, record) if self._repository is None else self._repository.again(name)
+    def again(self, name: str, record: str | None = None) -> str:
+        """How a record of the release comes back, or a file of it with its record."""
+        return _again(self.root, name, record or name) if self._repository is None else self._repository.again(name)
 
     def select(self, component: str | None = None, stage: int | None = None) -> list[str]:
         """Ids of one component ("encoder", "decoder"), of one stage (0, 1, 2), or of both, in forward order.

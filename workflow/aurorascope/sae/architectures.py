@@ -218,3 +218,15 @@ ARCHITECTURES = by_name(
         needs_units=None, defaults={"revive": "resample"},
     ),
 )
+
+
+def index_architecture(activation: str, released_as: str, target_l0: float | None) -> dict[str, Any]:
+    """What the index says of an SAE's architecture."""
+    return {
+        "activation": activation,
+        "released_as": released_as,
+        "k": round(target_l0) if ARCHITECTURES[activation].keeps_k else None,
+        "apply_b_dec_to_input": True,
+        "normalize_activations": "none",
+        "decoder_unit_norm": True,
+    }

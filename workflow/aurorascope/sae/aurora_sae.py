@@ -12,7 +12,8 @@ With z = (x - b_dec) @ W_enc + b_enc, the features h, (n_tokens, d_hidden), are 
     jumprelu   z where z > threshold; BatchTopK, Matryoshka and Gated autoencoders are released in this form
 
 or, in matching_pursuit, what `pursue` finds (W_enc is W_dec^T and b_enc 0), and x_hat = h @ W_dec + b_dec. Row j of `W_dec` is the
-direction that feature j writes, of unit norm. `sae.architecture` says which it is; the file's tensors tell.
+direction that feature j writes, of unit norm. `sae.architecture` says which it is; the file's tensors tell. The file of a stage, whose
+blocks share W_enc and W_dec, has a row a block of b_enc, b_dec and threshold: `from_file(path, block=2)` is its third block's.
 """
 
 import torch
@@ -21,6 +22,7 @@ from torch import nn
 
 _WEIGHTS = ("W_enc", "b_enc", "W_dec", "b_dec")
 _EXTRAS = {"relu": (), "topk": ("k",), "abstopk": ("k", "signed"), "jumprelu": ("threshold",), "matching_pursuit": ("k", "pursuit")}
+_OF_BLOCKS = ("b_enc", "b_dec", "threshold")
 _GOLDEN_RTOL, _UNIT = 1e-5, 1e-5
 
 
@@ -51,6 +53,18 @@ def architecture_of(tensors: dict[str, torch.Tensor], name: str = "tensors") -> 
     _check_forms(tensors, name)
     _check_values(tensors, name)
     return known[frozenset(tensors)]
+
+
+def _of_block(tensors: dict[str, torch.Tensor], block: int | None, name: str) -> dict[str, torch.Tensor]:
+    """Of a stage's tensors those of one of its blocks; any others as they are."""
+    rows = [getattr(tensors.get(key), "shape", ()) for key in _OF_BLOCKS if key in tensors] if isinstance(tensors, dict) else []
+    n = rows[0][0] if rows and all(len(shape) == 2 and shape[0] == rows[0][0] for shape in rows) else 0
+    if n == 0 and block is None:
+        return tensors
+    if block is None or not 0 <= block < n:
+        expected = f"block from 0 to {n - 1}, since it is of {n} blocks (sae_index.json names them)" if n else "no block, since it is of one"
+        raise ValueError(f"{name}: expected {expected}; found {block}. Give another block.")
+    return {key: tensor[block] if key in _OF_BLOCKS else tensor for key, tensor in tensors.items()}
 
 
 def _check_forms(tensors: dict[str, torch.Tensor], name: str) -> None:
@@ -276,20 +290,26 @@ class AuroraSAE(nn.Module):
             )
 
     @classmethod
-    def from_file(cls, path: str, map_location: str = "cpu", golden: dict[str, torch.Tensor] | None = None) -> "AuroraSAE":
+    def from_file(
+        cls, path: str, map_location: str = "cpu", golden: dict[str, torch.Tensor] | None = None, block: int | None = None
+    ) -> "AuroraSAE":
         """The autoencoder of a `.pt` file, its architecture and sizes taken from the file alone; golden vectors are checked if given.
 
+        `block` is the place of a block in the file of a stage, from 0; golden vectors have a row a block there, too.
+
         Raises:
-            ValueError: a tensor is missing, unknown, of the wrong shape, dtype or value, or the golden vectors are not met.
+            ValueError: a tensor is missing, unknown, of the wrong shape, dtype or value, there is no such block or none is named, or
+                the golden vectors are not met.
         """
-        sae = cls.from_tensors(torch.load(path, map_location=map_location, weights_only=True), str(path))
+        sae = cls.from_tensors(torch.load(path, map_location=map_location, weights_only=True), str(path), block)
         if golden is not None:
-            sae.check(golden)
+            sae.check(golden if block is None else {key: value[block] for key, value in golden.items()})
         return sae
 
     @classmethod
-    def from_tensors(cls, tensors: dict[str, torch.Tensor], name: str = "tensors") -> "AuroraSAE":
+    def from_tensors(cls, tensors: dict[str, torch.Tensor], name: str = "tensors", block: int | None = None) -> "AuroraSAE":
         """As `from_file`, for tensors already loaded, which are copied; it lies on the device of W_enc."""
+        tensors = _of_block(tensors, block, name)
         architecture = architecture_of(tensors, name)
         d_model, d_hidden = tensors["W_enc"].shape
         sae = cls(d_model, d_hidden // d_model)

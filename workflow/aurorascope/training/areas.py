@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from aurorascope.blocks import Block
+from aurorascope.blocks import Block, Stage
 from aurorascope.config.model import Sae
 from aurorascope.files import read_record
 from aurorascope.tokens import token_grid
 
 
-def cell_areas(config: Sae, block: Block, scratch: Path) -> np.ndarray | None:
+def cell_areas(config: Sae, block: Block | Stage, scratch: Path) -> np.ndarray | None:
     """Area of each token's cell, 1 on average, (n_tokens,), from the record of the training states; None where unused.
 
     Raises:

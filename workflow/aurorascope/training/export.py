@@ -26,11 +26,15 @@ _N_GOLDEN = 8
 REDUCTIONS = "MSE: mean over tokens and channels; L1: sum over latents, mean over tokens"
 
 
+def golden_rows(n_tokens: int) -> torch.Tensor:
+    """Places of the golden vectors among a snapshot's tokens, evenly spread."""
+    return torch.linspace(0, n_tokens - 1, _N_GOLDEN).round().long()
+
+
 def golden_vectors(sae: AuroraSAE, reader: StoreReader) -> dict[str, torch.Tensor]:
     """Eight rows, evenly spread over the first training snapshot, with features and reconstruction."""
     x_nd = torch.from_numpy(reader.read([0])[0])
-    rows = torch.linspace(0, len(x_nd) - 1, _N_GOLDEN).round().long()
-    x = x_nd[rows].contiguous()
+    x = x_nd[golden_rows(len(x_nd))].contiguous()
     with torch.inference_mode():
         x_hat, h = sae(x)
     return {"x": x, "features": h.contiguous(), "x_hat": x_hat.contiguous()}
@@ -59,7 +63,7 @@ def _write_saelens(
     write_json(files.saelens_config, config)
 
 
-def _training(config: Sae, trained: Trained, d_model: int) -> dict[str, Any]:
+def describe_training(config: Sae, trained: Trained, d_model: int) -> dict[str, Any]:
     """How it was trained; `lambda_sum` is the final weight where both terms are sums over a token's entries."""
     architecture = ARCHITECTURES[config.architecture]
     # A fixed weight as it was written, not as float32 holds it.
@@ -82,6 +86,12 @@ def _training(config: Sae, trained: Trained, d_model: int) -> dict[str, Any]:
         "n_steps": trained.n_steps,
         "n_tokens_seen": trained.n_tokens_seen,
     }
+
+
+def what_it_ended_with(trained: Trained) -> dict[str, Any]:
+    """Entries of a record: `importance` of each latent where the architecture says, and the log's last row."""
+    importance = {} if trained.importance_h is None else {"importance": [float(f"{value:.6g}") for value in trained.importance_h]}
+    return {**importance, "last_epoch": {name: float(trained.log.iloc[-1][name]) for name in ("mse", "l0", "frac_dead")}}
 
 
 def export(
@@ -118,7 +128,7 @@ def export(
             for path in (files.golden, files.log, files.saelens_config, files.saelens_weights)
         },
         "saelens_bytes": files.saelens_weights.stat().st_size,
-        "training": _training(config.sae, trained, sae.d_model),
+        "training": describe_training(config.sae, trained, sae.d_model),
         # What no digest of the data covers; all of it makes the SAE anew when it changes, so none of it can be stale.
         "config": {stage: stage_params(config, stage) for stage in MADE_BY},
         "train_config_sha256": stage_digest(config, "train_sae"),
@@ -127,8 +137,7 @@ def export(
         "static_sha256": manifest["static_sha256"],
         "checkpoint_sha256": manifest["checkpoint_sha256"],
         "dump_config_sha256": manifest["config_sha256"],
-        **({} if trained.importance_h is None else {"importance": [float(f"{value:.6g}") for value in trained.importance_h]}),
-        "last_epoch": {name: float(trained.log.iloc[-1][name]) for name in ("mse", "l0", "frac_dead")},
+        **what_it_ended_with(trained),
     }
     write_json(files.record, record)
     return record

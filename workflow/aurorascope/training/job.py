@@ -12,7 +12,7 @@ from aurorascope.activations.opening import open_reader
 from aurorascope.activations.paths import StorePaths
 from aurorascope.activations.reader import StoreReader
 from aurorascope.backbone.device import pick_device
-from aurorascope.blocks import Block
+from aurorascope.blocks import Block, Stage
 from aurorascope.config.model import Config
 from aurorascope.config.stages import stage_digest
 from aurorascope.files import write_json
@@ -32,18 +32,21 @@ class TrainingJob:
 
     Args:
         config: the configuration; its `sae.seed` is the training's.
-        block: the block.
+        block: the block or stage.
         reader: its training activations.
         folder: where its checkpoint and lock lie.
         device: where it is trained.
+        made_by: the stage of the workflow whose settings it answers to.
 
     Attributes:
         checkpoint: where it resumes from and saves to; it stays until whoever uses the weights removes it.
     """
 
-    def __init__(self, config: Config, block: Block, reader: StoreReader, folder: Path, device: torch.device) -> None:
+    def __init__(
+        self, config: Config, block: Block | Stage, reader: StoreReader, folder: Path, device: torch.device, made_by: str = "train_sae"
+    ) -> None:
         self.config, self.block, self.reader, self.device = config, block, reader, device
-        self.checkpoint = Checkpoint(folder, block.id, stage_digest(config, "train_sae"), reader.manifest["sha256"])
+        self.checkpoint = Checkpoint(folder, block.id, stage_digest(config, made_by), reader.manifest["sha256"])
 
     def locked(self) -> contextlib.AbstractContextManager[None]:
         """Hold the folder's lock; `trainer` and `run` are for whoever holds it."""
