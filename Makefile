@@ -14,9 +14,10 @@ demo: $(VENV)/.ready
 	$(SNAKEMAKE) --cores all --rerun-incomplete
 	@echo "48 SAEs of the demo: results/README.md describes them, results/figures/suite.png shows them, results/atlas/index.html their features; next: README.md, Use an SAE."
 
-# Three processes on two cores: tests on a cluster, or of locks and lost jobs, spend much of their time waiting.
+# Three processes on two cores: tests on a cluster, or of locks and lost jobs, spend much of their time waiting. Bytecode is kept:
+# each process compiles all tests as long as it is not.
 test: $(VENV)/.ready
-	$(VENV)/bin/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= $(VENV)/bin/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 report: $(VENV)/.ready
 	$(SNAKEMAKE) --report results/report.zip

@@ -3,6 +3,7 @@
 #   snakemake --cores 2                                          the demo of config.yaml: no key, no network, no GPU
 #   snakemake -c1 plan                                           what the configured run will cost
 #   snakemake results/saes/sae_encoder_s1_b5.pt --cores 2        one block's SAE, and only what it needs
+#   snakemake results/boosts/sae_encoder_s1_b5.pt --cores 2      a second SAE of what that one leaves out
 #   snakemake results/saes/sae_encoder_s1.pt --cores 2           one SAE for all blocks of a stage
 #   snakemake results/features/encoder_s1_b5/2022-06-20.nc --cores 2    its features on one date, labelled
 #   snakemake --cores 2 labels                                   what the weather is, where: labels of each date
@@ -35,9 +36,11 @@ include: "workflow/rules/label_inputs.smk"
 include: "workflow/rules/study_inputs.smk"
 include: "workflow/rules/attribution_inputs.smk"
 include: "workflow/rules/circuit_inputs.smk"
+include: "workflow/rules/boosting_inputs.smk"
 include: "workflow/rules/made.smk"
 include: "workflow/rules/resources.smk"
 include: "workflow/rules/match_inputs.smk"
+include: "workflow/rules/stage_inputs.smk"
 include: "workflow/rules/local.smk"
 include: "workflow/rules/cams.smk"
 include: "workflow/rules/backbone.smk"
@@ -46,6 +49,7 @@ include: "workflow/rules/activations.smk"
 include: "workflow/rules/sae.smk"
 include: "workflow/rules/stage_saes.smk"
 include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/boosting.smk"
 include: "workflow/rules/atlas.smk"
 include: "workflow/rules/studies.smk"
 include: "workflow/rules/attribution.smk"

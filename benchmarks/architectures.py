@@ -31,6 +31,7 @@ from aurorascope.blocks import BY_ID  # noqa: E402
 from aurorascope.config.model import Sae, from_mapping  # noqa: E402
 from aurorascope.config.recipes import RECIPES, filled  # noqa: E402
 from aurorascope.config.resolve import resolve  # noqa: E402
+from aurorascope.config.sae import Boost  # noqa: E402
 from aurorascope.measures.stability.compare import compare, unit_rows  # noqa: E402
 from aurorascope.sae.architectures import ARCHITECTURES, RELEASED  # noqa: E402
 from aurorascope.sae.aurora_sae import AuroraSAE  # noqa: E402
@@ -53,7 +54,7 @@ BLOCKS = [f"{component}_s{stage}_b3" for component in ("encoder", "decoder") for
 def settings(recipe: str, epochs: int, **changes: object) -> Sae:
     """A recipe's configuration, as the demo has it."""
     rest = {"expansion": 8, "p_end": 1.0, "epochs": epochs, "dead_snapshots": 30, "orthogonality": 0.0, "precision": "float32",
-            "seed": 0, "group": "block", "checkpoint_minutes": 10.0}
+            "seed": 0, "group": "block", "checkpoint_minutes": 10.0, "boost": Boost(False, None, None, None, None, 8.0)}
     return Sae(**filled({"recipe": recipe, **dict.fromkeys(RECIPES[recipe]), **rest, **changes}))
 
 

@@ -16,8 +16,8 @@ _HERE = Path(__file__).parent
 _ENVIRONMENT = _HERE.parent / ".venv-peers"
 _REQUIREMENTS = _HERE / "requirements.txt"
 _REASON_LENGTH = 300
-# No library may call home, nor ask for a login.
-_QUIET = {"WANDB_MODE": "disabled", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "PYTHONWARNINGS": "ignore"}
+# No library may call home, nor ask for a login. Without a GPU, sparsify's own kernels end in an error.
+_QUIET = {"SPARSIFY_DISABLE_TRITON": "1", "WANDB_MODE": "disabled", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "PYTHONWARNINGS": "ignore"}
 
 
 class PeerError(Exception):

@@ -174,6 +174,60 @@ def _metrics():
     }
 
 
+class _Source(_Feed):
+    """The same as a store."""
+
+    recomputed_on = paths = None
+
+    def __init__(self):
+        super().__init__()
+        self.manifest = {"block": "encoder_s1_b5", "sha256": "0" * 64}
+        self.offset, self.scale = np.zeros((4, 8), np.float32), np.ones((4, 8), np.float32)
+
+    def stored(self, index):
+        return self._values[index].numpy()
+
+    def forget_buffers(self):
+        pass
+
+
+def _boosting():
+    """A second SAE of what a first one leaves out, with some tokens weighted."""
+    import torch
+    from aurorascope.activations.feed import ResidentFeed
+    from aurorascope.blocks import BY_ID
+    from aurorascope.boosting.reader import ResidualReader
+    from aurorascope.sae.aurora_sae import AuroraSAE
+    from aurorascope.training.engine import Saver, conclude, prepare, run
+    from aurorascope.training.weights import Labelled
+
+    from tests.trained import train
+    from tests.training.settings import of
+
+    source, block, device = _Source(), BY_ID["encoder_s1_b5"], torch.device("cpu")
+    first = AuroraSAE.from_tensors(train(source, block, of("topk", epochs=5, target_l0=2.0)).weights)
+    reader = ResidualReader(source, first, "1" * 64)
+    mask_sp = np.arange(4 * 6).reshape(4, 6) % 5 == 0
+    trainer = prepare(reader, block, of("topk", epochs=10, target_l0=1.0, normalise=True), device, labelled=Labelled(mask_sp, 8.0))
+    run(trainer, ResidentFeed(reader, device), Saver(None, 0))
+    result = conclude(trainer)
+    found = {"residuals": float(np.abs(reader.read().astype(float)).sum())}
+    found |= {name: float(t.double().abs().sum()) for name, t in result.weights.items() if name not in NOISY}
+    return found | {f"mean {name}": float(result.log[name].astype(float).mean()) for name in LOGGED}
+
+
+def _boosted():
+    """Both SAEs of a made-up boost, on all tokens and on those under a label."""
+    import torch
+    from aurorascope.measures.boost.sums import BoostSums
+
+    x = _tokens()
+    sums = BoostSums(x.mean(axis=0, dtype=np.float64) + 0.1, x * 0.5, (8, 8), True)
+    features = torch.from_numpy(np.maximum(x, 0)), torch.from_numpy(np.maximum(x - 4, 0))
+    sums.add(x, (x * 0.9, x * 0.97 + 0.01), features, np.arange(96) % 5 == 0)
+    return sums.metrics() | {f"{row.metric} {row.tokens} {row.of}": row.value for row in sums.table().itertuples()}
+
+
 def _features():
     import torch
     from aurorascope.features.strongest import strongest
@@ -392,6 +446,8 @@ STAGES = {
     "dump_activations": _encoding,
     "train_sae": _training,
     "evaluate_sae": _metrics,
+    "boost_sae": _boosting,
+    "evaluate_boost": _boosted,
     "train_stage_sae": _stage_training,
     "evaluate_stage_sae": _lives,
     "write_features": _features,
@@ -419,6 +475,8 @@ FORMULAS = {
     "dump_activations": "aurorascope.activations.encode.decode",
     "train_sae": "aurorascope.training.trainer.factor",
     "evaluate_sae": "aurorascope.measures.held_out.metrics.explained",
+    "boost_sae": "aurorascope.boosting.reader.decode",
+    "evaluate_boost": "aurorascope.measures.boost.sums.explained",
     "train_stage_sae": "aurorascope.training.trainer.factor",
     "evaluate_stage_sae": "aurorascope.stage_saes.lives.effective_blocks",
     "write_features": "aurorascope.features.strongest.strongest",

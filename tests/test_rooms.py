@@ -19,7 +19,7 @@ ROWS = (
     ("activations", "labels"),
     ("features", "training"),
     ("atlas",),
-    ("interventions", "perturbations"),
+    ("boosting", "interventions", "perturbations"),
     ("studies",),
     ("attribution",),
     ("circuits",),

@@ -119,7 +119,7 @@ def check_noise(seeds, folder, block, n_features=40):
     assert np.mean(low) <= 1.5 and np.max(low) > 0
 
 
-@pytest.mark.parametrize("block, n_features", [(FINE, 160), (COARSE, 160)])
+@pytest.mark.parametrize("block, n_features", [(FINE, 80), (COARSE, 160)])
 def test_red_noise_passes_the_gate(tmp_path, block, n_features):
     check_noise(range(3), tmp_path, block, n_features)
 

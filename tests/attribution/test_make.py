@@ -47,7 +47,7 @@ class Stopped(Exception):
 def place(tmp_path_factory):
     """A folder with results to attribute on."""
     path = tmp_path_factory.mktemp("attribution")
-    folder.make_folder(path)
+    folder.copy_folder(tmp_path_factory, path)
     (path / "outcomes").mkdir()
     with contextlib.chdir(path):
         write("warm")

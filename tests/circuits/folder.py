@@ -18,9 +18,9 @@ OUTCOME = {
 CIRCUIT = {"outcome": "wind", "blocks": list(BLOCKS), "most": 3, "n_sets": 1, "n_partitions": 1}
 
 
-def make_folder(path):
+def make_folder(tmp_path_factory, path):
     """Make `results`, the outcome's file and its attributions; the working folder is `path`."""
-    folder.make_folder(path)
+    folder.copy_folder(tmp_path_factory, path)
     write("outcomes", "wind", OUTCOME)
     make_attributions(folder.config(), "wind", BLOCKS, Path("results"), torch.device("cpu"))
 

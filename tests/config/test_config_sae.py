@@ -1,14 +1,17 @@
 """The section `sae`: recipes, what the user may set beside them, and what does not go together."""
 
+import contextlib
 import dataclasses
 import json
 import re
 
 import pytest
+from aurorascope.boosting.settings import boosted_sae, check_label
 from aurorascope.config import from_mapping
 from aurorascope.config.model import Sae
 from aurorascope.config.recipes import RECIPES
 from aurorascope.config.resolve import resolve
+from aurorascope.config.sae import Boost
 from aurorascope.config.stages import KEYS, NO_NUMBERS, stage_params
 from aurorascope.errors import UserError
 from aurorascope.sae.architectures import ARCHITECTURES
@@ -30,6 +33,7 @@ def test_the_card_is_that_of_the_model_card(demo_raw):
         "lr": 4e-4, "warm_up": 0.0, "decay": 0.0, "epochs": 3, "shuffle": "snapshots", "batch_rows": None,
         "area_weights": False, "normalise": False, "init": "scaled", "project": False, "revive": "none", "aux_weight": 1 / 32,
         "dead_snapshots": 30, "orthogonality": 0.0, "precision": "float32", "seed": 0, "group": "block", "checkpoint_minutes": 10.0,
+        "boost": {"enabled": False, "target_l0": None, "expansion": None, "epochs": None, "label": None, "label_weight": 8.0},
     }
 
 
@@ -207,10 +211,39 @@ def test_every_field_is_read_somewhere(root, field):
     assert any(pattern.search(path.read_text()) for path in modules)
 
 
-@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Sae)])
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Sae) if field.name != "boost"])
 def test_every_field_has_its_stage(field):
     """Each key is a trigger of the training, or is listed as one that changes no number, and not both."""
     assert (f"sae.{field}" in KEYS["train_sae"]) != (f"sae.{field}" in NO_NUMBERS)
+
+
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Boost)])
+def test_what_a_boost_is_trained_with_makes_no_first_sae_anew(field):
+    """Each key of it is a trigger of the second training, or says whether there is one."""
+    assert (f"sae.boost.{field}" in KEYS["boost_sae"]) != (f"sae.boost.{field}" in KEYS["build_index"])
+    assert f"sae.boost.{field}" not in KEYS["train_sae"]
+
+
+def test_a_boost_is_as_the_first_but_for_what_is_said(demo_raw):
+    """What its architecture cannot do is refused with its own key."""
+    first = typed(put(demo_raw, "sae.boost.epochs", 3)).sae
+    assert boosted_sae(typed(demo_raw)) == dataclasses.replace(first, epochs=3)
+    more = boosted_sae(typed(put(put(demo_raw, "sae.boost.target_l0", 4), "sae.boost.expansion", 5)))
+    assert more == dataclasses.replace(typed(demo_raw).sae, epochs=3, target_l0=4.0, expansion=5)
+    with pytest.raises(UserError, match=r"config key sae.boost.target_l0: expected a whole number, since abstopk keeps"):
+        typed(put(demo_raw, "sae.boost.target_l0", 4.5))
+
+
+@pytest.mark.parametrize(("label", "changes", "match"), [
+    ("dost", {}, "null or one of .*dust.*Next: take dust"), ("jet", {"cams.levels": [500]}, "jet needs 250 hPa, found no 250"),
+    ("mine", {"labels.own": "folder"}, None), ("dust", {}, None), (None, {}, None),
+])
+def test_a_boosts_label_is_one_that_there_will_be(demo_raw, label, changes, match):
+    put(demo_raw, "sae.boost.label", label)
+    for key, value in changes.items():
+        put(demo_raw, key, value)
+    with contextlib.nullcontext() if match is None else pytest.raises(UserError, match=f"config key sae.boost.label: expected .*{match}"):
+        check_label(typed(demo_raw))
 
 
 @given(

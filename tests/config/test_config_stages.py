@@ -22,7 +22,7 @@ def changed_stages(before, after):
 
 
 MAKE = {"make_static", "make_checkpoint"}
-TRAINING = {"train_sae", "train_stage_sae", "measure_stability", "reproduce_sae"}
+TRAINING = {"train_sae", "train_stage_sae", "measure_stability", "reproduce_sae", "boost_sae"}
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,10 @@ TRAINING = {"train_sae", "train_stage_sae", "measure_stability", "reproduce_sae"
         ("sae.revive", "none", TRAINING),
         ("sae.revive", "auxk", set()),
         ("sae.checkpoint_minutes", 1, set()),
+        ("sae.boost.enabled", True, {"build_index"}),
+        ("sae.boost.target_l0", 4, {"boost_sae"}),
+        ("sae.boost.label", "dust", {"boost_sae"}),
+        ("sae.boost.label_weight", 2, {"boost_sae"}),
         ("sae.group", "stage", {"build_index"}),
         ("evaluation.lat_bands", [-90, 0, 90], {"evaluate_sae"}),
         ("evaluation.fidelity.snapshots", 4, {"measure_fidelity"}),
@@ -64,7 +68,7 @@ TRAINING = {"train_sae", "train_stage_sae", "measure_stability", "reproduce_sae"
             {
                 "make_checkpoint", "dump_activations", "train_sae", "evaluate_sae", "write_features", "measure_fidelity",
                 "measure_stability", "score_features", "reproduce_sae", "draw_feature", "run_study",
-                "attribute", "trace_circuit", "match_features", "train_stage_sae", "evaluate_stage_sae",
+                "attribute", "trace_circuit", "match_features", "train_stage_sae", "evaluate_stage_sae", "boost_sae", "evaluate_boost",
             },
         ),
         (
@@ -73,6 +77,7 @@ TRAINING = {"train_sae", "train_stage_sae", "measure_stability", "reproduce_sae"
                 "download_day", "make_static", "make_checkpoint", "dump_activations", "train_sae", "evaluate_sae",
                 "write_features", "measure_fidelity", "measure_stability", "score_features", "reproduce_sae", "draw_feature", "label_reference",
                 "label_day", "run_study", "attribute", "trace_circuit", "match_features", "train_stage_sae", "evaluate_stage_sae",
+                "boost_sae", "evaluate_boost",
             },
         ),
         ("labels.thresholds.jet_speed", 35, {"label_reference", "label_day"}),

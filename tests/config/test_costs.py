@@ -19,6 +19,7 @@ from aurorascope.measures.fidelity.record import FIDELITY
 from aurorascope.measures.held_out.record import HELD_OUT
 from aurorascope.measures.stability.record import STABILITY
 from aurorascope.spec import GRID
+from aurorascope.stage_saes.costs import stages_cost, stages_need
 from aurorascope.tokens import token_grid
 from aurorascope.units import between, duration, figure, flop, size
 from hypothesis import given
@@ -347,3 +348,21 @@ def test_evaluation_reads_the_training_store_once(year, year_raw):
     done = estimate(config, GRID, Done(measured={"evaluation": frozenset(config.block_ids[1:])}))
     assert HELD_OUT.cost(config, done).moved == 385 * costs[0].snapshot_bytes
     assert "47 records already there" in planned(config, done)
+
+
+def test_saes_of_stages_cost_as_much_as_those_of_their_blocks(year_raw, tmp_path):
+    """In operations; in room one dictionary a stage, and biases for each block."""
+    config = typed(put(year_raw, "sae.group", "stage"))
+    e = estimate(config, GRID)
+    cost, seen = stages_cost(config, e, None), e.epochs * 365
+    training, measuring = (sum(getattr(block, name) for block in e.blocks) for name in ("engine_flop", "evaluation_flop"))
+    assert cost.flop == training * seen + measuring * 20 == stages_cost(config, e, tmp_path).flop
+    assert cost.moved == sum(block.snapshot_bytes for block in e.blocks) * (seen + 20)
+    widths = {"encoder_s0": (512, 6), "encoder_s1": (1024, 10), "encoder_s2": (2048, 8)}
+    expected = 2 * sum(2 * 8 * d * d + n * (8 * d + d) for d, n in widths.values())
+    assert stages_need(config, e, None).content == 4 * expected
+    assert stages_cost(typed(put(year_raw, "sae.group", "block")), e, None) is None
+    live = typed(put(put(year_raw, "sae.group", "stage"), "activations.mode", "live"))
+    alive = estimate(live, GRID)
+    deepest = sum(max(block.forward_flop for block in alive.blocks if block.block.stage_id == stage) for stage in {b.block.stage_id for b in alive.blocks})
+    assert stages_cost(live, alive, None).flop == training * seen + measuring * 20 + deepest * (seen + 20)

@@ -155,7 +155,8 @@ def test_the_model_of_a_results_folder_is_opened(model, tmp_path):
     content = {"kind": "checkpoint", "embed_dim": 16, "arguments": head_arguments(16), "sha256": sha256_file(checkpoint_path(record))}
     write_json(record, content)
     opened = aurorascope.load_model(tmp_path)
-    other = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, opened.state_dict()[name])}
+    found = opened.state_dict()
+    other = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, found[name])}
     assert len(other) < 20 and all(name.endswith(".weights.z") for name in other) and not opened.training
     checkpoint_path(record).write_bytes(b"another")
     with pytest.raises(UserError, match="sha256"):

@@ -23,6 +23,7 @@ every_measure = pytest.mark.parametrize("measure", MEASURES, ids=lambda measure:
 def config(demo_raw):
     """Three blocks, all of them measured."""
     demo_raw["blocks"] = list(BLOCKS)
+    demo_raw["sae"]["boost"] = {"enabled": True}
     demo_raw["evaluation"] = {"fidelity": {"enabled": True}, "stability": {"blocks": list(BLOCKS)}}
     return from_mapping(resolve(demo_raw)[0])
 

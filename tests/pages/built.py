@@ -1,6 +1,8 @@
 """A folder of pages, made of two blocks whose features are known."""
 
 import dataclasses
+import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,18 +47,16 @@ class Built:
     sizes: dict
 
 
-def make_atlases(folder, scratch):
+def make_atlases(folder):
     """Score two blocks: the second has the first's features in another order of directions, and more noise."""
-    world, decoders, found = planted_world(), {}, {}
+    world = planted_world()
     for number, block in enumerate(BLOCKS):
         x, sae = mix(planted_features(world, number, 20), noise=0.05 * (1 + number))
-        scored = score_features(sae, source_of(x, world.times), world.labels(scratch), SETTINGS, scratch)
+        with tempfile.TemporaryDirectory() as scratch:
+            scored = score_features(sae, source_of(x, world.times), world.labels(Path(scratch)), SETTINGS, Path(scratch))
         tables, summary = make_tables(scored, sae, world.grid)
         write_atlas(folder / block, tables, summary)
-        found[block] = scored
-        alive = np.asarray(scored.density_f > 0)
-        decoders[block] = Decoder(sae.W_dec.detach().numpy(), alive, False)
-    return world, decoders, found
+        np.savez(folder / f"{block}.npz", W_hd=sae.W_dec.detach().numpy(), alive_f=np.asarray(scored.density_f > 0))
 
 
 def write_pages(folder, atlases, decoders, grid, world, names=None):
@@ -82,9 +82,13 @@ def write_pages(folder, atlases, decoders, grid, world, names=None):
     return Built(folder, atlases, decoders, near, grid, sizes)
 
 
-def build(folder, scratch, names=None):
-    """Atlases and pages of the two blocks."""
-    world, decoders, _ = make_atlases(folder, scratch)
+def build(made, folder, names=None):
+    """Pages of the two blocks, beside a copy of their atlases."""
+    world, decoders = planted_world(), {}
+    for block in BLOCKS:
+        shutil.copytree(made / block, folder / block)
+        with np.load(made / f"{block}.npz") as arrays:
+            decoders[block] = Decoder(arrays["W_hd"], arrays["alive_f"], False)
     return write_pages(folder, {block: read_atlas(folder / block, block) for block in BLOCKS}, decoders, world.grid, world, names)
 
 

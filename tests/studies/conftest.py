@@ -2,11 +2,13 @@
 
 import contextlib
 import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
 from aurorascope.studies import run_study
 
+from tests.once import made_once
 from tests.studies import folder, input_planted, linear, planted
 
 
@@ -60,13 +62,20 @@ class Small:
 @pytest.fixture(scope="session")
 def small(tmp_path_factory):
     path = tmp_path_factory.mktemp("small")
-    return Small(path, folder.make_folder(path))
+    return Small(path, folder.copy_folder(tmp_path_factory, path))
 
 
 @pytest.fixture(scope="session")
-def finished_study(small):
+def finished_study(small, tmp_path_factory):
     """Name of a study that has run in the small folder."""
-    folder.write_file(small.path, "first", folder.given(small.feature))
-    with contextlib.chdir(small.path):
-        folder.run("first")
+
+    def make(path):
+        folder.copy_folder(tmp_path_factory, path)
+        folder.write_file(path, "first", folder.given(small.feature))
+        with contextlib.chdir(path):
+            folder.run("first")
+
+    made = made_once(tmp_path_factory, "finished-study", make)
+    for name in ("studies", "results/studies", "results/scratch/studies"):
+        shutil.copytree(made / name, small.path / name, dirs_exist_ok=True)
     return "first"

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shutil
 
 import torch
 import yaml
@@ -19,6 +20,7 @@ from aurorascope.records import KINDS
 
 from tests.backbone import small
 from tests.interventions.linear import features_of, output_of, sae_of
+from tests.once import made_once
 from tests.workflow.project import tiny_config
 
 BLOCK, LATER = "encoder_s1_b4", "decoder_s1_b9"
@@ -91,6 +93,18 @@ def make_folder(folder):
     batch = small.small_batch(small.small_states())
     h_nf = features_of(sae_of("jumprelu", width=BY_ID[BLOCK].width(16)), output_of(model, batch, BLOCK).float())
     return int((h_nf > 0).sum(0).argmax())
+
+
+def copy_folder(tmp_path_factory, path):
+    """Such a folder of one's own, whose like is made once for all test processes; returns the number of the feature."""
+
+    def make(template):
+        template.mkdir()
+        (template / "feature.json").write_text(json.dumps(make_folder(template)))
+
+    template = made_once(tmp_path_factory, "small-folder", make)
+    shutil.copytree(template, path, dirs_exist_ok=True)
+    return json.loads((template / "feature.json").read_text())
 
 
 def write_sae(results, block, sae):

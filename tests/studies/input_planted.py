@@ -86,7 +86,7 @@ def inputs_of(dates=DATES):
 
 def given(**changes):
     """The mapping of a study of a plume of NO2 near the ground."""
-    return {"name": "plume", "perturb": [PLUME], "dates": list(DATES[::2]), "outcomes": [SMOKE], "seed": 3, "n_controls": 8, **changes}
+    return {"name": "plume", "perturb": [PLUME], "dates": list(DATES[::2]), "outcomes": [SMOKE], "seed": 3, "n_controls": 6, **changes}
 
 
 def study(**changes):

@@ -120,12 +120,12 @@ class Watched(Forecasting):
 
 
 @pytest.mark.parametrize("edit_steps", [[0], [1, 2]])
-def test_ten_steps_hold_no_more_than_three(sae, edit_steps):
+def test_six_steps_hold_no_more_than_three(sae, edit_steps):
     """Besides the step that runs and its input: the input of the first edited step where that was made here; no arrays of other steps."""
     watched = Watched()
     assert len(list(rollout(watched, planted.batches()[planted.DATES[0]], steps=3))) == 3 and watched.most > 0
     found = {}
-    for steps in (3, 10):
+    for steps in (3, 6):
         model = Watched()
         # What was there before needs no look at each call.
         gc.freeze()
@@ -136,7 +136,7 @@ def test_ten_steps_hold_no_more_than_three(sae, edit_steps):
             tracemalloc.stop()
             gc.unfreeze()
         found[steps] = model.most, model.most_fields
-    assert found[3] == found[10] and found[10][0] == (len(Forecasting.variables) if edit_steps[0] else 0) and found[10][1] > 0
+    assert found[3] == found[6] and found[6][0] == (len(Forecasting.variables) if edit_steps[0] else 0) and found[6][1] > 0
 
 
 @pytest.mark.parametrize("edit_steps", [[1], [0, 2]])

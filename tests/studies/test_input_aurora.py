@@ -138,8 +138,8 @@ def test_an_emission_is_the_backbones_and_has_all_controls(aurora):
     """Nothing of an emission is carried."""
     model, inputs = aurora
     emission = {"scale_emission": {"emission": "static_nox", "factor": 3.0, "region": DISK}}
-    found = run_input_study(asked(perturb=[emission], n_controls=8, expected_sign=1), model, {}, inputs).summary
+    found = run_input_study(asked(perturb=[emission], n_controls=4, expected_sign=1), model, {}, inputs).summary
     assert found["parts"]["smoke"]["carry"] == 0 and found["parts"]["smoke"]["backbone_share"] == 1
     smoke = found["outcomes"]["smoke"]
-    assert smoke["n_by_kind"] == {"moved": 3, "other": 3, "noise": 8} and found["word"] in ("effect", "not beyond controls")
+    assert smoke["n_by_kind"] == {"moved": 3, "other": 3, "noise": 4} and found["word"] in ("effect", "not beyond controls")
     assert list(found["absent_arms"]) == ["reverse_1"]

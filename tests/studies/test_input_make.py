@@ -12,7 +12,7 @@ from aurorascope.backbone.model import open_model
 from aurorascope.cams.states import load_state
 from aurorascope.errors import UserError
 from aurorascope.files import sha256_file
-from aurorascope.perturbations import Inputs, position_mean
+from aurorascope.perturbations import Inputs, apply, position_mean
 from aurorascope.perturbations.logarithms import EMISSIONS
 from aurorascope.sae.opening import open_sae
 from aurorascope.studies import read_input_study, run_input_study
@@ -99,13 +99,15 @@ def test_a_replacement_goes_to_the_mean_of_the_quiet_dates(small):
     mean = position_mean({time: load_state(results / "scratch/cams", time) for time in times})
     study = read_input_study({"name": "usual", **record["asked"]})
     saes = {folder.LATER: open_sae(results / f"saes/sae_{folder.LATER}.json")[0]}
-    found = run_input_study(study, open_model(results), saes, {"2022-06-20": Inputs.load("2022-06-20", results=results)}, mean=mean)
+    inputs = {"2022-06-20": Inputs.load("2022-06-20", results=results)}
+    found = run_input_study(study, open_model(results), saes, inputs, mean=mean)
     pd.testing.assert_frame_equal(pd.read_parquet(results / "studies/usual/effects.parquet"), found.effects)
     # No block was named, so there is no table of responses.
     assert set(record["files"]) == {f"studies/usual/{name}" for name in ("effects.parquet", "reach.parquet", "rings.parquet", "fields.nc")}
-    written("usual", **given, quiet_dates=["2022-06-01", "2022-06-02"])
-    folder.run("usual")
-    assert not pd.read_parquet(results / "studies/usual/effects.parquet").equals(found.effects)
+    # The mean of other dates makes another change.
+    other = position_mean({time: load_state(results / "scratch/cams", time) for time in times[:2]})
+    whole, of_other = (apply(inputs["2022-06-20"], study.operations(1.0, each)).current["no2"] for each in (mean, other))
+    assert not whole.equals(of_other)
 
 
 def test_the_key_tells_the_kind_and_what_is_needed(small):

@@ -61,7 +61,7 @@ def test_effects_are_linear_and_a_dose_that_takes_away_too_much_is_absent(plume)
 def test_every_arm_runs_on_every_date_and_other_changes_are_as_large(plume):
     effects = plume.effects
     kinds = effects.groupby("kind").arm.nunique().to_dict()
-    assert kinds == {"clean": 1, "clean_again": 1, "change": 3, "reverse": 2, "moved": 3, "other": 1, "noise": 8}
+    assert kinds == {"clean": 1, "clean_again": 1, "change": 3, "reverse": 2, "moved": 3, "other": 1, "noise": 6}
     assert (effects.groupby("arm").date.nunique() == 2).all()
     whole = effects[effects.arm == "change_1"].set_index("date")["size"]
     for name, rows in effects[effects.kind.isin(("other", "noise"))].groupby("arm"):
@@ -69,7 +69,7 @@ def test_every_arm_runs_on_every_date_and_other_changes_are_as_large(plume):
     clean = effects[effects.kind.isin(("clean", "clean_again"))]
     assert (clean.effect == 0).all() and (clean["size"] == 0).all()
     found = plume.summary["outcomes"]["smoke"]
-    assert found["n_by_kind"] == {"moved": 3, "other": 1, "noise": 8} and found["n_controls"] == 12
+    assert found["n_by_kind"] == {"moved": 3, "other": 1, "noise": 6} and found["n_controls"] == 10
     # One arm is absent on both dates.
     assert plume.summary["n_forwards"] == n_forwards(planted.study()) - 2
     assert plume.summary["n_forwards"] == effects.groupby("date").arm.nunique().sum() + 2 * 2
@@ -124,14 +124,14 @@ def test_controls_no_smaller_than_the_change_say_so(carrying, inputs_by_date):
 
 
 def test_what_the_outcome_does_not_see_is_within_the_floor(carrying, inputs_by_date):
-    asked = planted.study(outcomes=[{**planted.SMOKE, "variable": "no"}], dates=planted.DATES[:1], n_controls=7)
+    asked = planted.study(outcomes=[{**planted.SMOKE, "variable": "no"}], dates=planted.DATES[:1])
     assert run_input_study(asked, carrying, {}, inputs_by_date).summary["word"] == "within floor"
 
 
 def test_a_feature_is_an_outcome(carrying, inputs_by_date):
     """The mean over the disk's tokens is what responds; it lies before the output skip, so that it has no parts."""
     feature = {"kind": "feature", "name": "reads", "block": planted.DEEP, "feature": NO2, "region": {"disk": [30.0, 100.0, 5000.0], "levels": [3]}}
-    asked = planted.study(outcomes=[feature], dates=planted.DATES[:1], n_controls=7, expected_sign=-1)
+    asked = planted.study(outcomes=[feature], dates=planted.DATES[:1], expected_sign=-1)
     found = run_input_study(asked, carrying, {planted.DEEP: planted.reading()}, inputs_by_date).summary
     assert found["word"] == "effect" and found["outcomes"]["reads"]["sign_as_expected"] is False
     assert found["parts"]["reads"]["carry"] is None and found["parts"]["reads"]["effect"] > 0

@@ -32,10 +32,6 @@ def first(carrying, inputs_by_date, whole):
     return digest(carrying, inputs_by_date, keep=whole.__setitem__)
 
 
-def test_in_another_order_of_dates(carrying, inputs_by_date, first):
-    assert digest(carrying, dict(reversed(inputs_by_date.items()))) == first
-
-
 def test_with_two_threads(carrying, inputs_by_date, first, whole):
     """Of one arm, to which the rest are those of one thread."""
     done = {key: each for key, each in whole.items() if key != (planted.DATES[1], "noise_00")}
@@ -54,9 +50,9 @@ def test_another_seed_draws_other_noise(carrying, inputs_by_date, first, whole):
     assert digest(carrying, inputs_by_date, done=done) == first != digest(carrying, inputs_by_date, seed=4, done=done)
 
 
-def test_a_stopped_study_goes_on_and_runs_no_arm_twice(carrying, inputs_by_date, first):
-    """Stopped in the first date, and again at the first arm of the second."""
-    kept = {}
+def test_a_stopped_study_goes_on_in_another_order_of_dates_and_runs_no_arm_twice(carrying, inputs_by_date, first):
+    """Stopped in the first date, and again at the first arm of the second; with the dates in another order."""
+    kept, other_order = {}, dict(reversed(inputs_by_date.items()))
 
     def keep(key, measured):
         assert key not in kept
@@ -66,9 +62,9 @@ def test_a_stopped_study_goes_on_and_runs_no_arm_twice(carrying, inputs_by_date,
 
     for _ in range(2):
         with pytest.raises(Stopped):
-            digest(carrying, inputs_by_date, done=dict(kept), keep=keep)
+            digest(carrying, other_order, done=dict(kept), keep=keep)
     assert len(kept) == 13
-    assert digest(carrying, inputs_by_date, done=dict(kept), keep=keep) == first
+    assert digest(carrying, other_order, done=dict(kept), keep=keep) == first
     with torch.inference_mode():
         runs = []
         handle = carrying.encoder.register_forward_hook(lambda *_: runs.append(1))

@@ -174,19 +174,23 @@ def test_the_page_is_whole_and_asks_for_nothing_outside(drawn, study, page):
                 assert address == "data:," or address.startswith("#") or (path.parent / address).is_file(), address
 
 
-@pytest.mark.parametrize("name", [HOSTILE, 5])
-def test_names_are_text_on_page_and_pictures(study, page, drawn, tmp_path, name):
+def test_names_are_text_on_page_and_pictures(study, page, drawn, tmp_path):
     """YAML takes a name of digits for a number, which is a name all the same."""
-    def rename(record):
-        record["asked"]["outcomes"][1]["name"] = name
-        record["outcomes"][str(name)] = record["outcomes"].pop("low")
+    names = {"warmth": 5, "low": HOSTILE}
 
+    def rename(record):
+        for asked in record["asked"]["outcomes"]:
+            asked["name"] = names[asked["name"]]
+        record["outcomes"] = {str(names[old]): verdict for old, verdict in record["outcomes"].items()}
+
+    called = {old: str(name) for old, name in names.items()}
     renamed = dataclasses.replace(
-        with_record(study, rename), folder=tmp_path, tables=study.tables | {"effects": study.tables["effects"].replace({"outcome": {"low": str(name)}})},
+        with_record(study, rename), folder=tmp_path, tables=study.tables | {"effects": study.tables["effects"].replace({"outcome": called})},
     )
     write_study_page(renamed, draw_study_pictures(renamed, drawn), drawn)
     parsed = Parsed((tmp_path / "index.html").read_text())
-    assert [tag for tag, *_ in parsed.elements] == [tag for tag, *_ in page.elements] and f"{name}: {study.record['outcomes']['low']['word']}" in words(parsed)
+    assert [tag for tag, *_ in parsed.elements] == [tag for tag, *_ in page.elements]
+    assert all(f"{name}: {study.record['outcomes'][old]['word']}" in words(parsed) for old, name in names.items())
 
 
 def test_links_lead_to_an_atlas_that_is_there(study, page, drawn, small, tmp_path):

@@ -1,25 +1,9 @@
 """Whole runs share one tiny trained checkpoint and one finished suite."""
 
-import os
-import shutil
-
 import pytest
-from filelock import FileLock
 
+from tests.once import made_once
 from tests.workflow.project import Project, tiny_config
-
-
-def _made_once(tmp_path_factory, name, make):
-    """A project that `make(folder)` finishes, made by one of the parallel test processes while the others wait for it."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    folder, done = shared / name, shared / f"{name}.done"
-    with FileLock(shared / f"{name}.lock"):
-        if not done.exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            make(folder)
-            done.touch()
-    return Project(folder)
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +13,7 @@ def checkpoint_project(tmp_path_factory):
     def make(folder):
         Project.create(folder, tiny_config()).make("results/scratch/checkpoint/checkpoint.json")
 
-    return _made_once(tmp_path_factory, "checkpoint-project", make)
+    return Project(made_once(tmp_path_factory, "checkpoint-project", make))
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +32,7 @@ def suite(checkpoint_project, tmp_path_factory):
         assert not list(project.result("scratch/activations").glob("*/*/manifest.json"))
         project.make()
 
-    return _made_once(tmp_path_factory, "suite-project", make)
+    return Project(made_once(tmp_path_factory, "suite-project", make))
 
 
 @pytest.fixture

@@ -43,6 +43,7 @@ def become(request: Mapping[str, Any], streams: Sequence[int], argv: Sequence[st
         os.close(source)
     os.environ.clear()
     os.environ.update(request["environment"])
+    sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
     os.chdir(request["cwd"])
     time.tzset()
     tempfile.tempdir = None

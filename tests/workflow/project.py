@@ -81,7 +81,9 @@ class Project:
 
     def surroundings(self, changes):
         """The environment of commands here."""
-        return with_forked_verbs({**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": "", **changes})
+        # A project compiles its copy of the library once, whatever this process does with its own.
+        kept = {"HF_HUB_OFFLINE": "1", "PYTHONPATH": "", "PYTHONDONTWRITEBYTECODE": ""}
+        return with_forked_verbs({**os.environ, **kept, **changes})
 
     def make(self, *words, cores=2, **environment):
         """Run snakemake and insist that it succeeds."""

@@ -13,6 +13,8 @@ from itertools import pairwise
 import pytest
 import torch
 from aurorascope.attribution.make import make_attributions
+from aurorascope.blocks import BY_ID
+from aurorascope.boosting.train import boost_sae
 from aurorascope.circuits.make import make_circuit
 from aurorascope.config import from_mapping
 from aurorascope.config.calendar import day_snapshots
@@ -25,13 +27,15 @@ from aurorascope.matching.make import make_match
 from aurorascope.matching.pair import Pair
 from aurorascope.measures.atlas.claim import KIND, make_claim
 from aurorascope.measures.atlas.together import score_together
+from aurorascope.stage_saes.claim import configured_stage
+from aurorascope.stage_saes.train import train_stage_sae
 from aurorascope.studies.make import make_study
 from aurorascope.waiting import Waiting
 
 from tests.workflow.project import ROOT
 
 pytestmark = pytest.mark.slow
-BLOCK = "encoder_s1_b5"
+BLOCK, STAGE = "encoder_s1_b5", "encoder_s1"
 STORE = f"results/scratch/activations/{BLOCK}"
 VERBS = {
     "download_day": "--date 2022-06-01 --record results/scratch/cams/2022-06-01.json",
@@ -40,11 +44,15 @@ VERBS = {
     "label_reference": "--results results",
     "label_day": "--date 2022-06-20 --results results",
     "make_checkpoint": "--record other/checkpoint.json",
+    "train_stage_sae": f"--stage {STAGE} --results results",
+    "evaluate_stage_sae": f"--stage {STAGE} --results results",
     "dump_activations": f"--block {BLOCK} --split held_out --scratch results/scratch",
     "train_sae": f"--block {BLOCK} --manifest {STORE}/train/manifest.json --results results",
     "evaluate_sae": f"--sae results/saes/sae_{BLOCK}.json --train {STORE}/train/manifest.json"
     f" --held-out {STORE}/held_out/manifest.json --states results/scratch/states/held_out.json"
     f" --record results/evaluation/{BLOCK}.json",
+    "boost_sae": f"--block {BLOCK} --results results",
+    "evaluate_boost": f"--block {BLOCK} --results results",
     "write_features": f"--day 2022-06-20 --sae results/saes/sae_{BLOCK}.json --manifest {STORE}/held_out/manifest.json"
     " --states results/scratch/states/held_out.json --netcdf other/features.nc",
     "measure_fidelity": f"--block {BLOCK} --results results",
@@ -82,7 +90,8 @@ OUTCOME = f"{{variable: 2t, date: 2022-06-20, exact: 1, blocks: [{BLOCK}]}}"
 CIRCUIT = "{{outcome: small, blocks: [{}], most: 1, n_sets: 1, n_partitions: 1}}"
 
 
-_READERS = ("train_sae", "reproduce_sae", "evaluate_sae", "measure_stability", "score_features", "write_features", "draw_feature", "match_features")
+_READERS = ("train_sae", "reproduce_sae", "evaluate_sae", "measure_stability", "score_features", "write_features", "draw_feature", "match_features",
+            "boost_sae", "evaluate_boost", "train_stage_sae", "evaluate_stage_sae")
 _ATLAS = ("score_features", "draw_storyline", "draw_atlas")
 _CIRCUIT = ("trace_circuit", "draw_circuit")
 
@@ -158,6 +167,10 @@ def test_keys_that_a_verb_reads_are_its_parameters(scratch_copy, verb, monkeypat
         make_circuit(from_mapping(mapping), "small", project.result(""), torch.device("cpu"))
     if verb == "draw_attribution":
         make_attributions(from_mapping(mapping), "small", [BLOCK], project.result(""), torch.device("cpu"))
+    if verb == "evaluate_boost":
+        boost_sae(from_mapping(mapping), BY_ID[BLOCK], project.result(""), torch.device("cpu"))
+    if verb == "evaluate_stage_sae":
+        train_stage_sae(from_mapping(mapping), configured_stage(from_mapping(mapping), STAGE), project.result(""))
     if verb == "draw_study":
         make_study(from_mapping(mapping), "small", project.result(""), torch.device("cpu"))
     if verb == "chain_features":

@@ -132,6 +132,15 @@ KINDS = {kind.name: kind for kind in (
         "stage_evaluation", "evaluation/{stage}.json", "evaluations of stages", {"evaluation/{stage}.parquet": "table_sha256"},
         "metrics_file", stage=("evaluate_stage_sae", "evaluate_config_sha256"),
     ),
+    Kind(
+        "boost", "boosts/sae_{block}.json", "boosts",
+        {
+            "boosts/sae_{block}.pt": "sha256",
+            "boosts/golden/{block}.safetensors": _SEVERAL,
+            "boosts/training/{block}.parquet": _SEVERAL,
+        },
+        "boost", ("boosts/training/{block}.parquet",), ("boost_sae", "boost_config_sha256"),
+    ),
     Kind("checkpoint", "scratch/checkpoint/checkpoint.json", "checkpoint", {"scratch/checkpoint/aurora.ckpt": "sha256"}),
     Kind("static", "scratch/static/static.json", "static fields", {"scratch/static/static.nc": "sha256"}),
     Kind("cams_day", "scratch/cams/{day}.json", "days of states"),

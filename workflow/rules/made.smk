@@ -9,6 +9,7 @@ REPRESENTATIVES = stage_representatives(CONFIG.block_ids)
 MADE = {"sae": CONFIG.block_ids}
 STAGES_MADE = [stage.id for stage in configured_stages(CONFIG)]
 MADE |= {measure.kind.name: measure.blocks(CONFIG) for measure in MEASURES}
+MADE["boost"] = MADE["boost_evaluation"]
 
 
 def _by_block(blocks):

@@ -27,6 +27,7 @@ rule build_index:
     input:
         **ACTIVATION_INPUTS,
         saes=SUITE["saes"],
+        boosts=records_of("boost"),
         of_stages=[
             kind.where(RESULTS, stage=stage)
             for kind in RELEASED_OF_STAGES

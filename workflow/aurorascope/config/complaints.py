@@ -82,12 +82,14 @@ def _found(value: Any) -> str:
 
 def _hint(unknown: str, prefix: str, known: list[str]) -> str:
     """The key that was meant: of that name in any section, or of a name like it here, or anywhere."""
-    everywhere = list(_dotted(schema(), ""))
+    # A section's own keys before those of a section within it.
+    everywhere = sorted(_dotted(schema(), ""), key=lambda key: key.count("."))
     exact = [key for key in everywhere if key.rsplit(".", 1)[-1] == unknown]
+    exact = [key for key in exact if key.count(".") == exact[0].count(".")]
     if exact:
         section, _, key = exact[0].rpartition(".")
         return f"did you mean {' or '.join(exact)}? For example --config '{section}={{{key}: …}}'"
-    leaves = {key.rsplit(".", 1)[-1]: key for key in everywhere} | {key: f"{prefix}{key}" for key in known}
+    leaves = {key.rsplit(".", 1)[-1]: key for key in reversed(everywhere)} | {key: f"{prefix}{key}" for key in known}
     for names, cutoff in ((known, 0.8), (list(leaves), 0.8), (known, 0.5)):
         if near := difflib.get_close_matches(unknown, names, n=1, cutoff=cutoff):
             return f"did you mean {leaves[near[0]]}?"

@@ -164,11 +164,12 @@ def _check_sae(sae: dict[str, Any], mode: str) -> None:
             "config key sae.target_l0", f"a number, since sae.architecture is {architecture.name}", "null",
             "set it, 32 for example",
         )
-    if architecture.keeps_k and (sae["target_l0"] < 1 or not sae["target_l0"].is_integer()):
-        raise UserError(
-            "config key sae.target_l0", f"a whole number, since {architecture.name} keeps that many latents a token",
-            str(sae["target_l0"]), "set sae.target_l0: 32, for example",
-        )
+    for key, target in (("target_l0", sae["target_l0"]), ("boost.target_l0", sae["boost"]["target_l0"])):
+        if architecture.keeps_k and target is not None and (target < 1 or not target.is_integer()):
+            raise UserError(
+                f"config key sae.{key}", f"a whole number, since {architecture.name} keeps that many latents a token",
+                str(target), f"set sae.{key}: 32, for example",
+            )
     if sae["p_end"] < 1 and not architecture.anneals_p:
         annealed = " or ".join(name for name, other in ARCHITECTURES.items() if other.anneals_p)
         raise UserError(

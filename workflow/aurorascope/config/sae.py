@@ -4,6 +4,18 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class Boost:
+    """A second SAE of what the first one leaves out; what is None is as of the first."""
+
+    enabled: bool
+    target_l0: float | None
+    expansion: int | None
+    epochs: int | None
+    label: str | None
+    label_weight: float
+
+
+@dataclass(frozen=True)
 class Sae:
     """The sparse autoencoders, the recipe's values filled in."""
 
@@ -32,3 +44,4 @@ class Sae:
     seed: int
     group: str
     checkpoint_minutes: float
+    boost: Boost

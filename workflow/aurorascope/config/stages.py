@@ -23,6 +23,8 @@ RECIPES = {
     "dump_activations": 2,
     "train_sae": 3,
     "evaluate_sae": 2,
+    "boost_sae": 1,
+    "evaluate_boost": 1,
     "train_stage_sae": 1,
     "evaluate_stage_sae": 1,
     "write_features": 1,
@@ -82,6 +84,11 @@ KEYS = {
     "train_stage_sae": _TRAINING,
     "evaluate_stage_sae": _COMPUTE,
     "evaluate_sae": ("evaluation.lat_bands", *_COMPUTE),
+    # Masks of its label are an input.
+    "boost_sae": (
+        *_TRAINING, *(f"sae.boost.{name}" for name in ("target_l0", "expansion", "epochs", "label", "label_weight")),
+    ),
+    "evaluate_boost": _COMPUTE,
     "write_features": ("features", *_COMPUTE),
     "measure_fidelity": ("evaluation.fidelity.snapshots", "aurora.autocast", *_COMPUTE),
     "measure_stability": ("evaluation.stability.seeds", *_TRAINING),
@@ -89,7 +96,7 @@ KEYS = {
     "reproduce_sae": _TRAINING,
     "build_index": (
         "cams.source", "cams.gap_hours", "cams.init_hours", "cams.missing_dates", "aurora.autocast", "activations.dtype",
-        "blocks", "evaluation.fidelity.enabled", "evaluation.stability.blocks", "atlas.enabled", "sae.group",
+        "blocks", "evaluation.fidelity.enabled", "evaluation.stability.blocks", "atlas.enabled", "sae.group", "sae.boost.enabled",
     ),
     "write_card": (),
     "write_table": (),
@@ -151,7 +158,9 @@ _ONLY_WITH = {
     ("make_checkpoint", "compute.portable"): {"demo"},
 }
 # Keys that came later, with the value at which what was made before them stays as it is.
-AS_BEFORE = {"compute.portable": False, "sae.aux_weight": 1 / 32, "atlas.enabled": False, "sae.group": "block"}
+AS_BEFORE = {
+    "compute.portable": False, "sae.aux_weight": 1 / 32, "atlas.enabled": False, "sae.group": "block", "sae.boost.enabled": False,
+}
 
 
 def _lookup(config: Config, key: str) -> Any:

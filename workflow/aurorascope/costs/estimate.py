@@ -43,6 +43,7 @@ class BlockCost:
         width: channels, d_model of its SAE.
         latents: d_hidden of its SAE.
         parameters: of its SAE.
+        boost_parameters: of its second SAE; 0 where a plain run makes none.
         steps: of its training, over all epochs.
         snapshot_bytes: stored values of one snapshot.
         stores: room of its finished store, by split.
@@ -58,6 +59,7 @@ class BlockCost:
     width: int
     latents: int
     parameters: int
+    boost_parameters: int
     steps: int
     snapshot_bytes: int
     stores: dict[str, Need]
@@ -148,14 +150,16 @@ class Estimate:
         return total([self.days_left.zips, self.days_left.states, checkpoint, *self.store_needs(left=True).values()])
 
     def weights_left(self) -> Need:
-        """Room that `results` still needs: each SAE's weights, float32, twice (`.pt` and SAELens), and small files."""
-        return total([Need(2 * 4 * cost.parameters, 12) for cost in self.untrained()])
+        """Room that `results` still needs: each SAE's weights, float32, twice (`.pt` and SAELens), a second one's once, and small files."""
+        boosts = [cost for cost in self.unmeasured("boost_evaluation", [each.block.id for each in self.blocks]) if cost.boost_parameters]
+        firsts = [Need(2 * 4 * cost.parameters, 12) for cost in self.untrained()]
+        return total([*firsts, *(Need(4 * cost.boost_parameters, 8) for cost in boosts)])
 
 
 def block_cost(config: Config, block: Block, grid: tuple[int, int], forward_flop: int) -> BlockCost:
     """What one block of the configured run costs."""
     tokens, width, dtype = stores.n_tokens(block, grid), block.width(config.aurora.embed_dim), config.activations.dtype
-    latents, n_train = width * config.sae.expansion, len(snapshots(config.cams, "train"))
+    latents, n_train, boost = width * config.sae.expansion, len(snapshots(config.cams, "train")), config.sae.boost
     products = (flops.PRODUCTS, flops.PRODUCTS_OF_ENGINE, flops.PRODUCTS_OF_EVALUATION)
     training, engine, evaluation = (flops.sae_flop(tokens, width, latents, n) for n in products)
     return BlockCost(
@@ -164,6 +168,7 @@ def block_cost(config: Config, block: Block, grid: tuple[int, int], forward_flop
         width=width,
         latents=latents,
         parameters=flops.sae_parameters(width, latents),
+        boost_parameters=flops.sae_parameters(width, width * (boost.expansion or config.sae.expansion)) if boost.enabled else 0,
         # As in training/trainer.py.
         steps=config.sae.epochs * math.ceil(n_train * tokens / min(config.sae.batch_rows or tokens, tokens)),
         snapshot_bytes=stores.activation_bytes(tokens, width, dtype),

@@ -7,7 +7,7 @@ from typing import Any
 from aurorascope.activations.reader import StoreReader
 from aurorascope.config.calendar import ENOUGH_HELD_OUT, parse
 from aurorascope.errors import UserError
-from aurorascope.measures.held_out.claim import check_trained_on
+from aurorascope.training.sae_files import check_trained_on
 
 _SAME = ("block", "checkpoint_sha256", "static_sha256", "config_sha256", "dtype")
 

@@ -84,7 +84,7 @@ class Inputs:
         """Degrees east, (columns,) float64."""
         return np.asarray(self.current["longitude"].values, np.float64)
 
-    @property
+    @functools.cached_property
     def levels(self) -> tuple[int, ...]:
         """Pressure levels, hPa, in the states' order."""
         return tuple(int(level) for level in self.current["level"].values)

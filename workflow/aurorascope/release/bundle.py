@@ -60,6 +60,8 @@ def write_digests(results: Path) -> None:
     index = json.loads((results / "sae_index.json").read_text())
     for sae in index["saes"]:
         _check_files(sae, KINDS["sae"], results, block=sae["id"])
+        if "boost" in sae:
+            _check_files(sae["boost"], KINDS["boost"], results, block=sae["id"])
     for sae in index.get("stage_saes", []):
         _check_files(sae, KINDS["stage_sae"], results, stage=sae["id"])
     lines = [f"{sha256_file(results / path)}  {path}\n" for path in release_files(results)]

@@ -19,9 +19,11 @@ from aurorascope.config.stages import RECIPES, recipe_version
 from aurorascope.errors import UserError
 from aurorascope.files import sha256_file, sha256_json
 from aurorascope.measures.all import MEASURES
+from aurorascope.measures.boost.record import BOOST
 from aurorascope.measures.held_out.record import HELD_OUT
 from aurorascope.measures.measure import refuse_mixture
 from aurorascope.records import KINDS
+from aurorascope.release.boosts import boost_entries
 from aurorascope.release.quality import quality_flags
 from aurorascope.release.schema import index_schema
 from aurorascope.sae.architectures import index_architecture
@@ -52,10 +54,11 @@ def _check_store(
 
 
 def index_entry(
-    sae: dict[str, Any], evaluation: dict[str, Any], measured: list[dict[str, Any]], states: dict[str, Any]
+    sae: dict[str, Any], evaluation: dict[str, Any], measured: list[dict[str, Any]], states: dict[str, Any],
+    boost: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """What the index says of one SAE, from its record, that of its evaluation, `Measure.entry` of each measure, and the record of
-    the training split, which has the grid.
+    """What the index says of one SAE, from its record, that of its evaluation, `Measure.entry` of each measure, the record of the
+    training split, which has the grid, and what it says of a second SAE (`boosts.boost_entries`).
     """
     block = BY_ID[sae["block"]]
     levels, rows, cols = evaluation["token_grid"]
@@ -89,6 +92,7 @@ def index_entry(
         **{key: name for entry in measured for key, name in entry.items() if key != "metrics"},
         "metrics": {name: value for entry in measured for name, value in entry["metrics"].items()},
         **({"by_k": evaluation["by_k"]} if "by_k" in evaluation else {}),
+        **({} if boost is None else {"boost": boost}),
         "golden_file": f"saes/golden/{block.id}.safetensors",
         "neuronpedia_id": None,
     }
@@ -120,7 +124,7 @@ def build_index(config: Config, results: Path) -> dict[str, Any]:
     saes = [KINDS["sae"].read(results, block=block_id) for block_id in config.block_ids]
     refuse_mixture(saes, ("train_config_sha256", "dump_config_sha256", "checkpoint_sha256"), KINDS["sae"], results)
     measured = {measure: measure.read(results, saes, config) for measure in MEASURES}
-    pairs = list(zip(saes, measured[HELD_OUT], strict=True))
+    pairs, boosts = list(zip(saes, measured[HELD_OUT], strict=True)), boost_entries(results, saes, measured[BOOST])
     checkpoint, static = KINDS["checkpoint"].read(results), KINDS["static"].read(results)
     splits = {name: KINDS["states"].read(results, split=name) for name in SPLITS}
     times = {name: [s["time"] for s in split["snapshots"]] for name, split in splits.items()}
@@ -186,7 +190,9 @@ def build_index(config: Config, results: Path) -> dict[str, Any]:
         },
         "recipe_versions": {stage: recipe_version(stage, config) for stage in RECIPES},
         "saes": [
-            index_entry(sae, evaluation, [measure.entry(records[i]) for measure, records in measured.items()], splits["train"])
+            index_entry(
+                sae, evaluation, [measure.entry(records[i]) for measure, records in measured.items()], splits["train"], boosts[i]
+            )
             for i, (sae, evaluation) in enumerate(pairs)
         ],
     }

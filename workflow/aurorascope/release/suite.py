@@ -19,6 +19,7 @@ from aurorascope.blocks import BLOCK_IDS
 from aurorascope.errors import UserError, as_then, remake, snakemake
 from aurorascope.measures.all import MEASURES
 from aurorascope.release.atlas import Atlases, Feature, FeaturePage
+from aurorascope.release.boosts import open_boosted
 from aurorascope.release.of_stages import load_stage_sae, read_lives, stage_entry
 from aurorascope.release.schema import read_index
 from aurorascope.release.statistics import read_statistics
@@ -28,6 +29,7 @@ from aurorascope.spec import DEPTHS
 if TYPE_CHECKING:
     import pandas as pd
 
+    from aurorascope.boosting.boosted import Boosted
     from aurorascope.release.hub import Repository
     from aurorascope.sae.aurora_sae import AuroraSAE
 
@@ -136,6 +138,14 @@ class Suite:
         sae = read_weights(self, self.entry(block_id), verify)
         sae.read_statistics = functools.partial(self.statistics, block_id)
         return sae
+
+    def boosted(self, block_id: str, verify: bool = True) -> "Boosted":
+        """A block's SAE with a second one of what it leaves out; `first` of the two is the SAE alone, as `load` gives it.
+
+        Raises:
+            UserError: as of `load`, or there is no second SAE.
+        """
+        return open_boosted(self, self.load(block_id, verify), block_id, verify)
 
     def statistics(self, block_id: str) -> "pd.DataFrame":
         """What the features of an SAE usually are on the held-out dates, a row a feature; edits such as `Mean` take it from the SAE.

@@ -1,13 +1,24 @@
-"""The weights of a suite's SAE, of a block or of a stage's block, once file and golden vectors are those of the index."""
+"""The weights of a release once file and golden vectors are those of the index: of a block's SAE, a stage's block or a second SAE."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 from aurorascope.errors import UserError
 from aurorascope.files import sha256_file
 from aurorascope.release.atlas import Files
 
 if TYPE_CHECKING:
+    import torch
+
     from aurorascope.sae.aurora_sae import AuroraSAE
+
+
+class Checked(Protocol):
+    """What can be compared with golden vectors."""
+
+    def check(self, golden: "Mapping[str, torch.Tensor]") -> None:
+        """Raises ValueError where it does not meet them."""
 
 
 def read_weights(suite: Files, entry: dict[str, Any], verify: bool, block: int | None = None) -> "AuroraSAE":
@@ -22,43 +33,65 @@ def read_weights(suite: Files, entry: dict[str, Any], verify: bool, block: int |
     Raises:
         UserError: the file is missing, or file and index differ.
     """
-    # Imported only where weights are read: a table needs no torch.
-    from aurorascope.sae.aurora_sae import AuroraSAE
-
-    path, name = suite.file(entry["filename"]), entry["id"] if block is None else f"{entry['id']}, as {entry['blocks'][block]['id']} has it"
-    fix = suite.again(entry["filename"], f"saes/sae_{entry['id']}.json")
-    if not path.is_file():
-        raise UserError(path, f"the weights of {entry['id']}, sha256 {entry['sha256']}", "no such file", fix)
-    if verify and (found := sha256_file(path)) != entry["sha256"]:
-        raise UserError(path, f"sha256 {entry['sha256']}", f"sha256 {found}", fix)
-    try:
-        sae = AuroraSAE.from_file(str(path), block=block)
-    except ValueError as error:
-        raise UserError(path, f"the SAE of {name}", str(error)[:300], fix) from None
-    except Exception as error:
-        # What torch raises depends on the bytes it meets, and its advice is to read such a file without safety.
-        raise UserError(path, f"the SAE of {name}", f"an unreadable file ({type(error).__name__})", fix) from error
-    if (sae.d_model, sae.d_hidden) != (entry["d_model"], entry["d_hidden"]):
-        sizes = f"{entry['d_model']} channels and {entry['d_hidden']} features"
-        raise UserError(path, f"the SAE of {name}, {sizes}", f"one of {sae.d_model} and {sae.d_hidden}", fix)
-    if verify:
-        _check_golden(suite, entry, sae, block)
+    record, golden = f"saes/sae_{entry['id']}.json", f"saes/golden/{entry['id']}.safetensors"
+    name = entry["id"] if block is None else f"{entry['id']}, as {entry['blocks'][block]['id']} has it"
+    fix = suite.again(entry["filename"], record)
+    sizes = entry["d_model"], entry["d_hidden"]
+    sae = open_weights(suite.file(entry["filename"]), entry["sha256"], sizes, f"the SAE of {name}", fix, verify, block)
+    if verify and suite.has_file(golden):
+        check_golden(sae, suite.file(golden), f"the SAE of {entry['id']}", suite.again(golden, record), block)
     return sae
 
 
-def _check_golden(suite: Files, entry: dict[str, Any], sae: "AuroraSAE", block: int | None) -> None:
-    """Compare an SAE, whose file has been compared with the index, with its golden vectors where those are there."""
+def open_weights(
+    path: Path, sha256: str, sizes: tuple[int, int], what: str, fix: str, verify: bool, block: int | None = None
+) -> "AuroraSAE":
+    """The SAE of a file, on the CPU.
+
+    Args:
+        path: the file.
+        sha256: its digest.
+        sizes: channels and features that it must have.
+        what: what errors call it.
+        fix: how the file comes back.
+        verify: whether its bytes are compared with the digest.
+        block: as of `read_weights`.
+
+    Raises:
+        UserError: the file is missing, unreadable, or not the one that is named.
+    """
+    # Imported only where weights are read: a table needs no torch.
+    from aurorascope.sae.aurora_sae import AuroraSAE
+
+    if not path.is_file():
+        raise UserError(path, f"the weights of {what.removeprefix('the SAE of ')}, sha256 {sha256}", "no such file", fix)
+    if verify and (found := sha256_file(path)) != sha256:
+        raise UserError(path, f"sha256 {sha256}", f"sha256 {found}", fix)
+    try:
+        sae = AuroraSAE.from_file(str(path), block=block)
+    except ValueError as error:
+        raise UserError(path, what, str(error)[:300], fix) from None
+    except Exception as error:
+        # What torch raises depends on the bytes it meets, and its advice is to read such a file without safety.
+        raise UserError(path, what, f"an unreadable file ({type(error).__name__})", fix) from error
+    if (sae.d_model, sae.d_hidden) != sizes:
+        expected = f"{what}, {sizes[0]} channels and {sizes[1]} features"
+        raise UserError(path, expected, f"one of {sae.d_model} and {sae.d_hidden}", fix)
+    return sae
+
+
+def check_golden(sae: Checked, path: Path, what: str, fix: str, block: int | None = None) -> None:
+    """Compare with the golden vectors of a file, of which a stage's has some for each of its blocks.
+
+    Raises:
+        UserError: the file is unreadable, or its vectors are not met.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    name = f"saes/golden/{entry['id']}.safetensors"
-    if not suite.has_file(name):
-        return
-    path = suite.file(name)
     try:
         golden = load_file(path)
         sae.check(golden if block is None else {key: value[block] for key, value in golden.items()})
     except (SafetensorError, ValueError, IndexError) as error:
         found = f"an unreadable file ({error})" if isinstance(error, SafetensorError) else str(error)
-        fix = suite.again(name, f"saes/sae_{entry['id']}.json")
-        raise UserError(path, f"golden vectors that the SAE of {entry['id']} meets", found, fix) from None
+        raise UserError(path, f"golden vectors that {what} meets", found, fix) from None

@@ -20,7 +20,6 @@ from aurorascope.measures.held_out.baselines import row_chunks
 from aurorascope.measures.held_out.by_k import ByK
 from aurorascope.measures.held_out.metrics import headline
 from aurorascope.measures.held_out.sums import Means, Sums
-from aurorascope.measures.held_out.table import token_groups
 from aurorascope.sae.active import Active
 from aurorascope.sae.architectures import ARCHITECTURES
 from aurorascope.sae.aurora_sae import AuroraSAE
@@ -71,7 +70,8 @@ def evaluate_stage_sae(config: Config, stage: Stage, results: Path, device: torc
     check_file(weights, record["sha256"], where)
     held_out = open_stage(stage.blocks, config, scratch, "held_out", device)
     grid = token_grid(stage, states["latitude"], states["longitude"])
-    groups, area_n = token_groups(grid, config.evaluation.lat_bands), grid.area.reshape(-1)
+    # Of one group: bands stand in the blocks' own evaluations.
+    groups, area_n = np.zeros(grid.n_tokens, np.int64), grid.area.reshape(-1)
     found, flags = [], []
     for place, (block, reader) in enumerate(zip(stage.blocks, held_out, strict=True)):
         train = StoreReader(StorePaths.of(scratch, block.id, "train").manifest)

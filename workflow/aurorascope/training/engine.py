@@ -19,6 +19,7 @@ from aurorascope.sae.architectures import ARCHITECTURES
 from aurorascope.training.centroids import find_centroids
 from aurorascope.training.checkpoint import Checkpoint
 from aurorascope.training.trainer import Data, Trained, Trainer
+from aurorascope.training.weights import Labelled
 
 _LOG = logging.getLogger(__name__)
 SIGTERM_STATUS = 143
@@ -92,7 +93,10 @@ class Saver:
         self._last = time.monotonic()
 
 
-def describe(reader: StoreReader, block: Block | Stage, config: Sae, area_n: np.ndarray | None = None, is_new: bool = True) -> Data:
+def describe(
+    reader: StoreReader, block: Block | Stage, config: Sae, area_n: np.ndarray | None = None, is_new: bool = True,
+    labelled: Labelled | None = None,
+) -> Data:
     """What a training knows of its activations: moments from the manifest's files, and no look at the values unless the
     initial weights of a new training need their covariance or centroids.
     """
@@ -104,7 +108,7 @@ def describe(reader: StoreReader, block: Block | Stage, config: Sae, area_n: np.
         centroids = find_centroids(reader, found["mean"], reader.d_model * config.expansion, block.depth_index)
     return Data(
         reader.d_model, reader.n_tokens, reader.n_snapshots, found["mean"], float(found["m2"].sum() / n / reader.d_model),
-        area_n if config.area_weights else None, covariance, centroids, reader.n_blocks,
+        area_n if config.area_weights else None, labelled, covariance, centroids, reader.n_blocks,
     )
 
 
@@ -118,22 +122,22 @@ def _covariance(reader: StoreReader, mean_d: np.ndarray) -> np.ndarray:
     return total_dd / (len(places) * reader.n_tokens)
 
 
-def batches(feed: Feed, trainer: Trainer) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
-    """What is left of the trainer's present epoch: rows, and their places in the token grid where they are shuffled."""
+def batches(feed: Feed, trainer: Trainer) -> Iterator[tuple[torch.Tensor, torch.Tensor | int]]:
+    """What is left of the trainer's present epoch: rows, and which they are, as `TokenWeights.of` takes it."""
     data, epoch, done = trainer.data, trainer.t // trainer.steps_per_epoch, trainer.t % trainer.steps_per_epoch
     if trainer.config.shuffle == "snapshots":
-        order = snapshot_order(trainer.config.seed, epoch, data.n_snapshots, data.n_blocks)
-        yield from ((x_nd, None) for x_nd in feed.snapshots(order[done:]))
+        order = snapshot_order(trainer.config.seed, epoch, data.n_snapshots, data.n_blocks)[done:]
+        yield from zip(feed.snapshots(order), order.tolist(), strict=True)
         return
     order = epoch_order(trainer.config.seed, epoch, data.n_snapshots * data.n_tokens)[done * trainer.batch_rows :]
     starts = range(0, len(order), trainer.batch_rows)
     for start, x_nd in zip(starts, feed.rows(order, trainer.batch_rows), strict=True):
-        yield x_nd, torch.from_numpy(order[start : start + trainer.batch_rows] % data.n_tokens)
+        yield x_nd, torch.from_numpy(order[start : start + trainer.batch_rows])
 
 
 def prepare(
     reader: StoreReader, block: Block | Stage, config: Sae, device: torch.device, checkpoint: Checkpoint | None = None,
-    area_n: np.ndarray | None = None,
+    area_n: np.ndarray | None = None, labelled: Labelled | None = None,
 ) -> Trainer:
     """The trainer of one SAE, where its checkpoint left it.
 
@@ -144,12 +148,13 @@ def prepare(
         device: where it is trained.
         checkpoint: where to resume from; None for nowhere.
         area_n: (n_tokens,) area of each token's cell, 1 on average; used with `area_weights`.
+        labelled: tokens under a label that are weighted; None for none.
 
     Raises:
         UserError: a target is out of reach, there is too little memory, or the disk cannot be read or written.
     """
     found = None if checkpoint is None else checkpoint.load()
-    data = describe(reader, block, config, area_n, found is None)
+    data = describe(reader, block, config, area_n, found is None, labelled)
     if found is None:
         return Trainer(block, config, data, device)
     # Other micro-batches, or another kind of device, would round otherwise.
@@ -181,8 +186,8 @@ def run(trainer: Trainer, feed: Feed, saver: Saver) -> dict[str, int]:
     progress = Progress(f"Training {trainer.block.id}", trainer.n_steps - trainer.t, "step")
     with torch.inference_mode(), stopping() as stop:
         while not trainer.is_done:
-            for x_nd, tokens_n in batches(feed, trainer):
-                trainer.step(x_nd, tokens_n)
+            for x_nd, rows in batches(feed, trainer):
+                trainer.step(x_nd, rows)
                 progress.step()
                 # The feed uses a batch's memory again once nobody refers to it.
                 del x_nd

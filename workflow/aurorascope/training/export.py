@@ -26,11 +26,15 @@ _N_GOLDEN = 8
 REDUCTIONS = "MSE: mean over tokens and channels; L1: sum over latents, mean over tokens"
 
 
+def golden_rows(n_tokens: int) -> torch.Tensor:
+    """Places of the golden vectors among a snapshot's tokens, evenly spread."""
+    return torch.linspace(0, n_tokens - 1, _N_GOLDEN).round().long()
+
+
 def golden_vectors(sae: AuroraSAE, reader: StoreReader) -> dict[str, torch.Tensor]:
     """Eight rows, evenly spread over the first training snapshot, with features and reconstruction."""
     x_nd = torch.from_numpy(reader.read([0])[0])
-    rows = torch.linspace(0, len(x_nd) - 1, _N_GOLDEN).round().long()
-    x = x_nd[rows].contiguous()
+    x = x_nd[golden_rows(len(x_nd))].contiguous()
     with torch.inference_mode():
         x_hat, h = sae(x)
     return {"x": x, "features": h.contiguous(), "x_hat": x_hat.contiguous()}

@@ -1,10 +1,12 @@
 """Where the files of one SAE lie, and what its record says that it was made from; nothing heavy is imported here."""
 
 from pathlib import Path
+from typing import Any
 
 from aurorascope.activations.manifest import read_manifest
 from aurorascope.config.model import Config
 from aurorascope.config.stages import stage_digest
+from aurorascope.errors import UserError
 from aurorascope.files import sweep
 from aurorascope.locks import folder_lock
 from aurorascope.records import KINDS
@@ -39,6 +41,28 @@ class SaeFiles:
         """
         for path in vars(self).values():
             sweep(path)
+
+
+def check_trained_on(record: dict[str, Any], where: Path, train: dict[str, Any], manifest: Path) -> None:
+    """Refuse an SAE of another block, base checkpoint or training store than that of a manifest.
+
+    Args:
+        record: the SAE's.
+        where: the file it was read from.
+        train: content of the manifest.
+        manifest: the file that was read from.
+
+    Raises:
+        UserError: they do not belong together.
+    """
+    expected = {
+        "block": train["block"],
+        "checkpoint_sha256": train["checkpoint_sha256"],
+        "activations_manifest_sha256": train["sha256"],
+    }
+    for key, value in expected.items():
+        if record[key] != value:
+            raise UserError.stale(where, f"an SAE with {key} {value}, as {manifest} has it", str(record[key]))
 
 
 def sae_claim(config: Config, block_id: str, manifest: Path) -> dict[str, str]:

@@ -25,6 +25,7 @@ from aurorascope.training.optimiser import Adam
 from aurorascope.training.precision import matmul_precision
 from aurorascope.training.revive import LAST_SHARE, resample
 from aurorascope.training.schedule import factor
+from aurorascope.training.weights import Labelled, TokenWeights
 
 _MOST_AUX = 512
 
@@ -39,7 +40,8 @@ class Data:
         n_snapshots: snapshots of the training split, each once for each of the blocks.
         mean_d: (d,) float64, channel means over all of them.
         variance: mean over channels of the variance about it.
-        area_n: (n_tokens,) cell area of each token, 1 on average; None where tokens are not weighted.
+        area_n: (n_tokens,) cell area of each token, 1 on average; None where tokens are not weighted by it.
+        labelled: the tokens under a label that are weighted; None for none.
         covariance_dd: (d, d), where the initial weights need it.
         centroids_hd: (h, d) of unit length, where the directions are made from them.
         n_blocks: blocks whose snapshots these are.
@@ -51,6 +53,7 @@ class Data:
     mean_d: np.ndarray
     variance: float
     area_n: np.ndarray | None = None
+    labelled: Labelled | None = None
     covariance_dd: np.ndarray | None = None
     centroids_hd: np.ndarray | None = None
     n_blocks: int = 1
@@ -133,7 +136,7 @@ class Trainer:
         self._dead = Dead(h, min(window, self.n_steps), device)
         self._refresh = max(1, self._dead.window // 3)
         self._log = Log(self.n_steps, self.steps_per_epoch, device)
-        self._area_n = None if data.area_n is None else torch.from_numpy(data.area_n.astype(np.float32)).to(device)
+        self._weights = TokenWeights(data.n_tokens, data.area_n, data.labelled, device)
 
     def _check_target(self) -> None:
         h = self.data.d_model * self.config.expansion
@@ -148,19 +151,19 @@ class Trainer:
         """Whether all steps are done."""
         return self.t >= self.n_steps
 
-    def step(self, x_nd: torch.Tensor, tokens_n: torch.Tensor | None = None) -> None:
+    def step(self, x_nd: torch.Tensor, rows: torch.Tensor | int | None = None) -> None:
         """One optimiser step; nothing in it waits for the device, but for a look at the dead every few snapshots.
 
         Args:
             x_nd: (n, d) float32 on the device.
-            tokens_n: place of each row in the token grid; None for a whole snapshot in order.
+            rows: which they are, as `TokenWeights.of`.
         """
         objective, config = self.objective, self.config
         self.t += 1
         objective.progress = self.t / self.n_steps
         weight = objective.sparsity_weight().clone() if self._log.wants(self.t) else None
         with matmul_precision(config.precision):
-            terms = objective.compute(x_nd, self._weights(tokens_n))
+            terms = objective.compute(x_nd, self._weights.of(rows))
         if config.orthogonality and self.t % orthogonality.EVERY == 0:
             orthogonality.add_gradient(
                 objective.parameters["W_dec"], objective.grads["W_dec"], config.orthogonality * orthogonality.EVERY
@@ -176,11 +179,6 @@ class Trainer:
             objective.auxk.dead_i = self._dead.indices(self.t)
         if config.revive == "resample" and self.t % self.steps_per_epoch == 0:
             self._resample(x_nd)
-
-    def _weights(self, tokens_n: torch.Tensor | None) -> torch.Tensor | None:
-        if self._area_n is None:
-            return None
-        return self._area_n if tokens_n is None else self._area_n[tokens_n.to(self.device)]
 
     def _resample(self, x_nd: torch.Tensor) -> None:
         """Give the dead new directions, at the end of an epoch before the last quarter."""

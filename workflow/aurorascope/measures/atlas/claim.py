@@ -9,8 +9,8 @@ from aurorascope.config.calendar import SPLITS, snapshots
 from aurorascope.config.model import Config
 from aurorascope.config.stages import stage_digest
 from aurorascope.files import sha256_json
-from aurorascope.measures.held_out.claim import check_trained_on
 from aurorascope.records import KINDS, Kind
+from aurorascope.training.sae_files import check_trained_on
 
 _TABLES = ("features", "labels", "examples", "maps")
 KIND = Kind(

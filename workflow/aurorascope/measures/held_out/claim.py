@@ -7,9 +7,9 @@ from aurorascope.activations.manifest import read_manifest
 from aurorascope.activations.paths import StorePaths
 from aurorascope.config.model import Config
 from aurorascope.config.stages import stage_digest
-from aurorascope.errors import UserError
 from aurorascope.files import read_record
 from aurorascope.records import KINDS, Kind
+from aurorascope.training.sae_files import check_trained_on
 
 STATISTICS = "saes/statistics/{block}.parquet"
 """Path under results of the table of what features usually are."""
@@ -18,28 +18,6 @@ KIND = Kind(
     {"evaluation/{block}.parquet": "table_sha256", STATISTICS: "statistics_sha256"}, "metrics_file",
     stage=("evaluate_sae", "evaluate_config_sha256"),
 )
-
-
-def check_trained_on(record: dict[str, Any], where: Path, train: dict[str, Any], manifest: Path) -> None:
-    """Refuse an SAE of another block, base checkpoint or training store than that of a manifest.
-
-    Args:
-        record: the SAE's.
-        where: the file it was read from.
-        train: content of the manifest.
-        manifest: the file that was read from.
-
-    Raises:
-        UserError: they do not belong together.
-    """
-    expected = {
-        "block": train["block"],
-        "checkpoint_sha256": train["checkpoint_sha256"],
-        "activations_manifest_sha256": train["sha256"],
-    }
-    for key, value in expected.items():
-        if record[key] != value:
-            raise UserError.stale(where, f"an SAE with {key} {value}, as {manifest} has it", str(record[key]))
 
 
 def make_claim(config: Config, sae: Path, train: Path, held_out: Path) -> dict[str, Any]:

@@ -1,0 +1,49 @@
+"""What a second SAE is trained with, told from the configuration. Nothing heavy is imported here."""
+
+import dataclasses
+
+from aurorascope.blocks import Block
+from aurorascope.config.model import Config
+from aurorascope.config.sae import Sae
+from aurorascope.errors import UserError, nearest
+from aurorascope.labels.levels import LEVELS_OF
+
+
+def boosted_sae(config: Config) -> Sae:
+    """The section `sae` of the second SAE: as the first's but for what `sae.boost` says."""
+    boost = config.sae.boost
+    given = {name: getattr(boost, name) for name in ("target_l0", "expansion", "epochs")}
+    return dataclasses.replace(config.sae, **{name: value for name, value in given.items() if value is not None})
+
+
+def check_target(config: Config, block: Block) -> None:
+    """Refuse more latents on than half of the second SAE has.
+
+    Raises:
+        UserError: naming the key.
+    """
+    sae = boosted_sae(config)
+    n_latents = block.width(config.aurora.embed_dim) * sae.expansion
+    if sae.target_l0 is not None and sae.target_l0 > n_latents / 2:
+        raise UserError(
+            "config key sae.boost.target_l0", f"at most half of the {n_latents} latents of the second SAE of {block.id}",
+            f"{sae.target_l0:g}", "lower it, or raise sae.boost.expansion",
+        )
+
+
+def check_label(config: Config) -> None:
+    """Refuse a label that there will not be, as far as names tell.
+
+    Raises:
+        UserError: none of that name, or cams.levels lacks a level that it is made from.
+    """
+    label, there = config.sae.boost.label, set(config.cams.levels)
+    levels = LEVELS_OF.get(label)
+    if levels is not None and not set(levels) <= there:
+        missing = ", ".join(str(each) for each in levels if each not in there)
+        expected = f"a label for which cams.levels has the levels; {label} needs {', '.join(map(str, levels))} hPa"
+        raise UserError("config key sae.boost.label", expected, f"no {missing}", "add them to cams.levels")
+    # Of the user's own labels names are known once they have been read.
+    if label is not None and levels is None and config.labels.own is None:
+        known = [name for name, needed in LEVELS_OF.items() if set(needed) <= there]
+        raise UserError("config key sae.boost.label", f"null or one of {', '.join(known)}", repr(label), nearest(label, known))

@@ -1,0 +1,17 @@
+# What boosts are made from besides: labels, where the configuration names one whose tokens count more.
+from aurorascope.boosting.settings import check_label
+
+
+def boost_labels(split):
+    """Labels of a split's dates, where the configuration names one; one that there will not be ends the planning."""
+
+    def inputs(wildcards):
+        try:
+            check_label(CONFIG)
+        except UserError as error:
+            _stop(error.one_line())
+        days = sorted({s.time[:10] for s in snapshots(CONFIG.cams, split)})
+        wanted = CONFIG.sae.boost.label is not None
+        return expand("results/scratch/labels/{day}.json", day=days) if wanted else []
+
+    return inputs
