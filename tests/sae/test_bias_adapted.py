@@ -156,7 +156,7 @@ def planted():
 @pytest.mark.parametrize("changes", [{}, {"shuffle": "snapshots", "batch_rows": None}, {"precision": "bfloat16"}], ids=str)
 @pytest.mark.parametrize("target", [2.0, 5.5])
 def test_a_training_meets_its_target(planted, target, changes):
-    """Within a tenth at the end, shuffled or not and also in bfloat16; the published SAE has as many features on, and explains most of the tokens."""
+    """Within a tenth at the end, shuffled or not and in bfloat16; the published SAE has as many features on, and explains most of x."""
     given = {"target_l0": target, "expansion": 4, "epochs": 40, "lr": 4e-3, "batch_rows": 64, **changes}
     config = settings("tuned", architecture="bias_adaptation", **given)
     trained = train(planted, BY_ID["encoder_s1_b3"], config)
