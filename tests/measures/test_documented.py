@@ -6,6 +6,7 @@ from aurorascope.measures.atlas.formulas import ATLAS_FORMULAS
 from aurorascope.measures.boost.formulas import BOOST_FORMULAS
 from aurorascope.measures.held_out.formulas import BASELINES, FORMULAS
 from aurorascope.measures.stability.formulas import STABILITY_FORMULAS
+from aurorascope.stage_saes.formulas import LIVES
 
 
 def rows(text, heading):
@@ -19,7 +20,7 @@ def test_every_metric_is_documented_as_it_is_defined(root):
     """The same names, formula ids and words, in the same order; and no formula id means two things."""
     text = (root / "docs" / "metrics.md").read_text()
     for heading, formulas in (("Metrics", FORMULAS), ("Baselines", BASELINES), ("Stability", STABILITY_FORMULAS),
-                              ("Boosts", BOOST_FORMULAS), ("Atlas", ATLAS_FORMULAS)):
+                              ("SAEs of stages", LIVES), ("Boosts", BOOST_FORMULAS), ("Atlas", ATLAS_FORMULAS)):
         found = rows(text, heading)
         assert found == formulas
         assert list(found) == list(formulas)
