@@ -50,9 +50,9 @@ def test_a_whole_suite_is_in_order(finished):
     n, n_files = len(BLOCKS), len(finished.result("SHA256SUMS").read_text().splitlines())
     assert n_files > 7 * n
     assert lines[1] == (
-        f"{n} SAEs, {n} evaluations, 0 measured forecasts, 0 comparisons of seeds, 0 atlases, 1 checkpoint, 1 static fields, "
-        f"6 days of states, 0 references of labels, 0 days of labels, 0 studies, 0 attributions, 0 circuits, 0 pairs of matched blocks, "
-        f"0 chains of features, {n_files} files of the release: 0 damaged."
+        f"{n} SAEs, {n} evaluations, 0 measured forecasts, 0 comparisons of seeds, 0 evaluations of boosts, 0 atlases, 0 SAEs of stages, "
+        f"0 evaluations of stages, 0 boosts, 1 checkpoint, 1 static fields, 6 days of states, 0 references of labels, 0 days of labels, 0 studies, "
+        f"0 attributions, 0 circuits, 0 pairs of matched blocks, 0 chains of features, {n_files} files of the release: 0 damaged."
     )
     assert times(finished) == before
     assert lines[0] in finished.result("logs/verify.log").read_text()
