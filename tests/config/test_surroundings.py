@@ -24,8 +24,16 @@ def test_a_misspelt_block_names_those_that_may_be_meant(word, near):
         check_words([word, "--cores", "2"], RESULTS)
 
 
+@pytest.mark.parametrize(("word", "near"), [
+    ("results/saes/sae_encoder_s7.pt", "encoder_s2"), ("results/evaluation/decoders1.json", "decoder_s1"),
+])
+def test_a_misspelt_stage_names_those_that_may_be_meant(word, near):
+    with pytest.raises(UserError, match=f"one of the six stages.*did you mean .*{near}"):
+        check_words([word, "--cores", "2"], RESULTS)
+
+
 @pytest.mark.parametrize("words", [
-    ["results/saes/sae_encoder_s1_b5.pt"], ["other/encoder_s9_b9"], ["--config", "blocks=[encoder_s9_b9]"], [], ["-n"],
+    ["results/saes/sae_encoder_s1.pt"], ["results/matches/encoder_s1_b5__encoder_s1_b6.json"], ["results/saes/sae_encoder_s1_b5.pt"], ["other/encoder_s9_b9"], ["--config", "blocks=[encoder_s9_b9]"], [], ["-n"],
     ["--profile", "mine"], ["--profile=profiles/slurmy"],
 ])
 def test_other_words_are_not_ours_to_judge(words, monkeypatch):

@@ -11,10 +11,11 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from aurorascope.blocks import BLOCK_IDS
+from aurorascope.blocks import BLOCK_IDS, STAGE_IDS
 from aurorascope.errors import UserError
 
 _BLOCK = re.compile(r"(?:en|de)coder_?s\d+_?b\d+")
+_STAGE = re.compile(r"(?:en|de)coder_?s\d+(?![\d_]*b?\d)")
 
 
 def check_place(paths: Sequence[Path], results: Path, memory: Path) -> None:
@@ -49,13 +50,14 @@ def check_words(words: Sequence[str], results: Path) -> None:
     """Check the words of the command.
 
     Raises:
-        UserError: a target names no block, or the profile for SLURM is used where there is none.
+        UserError: a target names no block or stage, or the profile for SLURM is used where there is none.
     """
     for word in words:
-        for name in _BLOCK.findall(word):
-            if word.startswith(str(results)) and name not in BLOCK_IDS:
-                near = ", ".join(difflib.get_close_matches(name, BLOCK_IDS, n=3, cutoff=0.0))
-                raise UserError(word, "a file of one of the 48 blocks", name, f"did you mean {near}?")
+        for form, ids, what in ((_BLOCK, BLOCK_IDS, "48 blocks"), (_STAGE, STAGE_IDS, "six stages")):
+            for name in form.findall(word):
+                if word.startswith(str(results)) and name not in ids:
+                    near = ", ".join(difflib.get_close_matches(name, ids, n=3, cutoff=0.0))
+                    raise UserError(word, f"a file of one of the {what}", name, f"did you mean {near}?")
     if _wants_slurm(words) and shutil.which("sbatch") is None:
         raise UserError(
             "the profile slurm", "the program sbatch", "none on PATH",
