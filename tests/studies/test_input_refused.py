@@ -160,7 +160,8 @@ def test_a_replacement_goes_a_part_of_the_way_and_its_reverse_away_from_the_mean
 
 
 def test_emissions_have_other_emissions_and_noise_as_controls(inputs_by_date):
-    asked = planted.study(perturb=[{"scale_emission": {"emission": "static_nox", "factor": 2, "region": planted.DISK}}], dates=planted.DATES[:1])
+    perturb = [{"scale_emission": {"emission": "static_nox", "factor": 2, "region": planted.DISK}}]
+    asked = planted.study(perturb=perturb, dates=planted.DATES[:1], n_controls=8)
     plan = plan_input_study(asked, inputs_by_date)
     names = [arm.name for arm in plan.arms if arm.kind == "other"]
     assert names == ["other_static_ammonia", "other_static_co", "other_static_so2"] and sum(arm.kind == "noise" for arm in plan.arms) == 8
@@ -184,7 +185,8 @@ def test_another_variable_is_one_that_stays(changes, others):
 
 def test_controls_that_there_are_none_of_are_said(inputs_by_date):
     """A band meets itself when it is moved; a whole emission cannot be taken away twice."""
-    asked = planted.study(perturb=[{"scale": {"variables": ["t"], "factor": 1.01, "region": {"band": [-20, 20]}}}], dates=planted.DATES[:1])
+    perturb = [{"scale": {"variables": ["t"], "factor": 1.01, "region": {"band": [-20, 20]}}}]
+    asked = planted.study(perturb=perturb, dates=planted.DATES[:1], n_controls=8)
     plan = plan_input_study(asked, inputs_by_date)
     assert set(plan.arms) < set(arms_of(asked)) and n_forwards(asked) == 1 * (2 + 6 + 3 + 1 + 8) + 2
     assert list(plan.absent) == ["moved_090", "moved_180", "moved_270"] and "overlaps" in plan.absent["moved_090"]
