@@ -1,18 +1,9 @@
 import shutil
 
 import pytest
-import torch
 
 from tests.boosting.folder import Folder
-
-
-@pytest.fixture(scope="package", autouse=True)
-def _one_thread():
-    """Tensors this small only wait for one another on more threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+from tests.threads import one_thread  # noqa: F401
 
 
 @pytest.fixture(scope="session")

@@ -253,6 +253,11 @@ def test_results_without_statistics_say_what_makes_them(release, run_folder):
     record = release / "evaluation" / f"{ONE}.json"
     (release / path).write_bytes((release / path).read_bytes() + b"x")
     refused(lambda: Suite.open(release).statistics(ONE), path, "sha256")
+    other = {**json.loads(record.read_text()), "sae_sha256": "0" * 64}
+    kept = record.read_text()
+    record.write_text(json.dumps(other))
+    refused(lambda: Suite.open(release).statistics(ONE), f"{ONE}.json", "as the index has it", "of 000000000000")
+    record.write_text(kept)
     record.write_text(json.dumps({key: value for key, value in json.loads(record.read_text()).items() if key != "statistics_sha256"}))
     refused(lambda: Suite.open(release).statistics(ONE), "older results lack it", "get evaluation/")
     refused(lambda: Suite.open(release).statistics("encoder_s0_b1"), "encoder_s0_b1")

@@ -181,6 +181,11 @@ def test_prune_refuses(n, d_hidden):
         AuroraSAE.from_tensors(tensors()).prune([0.0] * n, d_hidden)
 
 
+def test_prune_refuses_what_has_no_order():
+    with pytest.raises(ValueError, match="found 24, 1 of them NaN, and 6"):
+        AuroraSAE.from_tensors(tensors()).prune([*[0.0] * 23, float("nan")], 6)
+
+
 @pytest.mark.parametrize("k", [5, 8])
 def test_equal_latents_and_rows_that_keep_fewer(k):
     """Of equal ones the first come first; a row with fewer above zero than a budget gives it all that it has."""

@@ -31,14 +31,6 @@ SHAPES = {"card": {}, "topk": {"architecture": "topk", "target_l0": 2, "normalis
 SHAPES["jumprelu"] = {"architecture": "jumprelu", "target_l0": 2, "normalise": True}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def evaluate(config, results):
     """Evaluate with the split's record in its place, which a store's claim would be made from if it lay there from the first."""
     states = results / "scratch" / "states" / "held_out.json"
@@ -236,6 +228,12 @@ def test_a_suite_opens_it_for_each_block_and_refuses_altered_files(planted, tmp_
         suite.load_stage("encoder_s2", "encoder_s2_b2")
     with pytest.raises(UserError, match="one of its SAEs of stages"):
         suite.load_stage("encoder_s1", "encoder_s1_b2")
+    record = here / "evaluation" / "encoder_s2.json"
+    own = json.loads(record.read_text())
+    write_json(record, {**own, "sae_sha256": "0" * 64})
+    with pytest.raises(UserError, match="an evaluation of the SAE .* as the index has it, found of 000000000000"):
+        suite.lives("encoder_s2")
+    write_json(record, own)
     with open(here / "evaluation" / "encoder_s2.parquet", "ab") as file:
         file.write(b"x")
     with pytest.raises(UserError, match="sha256"):

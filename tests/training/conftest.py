@@ -4,16 +4,9 @@ from aurorascope.activations.feed import ResidentFeed
 from aurorascope.activations.reader import StoreReader
 from tiny import claim, make_store
 
+from tests.threads import one_thread  # noqa: F401
+
 DAYS = range(3, 9)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """Tensors this small only wait for one another on more threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

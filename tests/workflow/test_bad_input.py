@@ -44,6 +44,18 @@ def test_config_errors_end_before_anything_is_planned(finished):
         assert expected in finished.fail("results/sae_index.json", *words)
 
 
+def test_a_target_out_of_reach_costs_no_finished_file(finished):
+    """It is said while planning: a job would say it too late, Snakemake having deleted what it is to make again."""
+    before = {path: path.read_bytes() for path in finished.result("saes").rglob("*") if path.is_file()}
+    for target, words, what in (
+        ("saes/sae_encoder_s1_b5.pt", "sae={architecture: topk, target_l0: 200}", "256 latents of encoder_s1_b5, found 200"),
+        ("saes/sae_encoder_s1.pt", "sae={architecture: topk, target_l0: 200}", "256 latents of encoder_s1, found 200"),
+        ("boosts/sae_encoder_s1_b5.pt", "sae={boost: {target_l0: 200}}", "256 latents of the second SAE of encoder_s1_b5, found 200"),
+    ):
+        assert f"at most half of the {what}" in finished.fail(f"results/{target}", "--config", words)
+    assert {path: path.read_bytes() for path in finished.result("saes").rglob("*") if path.is_file()} == before
+
+
 @pytest.mark.parametrize("words", [("--config", "sae={epochs: -1}"), ("results/features/encoder_s1_b5/2022-07-01.nc",)])
 def test_what_is_wrong_with_a_users_words_comes_without_places_in_rules_files(finished, words):
     """In the configuration or in what is planned: one line of ours, once, and nothing of where the Snakefile met it."""

@@ -96,6 +96,10 @@ class Stage:
         """As each of its blocks."""
         return self.blocks[0].merges
 
+    def width(self, embed_dim: int) -> int:
+        """As each of its blocks."""
+        return self.blocks[0].width(embed_dim)
+
     def of(self, block_ids: Collection[str]) -> "Stage | None":
         """The stage with only those of its blocks that are among these; None where none is."""
         blocks = tuple(block for block in self.blocks if block.id in block_ids)

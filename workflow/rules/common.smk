@@ -38,6 +38,7 @@ from aurorascope.config.resolve import resolve
 from aurorascope.config.shares import PATTERN as SHARE_PATTERN
 from aurorascope.config.shares import share_of, shares
 from aurorascope.config.stages import stage_params
+from aurorascope.config.targets import check_target_of
 from aurorascope.config.surroundings import check_place, check_words
 from aurorascope.errors import GIVEN, UserError
 from aurorascope.files import sha256_file, sha256_json
@@ -294,6 +295,17 @@ def published_sae(wildcards):
         return published
     except UserError as error:
         _stop(error.one_line())
+
+
+def data_to_train_on(wildcards):
+    """Manifest of the activations that an SAE is trained on; a target out of reach ends the planning, before Snakemake deletes an
+    SAE that is to be made again.
+    """
+    try:
+        check_target_of(CONFIG, BY_ID[wildcards.block])
+    except UserError as error:
+        _stop(error.one_line())
+    return f"results/scratch/activations/{wildcards.block}/train/manifest.json"
 
 
 def data_to_reproduce(wildcards):

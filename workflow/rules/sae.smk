@@ -4,7 +4,7 @@
 rule train_sae:
     # Rules further down depend on the record alone; the weights are named and digested in it.
     input:
-        "results/scratch/activations/{block}/train/manifest.json",
+        data_to_train_on,
     output:
         weights="results/saes/sae_{block}.pt",
         record="results/saes/sae_{block}.json",

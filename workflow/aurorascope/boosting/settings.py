@@ -5,6 +5,7 @@ import dataclasses
 from aurorascope.blocks import Block
 from aurorascope.config.model import Config
 from aurorascope.config.sae import Sae
+from aurorascope.config.targets import check_target_of
 from aurorascope.errors import UserError, nearest
 from aurorascope.labels.levels import LEVELS_OF
 
@@ -16,19 +17,14 @@ def boosted_sae(config: Config) -> Sae:
     return dataclasses.replace(config.sae, **{name: value for name, value in given.items() if value is not None})
 
 
-def check_target(config: Config, block: Block) -> None:
-    """Refuse more latents on than half of the second SAE has.
+def check_boost(config: Config, block: Block) -> None:
+    """Refuse a target and a label that there cannot be, as far as the configuration tells.
 
     Raises:
         UserError: naming the key.
     """
-    sae = boosted_sae(config)
-    n_latents = block.width(config.aurora.embed_dim) * sae.expansion
-    if sae.target_l0 is not None and sae.target_l0 > n_latents / 2:
-        raise UserError(
-            "config key sae.boost.target_l0", f"at most half of the {n_latents} latents of the second SAE of {block.id}",
-            f"{sae.target_l0:g}", "lower it, or raise sae.boost.expansion",
-        )
+    check_target_of(config, block, boosted_sae(config), "sae.boost")
+    check_label(config)
 
 
 def check_label(config: Config) -> None:

@@ -50,9 +50,12 @@ def read_lives(suite: Files, entry: dict[str, Any]) -> "pd.DataFrame":
         raise UserError(f"{suite.place()}, {name}", f"where the features of {entry['id']} live, and its record", "none", fix)
     record, path = suite.file(of_record), suite.file(name)
     try:
-        expected = json.loads(record.read_text())["table_sha256"]
+        content = json.loads(record.read_text())
+        expected, of_sae = content["table_sha256"], content["sae_sha256"]
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(record, "a JSON record with table_sha256", f"another file ({error})", fix) from None
+        raise UserError(record, "a JSON record with table_sha256 and sae_sha256", f"another file ({error})", fix) from None
+    if of_sae != entry["sha256"]:
+        raise UserError(record, f"an evaluation of the SAE {entry['sha256'][:12]}, as the index has it", f"of {of_sae[:12]}", suite.again("sae_index.json"))
     if (found := sha256_file(path)) != expected:
         raise UserError(path, f"sha256 {expected}", f"sha256 {found}", fix)
     # Imported only where a table is read: pandas costs a second.

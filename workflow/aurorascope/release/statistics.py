@@ -14,16 +14,20 @@ if TYPE_CHECKING:
 
 def read_statistics(suite: Files, block_id: str) -> "pd.DataFrame":
     """See `Suite.statistics`."""
-    suite.entry(block_id)
+    entry = suite.entry(block_id)
     name, of_record = (path.format(block=block_id) for path in (STATISTICS, KIND.path))
     record = suite.file(of_record) if suite.has_file(of_record) else None
     try:
-        expected = json.loads(record.read_text()).get("statistics_sha256") if record else None
+        content = json.loads(record.read_text()) if record else {}
+        expected, of_sae = content.get("statistics_sha256"), content.get("sae_sha256")
     except ValueError as error:
         raise UserError(record, "a JSON record", f"unreadable JSON ({error})", suite.again(of_record)) from None
     if expected is None or not suite.has_file(name):
         fix = f"{suite.again(of_record)}; or give edits reference="
         raise UserError(f"{suite.place()}, {name}", f"what features of {block_id} usually are", "none; older results lack it", fix)
+    if of_sae != entry["sha256"]:
+        found = f"of {str(of_sae)[:12]}"
+        raise UserError(record, f"an evaluation of the SAE {entry['sha256'][:12]}, as the index has it", found, suite.again("sae_index.json"))
     path = suite.file(name)
     if (found := sha256_file(path)) != expected:
         raise UserError(path, f"sha256 {expected}", f"sha256 {found}", suite.again(of_record))

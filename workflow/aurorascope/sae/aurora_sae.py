@@ -225,16 +225,16 @@ class AuroraSAE(nn.Module):
         Raises:
             ValueError: another number of features, or a `d_hidden` that is no multiple of d_model.
         """
-        if len(importance) != self.d_hidden or not 0 < d_hidden <= self.d_hidden or d_hidden % self.d_model:
+        ranks = torch.as_tensor(importance, dtype=torch.float64)
+        if ranks.shape != (self.d_hidden,) or ranks.isnan().any() or not 0 < d_hidden <= self.d_hidden or d_hidden % self.d_model:
             raise ValueError(
-                f"{self._name}: expected {self.d_hidden} numbers and a d_hidden up to that, a multiple of {self.d_model}; found "
-                f"{len(importance)} and {d_hidden}. Take the importance of the same SAE's record."
+                f"{self._name}: expected {self.d_hidden} numbers and a d_hidden up to that, a multiple of {self.d_model}; found {len(ranks)}, "
+                f"{int(ranks.isnan().sum())} of them NaN, and {d_hidden}. Take the importance of the same SAE's record, and such a d_hidden."
             )
         # Of equal ones the first stay.
-        kept = torch.as_tensor(importance, dtype=torch.float64).argsort(descending=True, stable=True)[:d_hidden].sort().values
-        parts = {"W_enc": self.W_enc[:, kept], "b_enc": self.b_enc[kept], "W_dec": self.W_dec[kept]}
-        if self.architecture == "jumprelu":
-            parts["threshold"] = self.threshold[kept]
+        kept = ranks.argsort(descending=True, stable=True)[:d_hidden].sort().values
+        parts = {key: tensor[kept] for key, tensor in self.state_dict().items() if key in ("b_enc", "W_dec", "threshold")}
+        parts["W_enc"] = self.W_enc[:, kept]
         tensors = {**self.state_dict(), **{key: tensor.detach().contiguous() for key, tensor in parts.items()}}
         if "k" in tensors:
             tensors["k"] = tensors["k"].clamp(max=d_hidden)

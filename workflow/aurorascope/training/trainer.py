@@ -9,6 +9,7 @@ import torch
 
 from aurorascope.blocks import Block, Stage
 from aurorascope.config.model import Sae
+from aurorascope.config.targets import check_target
 from aurorascope.errors import UserError
 from aurorascope.provenance import device_name
 from aurorascope.sae.architectures import ARCHITECTURES
@@ -106,7 +107,7 @@ class Trainer:
         self.batch_rows = min(config.batch_rows or data.n_tokens, data.n_tokens)
         self.steps_per_epoch = math.ceil(n_rows / self.batch_rows)
         self.n_steps, self.t = config.epochs * self.steps_per_epoch, 0
-        self._check_target()
+        check_target(config.target_l0, data.d_model * config.expansion, block.id)
         rows = micro_batch(config, data.d_model, self.batch_rows, device) if rows is None else rows
         kind = ARCHITECTURES[config.architecture].objective_class()
         d, h = data.d_model, data.d_model * config.expansion
@@ -137,14 +138,6 @@ class Trainer:
         self._refresh = max(1, self._dead.window // 3)
         self._log = Log(self.n_steps, self.steps_per_epoch, device)
         self._weights = TokenWeights(data.n_tokens, data.area_n, data.labelled, device)
-
-    def _check_target(self) -> None:
-        h = self.data.d_model * self.config.expansion
-        if self.config.target_l0 is not None and self.config.target_l0 > h / 2:
-            raise UserError(
-                "config key sae.target_l0", f"at most half of the {h} latents of {self.block.id}",
-                f"{self.config.target_l0:g}", "lower it, or raise sae.expansion",
-            )
 
     @property
     def is_done(self) -> bool:
