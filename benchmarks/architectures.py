@@ -4,10 +4,11 @@
     python benchmarks/architectures.py [results] --many-k 64 [--blocks ID ...] [--set KEY=VALUE ...]
 
 One block of each stage. First the card's recipe, then what config.yaml says, then all architectures with the tuned recipe at the
-same targets, and `itda`, tokens as they are. FVE and anomaly FVE are about the held-out mean and about each position's training mean; "PCA" is the FVE of as many
-leading components of the training tokens as features are on. "Dead" are latents that fired for no token of the last 30 training
-snapshots; "silent" those that fire for no held-out token. With --labels, "F1" is the mean over the atlas's labels of the test score of each one's
-best feature, chosen on other dates, "events" and "labelled" are features that the atlas labels as events, and at all.
+same targets, and `itda`, tokens as they are. FVE and anomaly FVE are about the held-out mean and about each position's training mean;
+"PCA" is the FVE of as many leading components of the training tokens as features are on. "Dead" are latents that fired for no token of
+the last 30 training snapshots; "silent" those that fire for no held-out token. With --labels, "F1" is the mean over the atlas's labels of
+the test score of each one's best feature, chosen on other dates; "events" are features that follow events beyond both nulls, "labelled"
+those that got a label.
 
 With --many-k, one hierarchical SAE with each of its numbers of features, beside a top-k SAE trained for that number, and beside the
 top-k SAE of the largest number cut down to it.
@@ -54,7 +55,7 @@ BLOCKS = [f"{component}_s{stage}_b3" for component in ("encoder", "decoder") for
 def settings(recipe: str, epochs: int, **changes: object) -> Sae:
     """A recipe's configuration, as the demo has it."""
     rest = {"expansion": 8, "p_end": 1.0, "epochs": epochs, "dead_snapshots": 30, "orthogonality": 0.0, "precision": "float32",
-            "seed": 0, "group": "block", "checkpoint_minutes": 10.0, "boost": Boost(False, None, None, None, None, 8.0)}
+            "seed": 0, "group": "block", "checkpoint_minutes": 10.0, "boost": Boost(False, None, None, None, None, None)}
     return Sae(**filled({"recipe": recipe, **dict.fromkeys(RECIPES[recipe]), **rest, **changes}))
 
 

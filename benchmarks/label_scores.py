@@ -44,8 +44,8 @@ class LabelScores:
         return Source([snapshot["time"] for snapshot in reader.manifest["snapshots"]], read)
 
     def of(self, sae: AuroraSAE, block_id: str) -> tuple[float, int, int]:
-        """Mean F1 on the test dates of each label's best feature, chosen on other dates, controls left out; features that are labelled as
-        events; and features with any label.
+        """Mean F1 on the test dates of each label's best feature, chosen on other dates, controls left out; features that follow events
+        beyond both nulls, whether or not something simpler keeps them from a label; and features with a label.
         """
         grid = self._planes.grid(block_id)
         labels, on_plane = self._planes.of(grid)
@@ -56,5 +56,6 @@ class LabelScores:
         tables, summary = make_tables(scored, sae, grid)
         rows = storyline_rows(block_id, summary, tables["features"], tables["labels"])
         rows = rows[(rows["status"] == "ok") & ~rows["label"].str.startswith("control_")]
-        labelled = tables["features"][tables["features"]["label"] != ""]
-        return float(rows["f1_test"].fillna(0).mean()), int((labelled["verdict"] == "event").sum()), len(labelled)
+        features = tables["features"]
+        is_event, is_labelled = features["verdict"] == "event", features["label"] != ""
+        return float(rows["f1_test"].fillna(0).mean()), int(is_event.sum()), int(is_labelled.sum())

@@ -11,6 +11,7 @@ from aurorascope.activations.paths import StorePaths
 from aurorascope.activations.reader import StoreReader
 from aurorascope.activations.writer import StoreWriter
 from aurorascope.blocks import BY_ID
+from aurorascope.config.resolve import LABEL_WEIGHT
 from aurorascope.config.thresholds import DEMO
 from aurorascope.files import write_json
 from aurorascope.labels.all import label_dataset
@@ -103,5 +104,5 @@ class Folder:
 
     def boosted(self, **boost):
         """The configuration with a boost."""
-        sae = dataclasses.replace(self.config.sae, boost=dataclasses.replace(self.config.sae.boost, **boost))
+        sae = dataclasses.replace(self.config.sae, boost=dataclasses.replace(self.config.sae.boost, **{"label_weight": LABEL_WEIGHT, **boost}))
         return dataclasses.replace(self.config, sae=sae)

@@ -33,7 +33,7 @@ def test_the_card_is_that_of_the_model_card(demo_raw):
         "lr": 4e-4, "warm_up": 0.0, "decay": 0.0, "epochs": 3, "shuffle": "snapshots", "batch_rows": None,
         "area_weights": False, "normalise": False, "init": "scaled", "project": False, "revive": "none", "aux_weight": 1 / 32,
         "dead_snapshots": 30, "orthogonality": 0.0, "precision": "float32", "seed": 0, "group": "block", "checkpoint_minutes": 10.0,
-        "boost": {"enabled": False, "target_l0": None, "expansion": None, "epochs": None, "label": None, "label_weight": 8.0},
+        "boost": {"enabled": False, "target_l0": None, "expansion": None, "epochs": None, "label": None, "label_weight": None},
     }
 
 
@@ -142,6 +142,8 @@ def test_whole_snapshots_with_the_tuned_recipe(demo_raw):
         ({"architecture": "jumprelu"}, r"sae\.target_l0: expected a number"),
         ({"architecture": "topk", "target_l0": 0.4}, r"sae\.target_l0: expected a whole number.*found 0\.4"),
         ({"recipe": "tuned", "architecture": "matryoshka", "target_l0": 2.5}, r"sae\.target_l0: expected a whole number"),
+        ({"architecture": "topk", "target_l0": 2.5}, r"sae\.target_l0: expected a whole number.*set sae\.target_l0: 2, for example"),
+        ({"boost": {"label_weight": 8}}, r"sae\.boost\.label_weight: expected null, since no sae\.boost\.label .* found 8\. "),
         ({"architecture": "topk", "target_l0": 8, "p_end": 0.5}, r"sae\.p_end: expected 1, since sae\.architecture is topk"),
         ({"architecture": "gated", "p_end": 0.9}, r"sae\.p_end: expected 1.*set sae\.architecture: relu, or sae\.p_end: 1"),
         ({"architecture": "jumprelu", "target_l0": 8, "normalise": False}, r"sae\.normalise: expected true, since JumpReLU's"),

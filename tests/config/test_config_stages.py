@@ -47,7 +47,6 @@ TRAINING = {"train_sae", "train_stage_sae", "measure_stability", "reproduce_sae"
         ("sae.boost.enabled", True, {"build_index"}),
         ("sae.boost.target_l0", 4, {"boost_sae"}),
         ("sae.boost.label", "dust", {"boost_sae"}),
-        ("sae.boost.label_weight", 2, {"boost_sae"}),
         ("sae.group", "stage", {"build_index"}),
         ("evaluation.lat_bands", [-90, 0, 90], {"evaluate_sae"}),
         ("evaluation.fidelity.snapshots", 4, {"measure_fidelity"}),

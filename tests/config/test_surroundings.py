@@ -32,6 +32,13 @@ def test_a_misspelt_stage_names_those_that_may_be_meant(word, near):
         check_words([word, "--cores", "2"], RESULTS)
 
 
+def test_a_boost_of_a_stage_names_the_blocks_of_it():
+    """There is none of a stage; one of a block that starts with the stage's name passes."""
+    with pytest.raises(UserError, match="a boost of one of the 48 blocks, found the stage encoder_s2. .*encoder_s2_b0, .*encoder_s2_b7"):
+        check_words(["results/boosts/sae_encoder_s2.pt"], RESULTS)
+    check_words(["results/boosts/sae_encoder_s2_b7.pt", "results/boosts/evaluation/encoder_s2_b7.json"], RESULTS)
+
+
 @pytest.mark.parametrize("words", [
     ["results/saes/sae_encoder_s1.pt"], ["results/matches/encoder_s1_b5__encoder_s1_b6.json"], ["results/saes/sae_encoder_s1_b5.pt"], ["other/encoder_s9_b9"], ["--config", "blocks=[encoder_s9_b9]"], [], ["-n"],
     ["--profile", "mine"], ["--profile=profiles/slurmy"],

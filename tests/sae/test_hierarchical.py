@@ -144,10 +144,10 @@ def test_keep_is_the_same_autoencoder_with_another_k(architecture):
     assert torch.equal(h2, expected) and int((h2 != 0).sum(1).max()) == 2
 
 
-@pytest.mark.parametrize("k", [0, -1, 6])
+@pytest.mark.parametrize("k", [0, -1, 6, 2.5, "two"])
 def test_keep_refuses_other_k(k):
     """From 1 to the file's own."""
-    with pytest.raises(ValueError, match=r"expected k from 1 to 5, which it was trained with; found -?\d"):
+    with pytest.raises(ValueError, match=r"expected k from 1 to 5, which it was trained with; found '?(-?\d|two)"):
         AuroraSAE.from_tensors(of("topk", k=5)).keep(k)
 
 

@@ -267,9 +267,9 @@ def test_rows_of_another_norm_are_refused():
     assert released(unit(torch.randn(12, 6)) * 1.000005, 3).architecture == KIND
 
 
-@pytest.mark.parametrize("k", [0, -2])
+@pytest.mark.parametrize("k", [0, -2, 2.5, "two"])
 def test_a_pursuit_has_a_step(k):
-    with pytest.raises(ValueError, match=f"expected k of 1 or more, found {k}"):
+    with pytest.raises(ValueError, match=f"expected a whole k of 1 or more, found {k!r}"):
         AuroraSAE.from_tensors(of(KIND)).pursue(torch.zeros(1, 6), k)
 
 

@@ -111,3 +111,13 @@ def test_file_that_would_run_code_is_refused(tmp_path, capsys):
     with pytest.raises(pickle.UnpicklingError):
         AuroraSAE.from_file(str(path))
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("architecture", ["relu", "topk", "matching_pursuit"])
+def test_activations_of_another_width_are_refused(architecture):
+    """Above all a single channel, which would be taken for each."""
+    sae = AuroraSAE.from_tensors(of(architecture), "made")
+    for width in (1, sae.d_model + 1):
+        with pytest.raises(ValueError, match=rf"made: expected activations \(\.\.\., {sae.d_model}\), found \(3, {width}\)"):
+            sae(torch.zeros(3, width))
+    assert sae(torch.zeros(sae.d_model))[1].shape == (sae.d_hidden,)

@@ -100,8 +100,8 @@ def test_other_loaders_refuse_it(made):
 def test_a_block_must_be_named_and_be_one_of_its_own(made):
     results, _ = made
     path = str(results / "saes" / "sae_encoder_s2.pt")
-    for block in (None, 2, -1):
-        with pytest.raises(ValueError, match=f"expected block from 0 to 1, .*found {block}"):
+    for block in (None, 2, -1, "encoder_s2_b0"):
+        with pytest.raises(ValueError, match=f"expected block from 0 to 1, .*found {block!r}"):
             AuroraSAE.from_file(path, block=block)
     tensors = torch.load(path, weights_only=True)
     with pytest.raises(ValueError, match="expected no block, since it is of one; found 0"):
@@ -221,6 +221,8 @@ def test_a_suite_opens_it_for_each_block_and_refuses_altered_files(planted, tmp_
     here = shutil.copytree(results, tmp_path / "results")
     suite = Suite(here, {"saes": [], "stage_saes": stage_entries(config, here)})
     assert suite.stage_ids == ("encoder_s2",)
+    with pytest.raises(UserError, match=r"found 'encoder_s2'.*suite\.load_stage\('encoder_s2', 'encoder_s2_b0'\)"):
+        suite["encoder_s2"]
     first, second = (suite.load_stage("encoder_s2", name) for name in NAMES)
     assert torch.equal(first.W_dec, second.W_dec) and not torch.equal(first.b_dec, second.b_dec)
     assert len(suite.lives("encoder_s2")) == 2 * 2 * D_MODEL

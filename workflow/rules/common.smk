@@ -38,8 +38,8 @@ from aurorascope.config.resolve import resolve
 from aurorascope.config.shares import PATTERN as SHARE_PATTERN
 from aurorascope.config.shares import share_of, shares
 from aurorascope.config.stages import stage_params
-from aurorascope.config.targets import check_target_of
 from aurorascope.config.surroundings import check_place, check_words
+from aurorascope.config.targets import check_target_of
 from aurorascope.errors import GIVEN, UserError
 from aurorascope.files import sha256_file, sha256_json
 from aurorascope.gpus import gpu_bound

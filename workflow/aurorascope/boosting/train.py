@@ -12,9 +12,10 @@ from aurorascope.blocks import Block
 from aurorascope.boosting.export import BoostFiles, export
 from aurorascope.boosting.labels import TokenMasks
 from aurorascope.boosting.reader import ResidualReader
-from aurorascope.boosting.settings import boosted_sae, check_boost
+from aurorascope.boosting.settings import boosted_sae
 from aurorascope.config.model import Config
 from aurorascope.config.stages import stage_digest
+from aurorascope.config.targets import check_target_of
 from aurorascope.files import sha256_json, write_json
 from aurorascope.locks import folder_lock
 from aurorascope.provenance import provenance
@@ -40,7 +41,7 @@ def boost_sae(config: Config, block: Block, results: Path, device: torch.device)
             label, another process trains this block's, or as of any training.
         SystemExit: status 143, after a checkpoint, when SIGTERM or Ctrl-C asked to stop.
     """
-    check_boost(config, block)
+    check_target_of(config, block, boosted_sae(config), "sae.boost")
     scratch = results / "scratch"
     path, manifest = KINDS["sae"].where(results, block=block.id), StorePaths.of(scratch, block.id, "train").manifest
     first, sae = open_sae(path)

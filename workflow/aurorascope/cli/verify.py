@@ -1,6 +1,6 @@
 """Compare all that lies under results with the digests of its records: stores, SAEs, tables, checkpoint, statics, states, labels;
-and the files of the release with `SHA256SUMS`. Words and numbers of studies, attributions, circuits, matches and chains are
-judged again from their tables.
+and the files of the release with `SHA256SUMS`; and whether boosts and what was measured are of the SAEs that are there. Words and
+numbers of studies, attributions, circuits, matches and chains are judged again from their tables.
 
 Only looks, at whichever run the folder holds. Prints a line for each thing that is not in order and a summary; where something
 is damaged, the error that it ends with names the commands that make it again.
@@ -22,6 +22,7 @@ from aurorascope.files import check_file, read_record
 from aurorascope.measures.all import ALL_KINDS
 from aurorascope.progress import Progress, tell
 from aurorascope.records import Kind
+from aurorascope.release.belonging import check_belongs
 from aurorascope.release.checksums import Vouched, check_sums, count
 from aurorascope.units import size
 
@@ -150,6 +151,7 @@ def _compared(kind: Kind, path: Path) -> tuple[Vouched, list[UserError]]:
         files = kind.digests(path, record)
         for file, digest in files.items():
             check_file(file, digest, path)
+        check_belongs(kind, path, record)
     except KeyError as error:
         # A flipped bit in the name of an entry.
         return Vouched(path, files, False), [UserError.stale(path, f"a record of kind {kind.name}", f"no entry {error}")]

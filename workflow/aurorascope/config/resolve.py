@@ -26,6 +26,9 @@ from aurorascope.config.thresholds import DEMO, YEAR
 from aurorascope.errors import UserError
 from aurorascope.sae.architectures import ARCHITECTURES
 
+LABEL_WEIGHT = 8.0
+"""Of `sae.boost`: what tokens under its label weigh where no weight is given."""
+
 
 def _from_text(text: str, kinds: set[str]) -> Any:
     """Read a string as one of the schema's types, where exactly such a reading exists; else leave it."""
@@ -168,8 +171,14 @@ def _check_sae(sae: dict[str, Any], mode: str) -> None:
         if architecture.keeps_k and target is not None and (target < 1 or not target.is_integer()):
             raise UserError(
                 f"config key sae.{key}", f"a whole number, since {architecture.name} keeps that many latents a token",
-                str(target), f"set sae.{key}: 32, for example",
+                str(target), f"set sae.{key}: {max(1, round(target))}, for example",
             )
+    boost = sae["boost"]
+    if boost["label"] is None and boost["label_weight"] is not None:
+        raise UserError(
+            "config key sae.boost.label_weight", "null, since no sae.boost.label says whose tokens weigh more",
+            f"{boost['label_weight']:g}", "set sae.boost.label: dust, for example, or take the weight out",
+        )
     if sae["p_end"] < 1 and not architecture.anneals_p:
         annealed = " or ".join(name for name, other in ARCHITECTURES.items() if other.anneals_p)
         raise UserError(
@@ -213,6 +222,9 @@ def resolve(raw: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     if errors:
         raise complaint(errors[0])
     config["sae"] = filled(config["sae"])
+    boost = config["sae"]["boost"]
+    if boost["label"] is not None and boost["label_weight"] is None:
+        boost["label_weight"] = LABEL_WEIGHT
     is_demo = config["cams"]["source"] == "demo"
     limits, base = config["labels"]["thresholds"], (DEMO if is_demo else YEAR).by_name()
     config["labels"]["thresholds"] = {name: base[name] if value is None else value for name, value in limits.items()}

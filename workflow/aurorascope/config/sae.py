@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Boost:
-    """A second SAE of what the first one leaves out; what is None is as of the first."""
+    """A second SAE of what the first one leaves out; target, expansion and epochs that are None are as of the first, a weight has a label."""
 
     enabled: bool
     target_l0: float | None
     expansion: int | None
     epochs: int | None
     label: str | None
-    label_weight: float
+    label_weight: float | None
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,9 @@ def check_words(words: Sequence[str], results: Path) -> None:
     for word in words:
         for form, ids, what in ((_BLOCK, BLOCK_IDS, "48 blocks"), (_STAGE, STAGE_IDS, "six stages")):
             for name in form.findall(word):
+                if word.startswith(str(results / "boosts")) and name in STAGE_IDS:
+                    fix = f"name one of its blocks, {', '.join(block for block in BLOCK_IDS if block.startswith(f'{name}_'))}"
+                    raise UserError(word, "a boost of one of the 48 blocks", f"the stage {name}", fix)
                 if word.startswith(str(results)) and name not in ids:
                     near = ", ".join(difflib.get_close_matches(name, ids, n=3, cutoff=0.0))
                     raise UserError(word, f"a file of one of the {what}", name, f"did you mean {near}?")

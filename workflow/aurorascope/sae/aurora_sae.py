@@ -27,16 +27,13 @@ _GOLDEN_RTOL, _UNIT = 1e-5, 1e-5
 
 
 def architecture_of(tensors: dict[str, torch.Tensor], name: str = "tensors") -> str:
-    """The architecture that a set of release tensors is of, every tensor checked.
+    """Which of relu, topk, abstopk, jumprelu and matching_pursuit a set of release tensors is, every tensor checked.
 
     Args:
         tensors: W_enc (d, h), b_enc (h,), W_dec (h, d), b_dec (d,), float32; besides these, topk has k, 0-d int64; abstopk k and signed,
             0-d bool, True; jumprelu threshold (h,), float32, none negative; matching_pursuit k and pursuit, 0-d bool, True, and its
             W_enc is W_dec^T, b_enc is 0 and norms of rows of W_dec are 1 within 1e-5.
         name: what errors call them.
-
-    Returns:
-        "relu", "topk", "abstopk", "jumprelu" or "matching_pursuit".
 
     Raises:
         ValueError: a tensor is missing, unknown, of the wrong shape or dtype, or has a value that makes no sense.
@@ -61,19 +58,17 @@ def _of_block(tensors: dict[str, torch.Tensor], block: int | None, name: str) ->
     n = rows[0][0] if rows and all(len(shape) == 2 and shape[0] == rows[0][0] for shape in rows) else 0
     if n == 0 and block is None:
         return tensors
-    if block is None or not 0 <= block < n:
+    if block not in range(n):
         expected = f"block from 0 to {n - 1}, since it is of {n} blocks (sae_index.json names them)" if n else "no block, since it is of one"
-        raise ValueError(f"{name}: expected {expected}; found {block}. Give another block.")
+        raise ValueError(f"{name}: expected {expected}; found {block!r}. Give another block.")
     return {key: tensor[block] if key in _OF_BLOCKS else tensor for key, tensor in tensors.items()}
 
 
 def _check_forms(tensors: dict[str, torch.Tensor], name: str) -> None:
     shape = tuple(tensors["W_enc"].shape)
     if len(shape) != 2 or 0 in shape or shape[1] % shape[0]:
-        raise ValueError(
-            f"{name}: expected W_enc of shape (d_model, d_hidden), d_hidden a multiple of d_model; found {shape}. "
-            "Get the file again, or save W_enc and W_dec the other way round."
-        )
+        shapes = f"(d_model, d_hidden), d_hidden a multiple of d_model; found {shape}"
+        raise ValueError(f"{name}: expected W_enc of shape {shapes}. Get the file again, or save W_enc and W_dec the other way round.")
     d, h = shape
     shapes = {"W_enc": (d, h), "b_enc": (h,), "W_dec": (h, d), "b_dec": (d,), "threshold": (h,)}
     dtypes = {"k": torch.int64, "signed": torch.bool, "pursuit": torch.bool}
@@ -166,16 +161,24 @@ class AuroraSAE(nn.Module):
 
         Of equal pre-activations at the k-th place those of lowest index are kept, so that the same ones give the same features each
         time. A token with a NaN has NaN features.
+
+        Raises:
+            ValueError: another number of channels, of which one alone would be taken for all.
         """
         if self.architecture == "matching_pursuit":
-            return _pursue(x - self.b_dec, self.W_dec, int(self.k), False)
-        z = (x - self.b_dec) @ self.W_enc + self.b_enc
+            return _pursue(self._centred(x), self.W_dec, int(self.k), False)
+        z = self._centred(x) @ self.W_enc + self.b_enc
         if self.architecture == "relu":
             return F.relu(z)
         if self.architecture == "jumprelu":
             # Not z > threshold, which would turn NaN into zeros.
             return torch.where(z <= self.threshold, 0.0, z)
         return torch.where(_largest(F.relu(z) if self.architecture == "topk" else z.abs(), int(self.k)), z, 0.0)
+
+    def _centred(self, x: torch.Tensor) -> torch.Tensor:
+        if x.shape[-1:] != self.b_dec.shape:
+            raise ValueError(f"{self._name}: expected activations (..., {self.d_model}), found {tuple(x.shape)}. Give those of its block.")
+        return x - self.b_dec
 
     def pursue(self, x: torch.Tensor, k: int) -> torch.Tensor:
         """Features by matching pursuit with this autoencoder's decoder instead of its encoder (Costa et al. 2025, arXiv 2506.03093).
@@ -185,12 +188,12 @@ class AuroraSAE(nn.Module):
         that at most k features are on. (..., d_model) -> (..., d_hidden).
 
         Raises:
-            ValueError: rows of W_dec have no unit norm, or k is less than 1.
+            ValueError: rows of W_dec have no unit norm, k is no whole number of 1 or more, or as of `encode`.
         """
         _check_unit(self.W_dec, self._name)
-        if k < 1:
-            raise ValueError(f"{self._name}: expected k of 1 or more, found {k}. Say how many features a token may have.")
-        return _pursue(x - self.b_dec, self.W_dec, k, self.architecture == "abstopk")
+        if k not in range(1, 2**31):
+            raise ValueError(f"{self._name}: expected a whole k of 1 or more, found {k!r}. Say how many features a token may have.")
+        return _pursue(self._centred(x), self.W_dec, int(k), self.architecture == "abstopk")
 
     def decode(self, h: torch.Tensor) -> torch.Tensor:
         """Activations of features: (..., d_hidden) -> (..., d_model)."""
@@ -210,13 +213,11 @@ class AuroraSAE(nn.Module):
             ValueError: features are not kept by their number, or k is none of 1 to the k of the file.
         """
         if "k" not in _EXTRAS[self.architecture]:
-            raise ValueError(
-                f"{self._name}: expected topk, abstopk or matching_pursuit, whose tokens keep k features; found {self.architecture}. "
-                "Take an SAE whose released_as in sae_index.json is one of these."
-            )
-        if not 1 <= k <= int(self.k):
-            raise ValueError(f"{self._name}: expected k from 1 to {int(self.k)}, which it was trained with; found {k}. Choose such a k.")
-        return AuroraSAE.from_tensors({**self.state_dict(), "k": torch.tensor(k)}, self._name)
+            kinds = "topk, abstopk or matching_pursuit, whose tokens keep k features"
+            raise ValueError(f"{self._name}: expected {kinds}; found {self.architecture}. Take an SAE that sae_index.json names so.")
+        if k not in range(1, int(self.k) + 1):
+            raise ValueError(f"{self._name}: expected k from 1 to {int(self.k)}, which it was trained with; found {k!r}. Choose such a k.")
+        return AuroraSAE.from_tensors({**self.state_dict(), "k": torch.tensor(int(k))}, self._name)
 
     def prune(self, importance: list[float], d_hidden: int) -> tuple["AuroraSAE", torch.Tensor]:
         """The autoencoder of the `d_hidden` features of most importance, a number a feature, as a hierarchical SAE's record has it;
@@ -247,10 +248,9 @@ class AuroraSAE(nn.Module):
             ValueError: it was opened from a file alone, or is of another k or fewer features than the file.
         """
         if self.read_statistics is None:
-            raise ValueError(
-                f"{self._name}: expected an SAE as a suite has opened it, since a file of weights has no statistics; found one from a file, "
-                'or changed by keep or prune. Open it with aurorascope.Suite.open("results")["encoder_s1_b5"].'
-            )
+            why = "since a file of weights has no statistics; found one from a file, or changed by keep or prune"
+            how = 'Open it with aurorascope.Suite.open("results")["encoder_s1_b5"].'
+            raise ValueError(f"{self._name}: expected an SAE as a suite has opened it, {why}. {how}")
         return self.read_statistics()
 
     def check(self, golden: dict[str, torch.Tensor]) -> None:

@@ -1,0 +1,45 @@
+"""What was made from an SAE that is there no more is told from the records alone."""
+
+import pytest
+from aurorascope.errors import UserError
+from aurorascope.files import write_json
+from aurorascope.measures.all import ALL_KINDS, MEASURES
+from aurorascope.release.belonging import check_belongs
+
+NAMES = {"block": "encoder_s1_b5", "stage": "encoder_s1"}
+DIGEST = "0" * 64
+OF = [
+    *((measure.kind.name, mine, "sae", its) for measure in MEASURES for mine, its in measure.made_from.items()),
+    ("boost", "of", "sae", "sha256"), ("boost_evaluation", "boost_sha256", "boost", "sha256"),
+    ("stage_evaluation", "sae_sha256", "stage_sae", "sha256"),
+]
+
+
+def write(results, kind, **entries):
+    path = ALL_KINDS[kind].where(results, **NAMES)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, {"kind": kind, "format": 1, **entries})
+    return path
+
+
+@pytest.mark.parametrize(("kind", "mine", "other", "its"), OF, ids=" ".join)
+def test_a_record_of_another_file_than_that_beside_it_is_refused(tmp_path, kind, mine, other, its):
+    """With both digests and the command; the right one, and one whose origin is not there, pass."""
+    record = {entry: DIGEST for k, entry, *_ in OF if k == kind}
+    path = write(tmp_path, kind, **record)
+    check_belongs(ALL_KINDS[kind], path, record)
+    beside = {entry: DIGEST for k, _, o, entry in OF if k == kind and o == other}
+    write(tmp_path, other, **beside)
+    check_belongs(ALL_KINDS[kind], path, record)
+    there = write(tmp_path, other, **{**beside, its: "1" * 64})
+    with pytest.raises(UserError, match=f"expected {mine} 111111111111, as {there} says, found 000000000000") as caught:
+        check_belongs(ALL_KINDS[kind], path, record)
+    assert f"rm -f {path} && snakemake" in caught.value.fix
+
+
+def test_a_damaged_record_is_told_of_by_itself_alone(tmp_path):
+    """What it stands for cannot be compared."""
+    record = {"of": DIGEST}
+    path = write(tmp_path, "boost", **record)
+    write(tmp_path, "sae").write_text("{")
+    check_belongs(ALL_KINDS["boost"], path, record)
