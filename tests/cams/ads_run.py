@@ -11,6 +11,8 @@ from pathlib import Path
 from aurorascope.config.identity import save_config
 from aurorascope.config.resolve import resolve
 
+from tests.cams.ads_forks import run_verb
+
 ROOT = Path(__file__).parents[2]
 LEVELS = (500, 850)
 # Four training days; the first needs the evening before, so the run has the days 10 to 14 and 20, 21.
@@ -98,19 +100,15 @@ class AdsRun:
         words += ["--log", f"results/logs/download_day/{date}.log"]
         return words + (["--attempt", str(attempt)] if attempt is not None else [])
 
-    def run(self, *words, timeout=120, **environment):
+    def run(self, *words, **environment):
         """Run one verb to its end."""
-        done = subprocess.run(
-            [sys.executable, "-m", "aurorascope", *words],
-            cwd=self.folder, env=self.environment(**environment), capture_output=True, text=True, timeout=timeout,
-            check=False,
-        )
+        done = run_verb(words, self.folder, self.environment(**environment))
         log = words[words.index("--log") + 1] if "--log" in words else None
-        return Done(done.returncode, done.stdout, done.stderr, self._text(self.folder / log) if log else "")
+        return Done(*done, self._text(self.folder / log) if log else "")
 
-    def download(self, date, attempt=None, timeout=120, **environment):
+    def download(self, date, attempt=None, **environment):
         """Make one day, as the rule does."""
-        return self.run(*self.words(date, attempt), timeout=timeout, **environment)
+        return self.run(*self.words(date, attempt), **environment)
 
     def start(self, date, attempt=None, **environment):
         """Begin to make one day, in a process group of its own; end it with `kill`."""

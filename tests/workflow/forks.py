@@ -1,6 +1,8 @@
-"""Processes that fork for commands: what starts one, and how a fork takes a command's place."""
+"""Processes that fork for commands: what starts one, how it is asked for a command, and how a fork takes a command's place."""
 
 import atexit
+import gc
+import json
 import os
 import random
 import socket
@@ -28,6 +30,47 @@ def start(module: str, environment: Mapping[str, str], *words: str) -> tuple[soc
             env=environment,
         )
     return ours, process
+
+
+def ask(channel: socket.socket, process: subprocess.Popen, request: Mapping[str, Any]) -> tuple[int, str, str]:
+    """Have a process that `serve`s fork for a command; returns its exit status and what it wrote to its two outputs.
+
+    Raises:
+        TimeoutError: no answer in the channel's time; the process is killed.
+    """
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        socket.send_fds(channel, [json.dumps(request).encode()], [output.fileno(), errors.fileno()])
+        try:
+            answer = channel.recv(64)
+        except TimeoutError:
+            process.kill()
+            raise
+        assert answer, f"the process that forks for commands ended with {process.wait()}"
+        texts = []
+        for file in (output, errors):
+            file.seek(0)
+            texts.append(file.read().decode())
+    return int(answer), *texts
+
+
+def serve(channel: socket.socket, name: str, program: Callable[[], Any]) -> None:
+    """Answer requests with exit statuses until the other end is closed; in a fork, run the program under that name with the request's
+    words.
+    """
+    gc.freeze()
+    while True:
+        data, fds, _, _ = socket.recv_fds(channel, 1 << 20, 2)
+        if not data:
+            return
+        pid = os.fork()
+        if not pid:
+            channel.close()
+            request = json.loads(data)
+            become(request, [os.open(os.devnull, os.O_RDONLY), *fds], [name, *request["words"]])
+            run_and_end(program)
+        for fd in fds:
+            os.close(fd)
+        channel.send(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])).encode())
 
 
 def become(request: Mapping[str, Any], streams: Sequence[int], argv: Sequence[str]) -> None:

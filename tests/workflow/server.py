@@ -5,18 +5,15 @@ as a Python process ends. Tests of kills, of namespaces and of a cluster start t
 """
 
 import functools
-import gc
 import importlib
-import json
 import os
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from tests.workflow.forks import become, run_and_end, start
+from tests.workflow.forks import ask, serve, start
 
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 _PATIENCE_S = 900
@@ -31,21 +28,12 @@ _READERS = ("torch", "aurora", "pandas", "xarray", "zarr", "scipy.stats")
 def snakemake(words: Iterable[str], cwd: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess:
     """Run one command; returns the finished process with its output as text."""
     request = {"words": list(words), "cwd": str(cwd), "environment": dict(environment)}
-    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-        channel, process = _server(any((cwd / name).is_dir() for name in ("studies", "outcomes")))
-        socket.send_fds(channel, [json.dumps(request).encode()], [output.fileno(), errors.fileno()])
-        try:
-            answer = channel.recv(64)
-        except TimeoutError:
-            process.kill()
-            _server.cache_clear()
-            raise
-        assert answer, f"the process that forks for Snakemake ended with {process.wait()}"
-        texts = []
-        for file in (output, errors):
-            file.seek(0)
-            texts.append(file.read().decode())
-    return subprocess.CompletedProcess([str(SNAKEMAKE), *request["words"]], int(answer), *texts)
+    try:
+        done = ask(*_server(any((cwd / name).is_dir() for name in ("studies", "outcomes"))), request)
+    except TimeoutError:
+        _server.cache_clear()
+        raise
+    return subprocess.CompletedProcess([str(SNAKEMAKE), *request["words"]], *done)
 
 
 @functools.cache
@@ -56,26 +44,12 @@ def _server(has_readers: bool) -> tuple[socket.socket, subprocess.Popen]:
 
 
 def _serve(channel: socket.socket, has_readers: bool) -> None:
-    """Answer requests with exit statuses until the other end is closed; in a fork, run the command."""
     cli = importlib.import_module("snakemake.cli")
     for name in (*_LATER, *(_READERS if has_readers else ())):
         importlib.import_module(name)
     # Imports all plugins.
     cli.get_argument_parser()
-    gc.freeze()
-    while True:
-        data, fds, _, _ = socket.recv_fds(channel, 1 << 20, 2)
-        if not data:
-            return
-        pid = os.fork()
-        if not pid:
-            channel.close()
-            request = json.loads(data)
-            become(request, [os.open(os.devnull, os.O_RDONLY), *fds], [str(SNAKEMAKE), *request["words"]])
-            run_and_end(cli.main)
-        for fd in fds:
-            os.close(fd)
-        channel.send(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])).encode())
+    serve(channel, str(SNAKEMAKE), cli.main)
 
 
 if __name__ == "__main__":

@@ -191,7 +191,7 @@ class AuroraSAE(nn.Module):
             ValueError: rows of W_dec have no unit norm, k is no whole number of 1 or more, or as of `encode`.
         """
         _check_unit(self.W_dec, self._name)
-        if k not in range(1, 2**31):
+        if not hasattr(k, "__index__") or k < 1:
             raise ValueError(f"{self._name}: expected a whole k of 1 or more, found {k!r}. Say how many features a token may have.")
         return _pursue(self._centred(x), self.W_dec, int(k), self.architecture == "abstopk")
 
