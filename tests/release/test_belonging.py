@@ -4,7 +4,7 @@ import pytest
 from aurorascope.errors import UserError
 from aurorascope.files import write_json
 from aurorascope.measures.all import ALL_KINDS, MEASURES
-from aurorascope.release.belonging import check_belongs
+from aurorascope.release.belonging import check_belongs, distance
 
 NAMES = {"block": "encoder_s1_b5", "stage": "encoder_s1"}
 DIGEST = "0" * 64
@@ -43,3 +43,11 @@ def test_a_damaged_record_is_told_of_by_itself_alone(tmp_path):
     path = write(tmp_path, "boost", **record)
     write(tmp_path, "sae").write_text("{")
     check_belongs(ALL_KINDS["boost"], path, record)
+    write(tmp_path, "sae", sha256="1" * 64)
+    check_belongs(ALL_KINDS["boost"], path, record, {ALL_KINDS["sae"].where(tmp_path, **NAMES)})
+
+
+def test_what_others_are_made_from_is_said_first():
+    """So that commands, typed in the order in which they are said, find what they need."""
+    assert [distance(kind) for kind in ("sae", "boost", "boost_evaluation", "stage_evaluation", "chains")] == [0, 1, 2, 1, 0]
+    assert all(distance(measure.kind.name) >= 1 for measure in MEASURES)

@@ -174,7 +174,7 @@ def test_prune_leaves_the_features_of_most_importance(architecture):
         assert int(pruned.k) == 6
 
 
-@pytest.mark.parametrize(("n", "d_hidden"), [(23, 6), (24, 0), (24, 7), (24, 30)])
+@pytest.mark.parametrize(("n", "d_hidden"), [(23, 6), (24, 0), (24, 7), (24, 30), (24, 6.0), (24, "6")])
 def test_prune_refuses(n, d_hidden):
     """Another SAE's importance, and numbers of features that no file can have."""
     with pytest.raises(ValueError, match=r"expected 24 numbers and a d_hidden up to that, a multiple of 6; found"):

@@ -267,9 +267,9 @@ def test_rows_of_another_norm_are_refused():
     assert released(unit(torch.randn(12, 6)) * 1.000005, 3).architecture == KIND
 
 
-@pytest.mark.parametrize("k", [0, -2, 2.5, "two"])
+@pytest.mark.parametrize("k", [0, -2, 2401, 2.5, 2.0, "two"])
 def test_a_pursuit_has_a_step(k):
-    with pytest.raises(ValueError, match=f"expected a whole k of 1 or more, found {k!r}"):
+    with pytest.raises(ValueError, match=f"expected a whole k from 1 to 100 d_hidden, 2400; found {k!r}"):
         AuroraSAE.from_tensors(of(KIND)).pursue(torch.zeros(1, 6), k)
 
 

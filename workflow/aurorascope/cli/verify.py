@@ -22,7 +22,7 @@ from aurorascope.files import check_file, read_record
 from aurorascope.measures.all import ALL_KINDS
 from aurorascope.progress import Progress, tell
 from aurorascope.records import Kind
-from aurorascope.release.belonging import check_belongs
+from aurorascope.release.belonging import check_belongs, distance
 from aurorascope.release.checksums import Vouched, check_sums, count
 from aurorascope.units import size
 
@@ -40,7 +40,8 @@ def run(args: argparse.Namespace, config: Config) -> None:
     start, damage = time.monotonic(), []
     stores = find_stores(args.results / "scratch")
     damage += _verify_stores(stores, start)
-    records = [(kind, path) for kind in _KINDS for path in kind.found(args.results)]
+    # What others are made from first, so that the commands mend everything in the order in which they are said.
+    records = [(kind, path) for kind in sorted(_KINDS, key=lambda kind: distance(kind.name)) for path in kind.found(args.results)]
     damage += _verify_records(records, args.results / "SHA256SUMS")
     if config.cams.source == "local":
         damage += verify_sources(args.results / "scratch" / "cams", config.cams.directory or "")
@@ -92,9 +93,11 @@ def _verify_records(records: list[tuple[Kind, Path]], sums: Path) -> list[UserEr
     """Check and report what each record stands for, and the release; returns one error for each thing that is damaged."""
     n_files = count(sums)
     progress, vouched, damage = Progress("Verifying records", len(records) + n_files, "record"), [], []
+    damaged: set[Path] = set()
     for kind, path in records:
-        found, errors = _compared(kind, path)
+        found, errors = _compared(kind, path, damaged)
         vouched.append(found)
+        damaged |= {path} if errors else set()
         damage += _told(errors)
         progress.step()
     if sums.is_file():
@@ -112,8 +115,8 @@ def _told(errors: list[UserError]) -> list[UserError]:
     return errors
 
 
-def _compared(kind: Kind, path: Path) -> tuple[Vouched, list[UserError]]:
-    """A record after its files have been compared with it, and what is wrong."""
+def _compared(kind: Kind, path: Path, damaged: set[Path]) -> tuple[Vouched, list[UserError]]:
+    """A record after its files have been compared with it, and what is wrong; whether it is of those that are `damaged` cannot be told."""
     files: dict[Path, str] = {}
     try:
         record = read_record(path, kind.name)
@@ -151,7 +154,7 @@ def _compared(kind: Kind, path: Path) -> tuple[Vouched, list[UserError]]:
         files = kind.digests(path, record)
         for file, digest in files.items():
             check_file(file, digest, path)
-        check_belongs(kind, path, record)
+        check_belongs(kind, path, record, damaged)
     except KeyError as error:
         # A flipped bit in the name of an entry.
         return Vouched(path, files, False), [UserError.stale(path, f"a record of kind {kind.name}", f"no entry {error}")]

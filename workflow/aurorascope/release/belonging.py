@@ -1,6 +1,6 @@
 """Whether a record is of those files that lie beside it now: some entries name the digests of another record's files."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,19 @@ _OF["boost_evaluation"]["boost_sha256"] = ("boost", "sha256")
 _OF["stage_evaluation"] = {"sae_sha256": ("stage_sae", "sha256")}
 
 
-def check_belongs(kind: Kind, path: Path, record: Mapping[str, Any]) -> None:
+def distance(kind: str) -> int:
+    """How many records stand between one of this kind and one that names no other: what is made anew first has the least."""
+    return max((1 + distance(other) for other, _ in _OF.get(kind, {}).values()), default=0)
+
+
+def check_belongs(kind: Kind, path: Path, record: Mapping[str, Any], damaged: Collection[Path] = ()) -> None:
     """Refuse a record of another SAE, or of another boost, than the one that lies beside it; where none lies there, there is nothing to say.
 
     Args:
         kind: the record's kind.
         path: where it lies.
         record: its content.
+        damaged: records that say nothing of what lies beside them.
 
     Raises:
         UserError: it is of another one, with the command that makes it of this one.
@@ -33,6 +39,8 @@ def check_belongs(kind: Kind, path: Path, record: Mapping[str, Any]) -> None:
     results, names = path.parents[kind.path.count("/")], kind.names_in(path)
     for mine, (other, its) in _OF.get(kind.name, {}).items():
         there = KINDS[other].where(results, **names)
+        if there in damaged:
+            continue
         try:
             expected = read_record(there, other)[its]
         except (UserError, KeyError):

@@ -120,7 +120,8 @@ class Suite:
         if block_id in BLOCK_IDS:
             fix = f"take one of suite.ids, or make it: {snakemake(f'results/saes/sae_{block_id}.pt --cores 1')}{as_then()} (then the index again)"
         elif block_id in self._stages:
-            fix = f"name one of its blocks, too: suite.load_stage({block_id!r}, {self._stages[block_id]['blocks'][0]['id']!r})"
+            first = self._stages[block_id]["blocks"][0]["id"]
+            fix = f"take a block of that stage, {first} for example; the SAE that they share is suite.load_stage({block_id!r}, {first!r})"
         else:
             near = difflib.get_close_matches(str(block_id), self.ids, n=3, cutoff=0.5)
             fix = f"take {' or '.join(near)}" if near else "take one of suite.ids"

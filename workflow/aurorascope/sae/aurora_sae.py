@@ -188,11 +188,11 @@ class AuroraSAE(nn.Module):
         that at most k features are on. (..., d_model) -> (..., d_hidden).
 
         Raises:
-            ValueError: rows of W_dec have no unit norm, k is no whole number of 1 or more, or as of `encode`.
+            ValueError: rows of W_dec have no unit norm, k is no such number or above 100 d_hidden, or as of `encode`.
         """
         _check_unit(self.W_dec, self._name)
-        if not hasattr(k, "__index__") or k < 1:
-            raise ValueError(f"{self._name}: expected a whole k of 1 or more, found {k!r}. Say how many features a token may have.")
+        if not hasattr(k, "__index__") or not 1 <= k <= 100 * self.d_hidden:
+            raise ValueError(f"{self._name}: expected a whole k from 1 to 100 d_hidden, {100 * self.d_hidden}; found {k!r}. Choose such a k.")
         return _pursue(self._centred(x), self.W_dec, int(k), self.architecture == "abstopk")
 
     def decode(self, h: torch.Tensor) -> torch.Tensor:
@@ -226,11 +226,11 @@ class AuroraSAE(nn.Module):
         Raises:
             ValueError: another number of features, or a `d_hidden` that is no multiple of d_model.
         """
-        ranks = torch.as_tensor(importance, dtype=torch.float64)
-        if ranks.shape != (self.d_hidden,) or ranks.isnan().any() or not 0 < d_hidden <= self.d_hidden or d_hidden % self.d_model:
+        ranks, sizes = torch.as_tensor(importance, dtype=torch.float64), range(self.d_model, self.d_hidden + 1, self.d_model)
+        if ranks.shape != (self.d_hidden,) or ranks.isnan().any() or not hasattr(d_hidden, "__index__") or d_hidden not in sizes:
             raise ValueError(
                 f"{self._name}: expected {self.d_hidden} numbers and a d_hidden up to that, a multiple of {self.d_model}; found {len(ranks)}, "
-                f"{int(ranks.isnan().sum())} of them NaN, and {d_hidden}. Take the importance of the same SAE's record, and such a d_hidden."
+                f"{int(ranks.isnan().sum())} of them NaN, and {d_hidden!r}. Take the importance of the same SAE's record, and such a d_hidden."
             )
         # Of equal ones the first stay.
         kept = ranks.argsort(descending=True, stable=True)[:d_hidden].sort().values
