@@ -42,6 +42,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Torch on one thread: tensors of tests are so small that threads of several processes only wait for one another, and what one
+    process makes for all of them has the bits that each would give it. Tests of threads set their own and put this back.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The project's folder."""

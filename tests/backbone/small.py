@@ -8,7 +8,6 @@ def small_model():
     import torch
     from aurorascope.backbone.model import build_model, head_arguments
 
-    torch.set_num_threads(1)
     torch.manual_seed(0)
     model = build_model(head_arguments(16))
     for parameter in model.parameters():

@@ -3,7 +3,6 @@ import shutil
 import pytest
 
 from tests.boosting.folder import Folder
-from tests.threads import one_thread  # noqa: F401
 
 
 @pytest.fixture(scope="session")

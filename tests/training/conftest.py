@@ -4,8 +4,6 @@ from aurorascope.activations.feed import ResidentFeed
 from aurorascope.activations.reader import StoreReader
 from tiny import claim, make_store
 
-from tests.threads import one_thread  # noqa: F401
-
 DAYS = range(3, 9)
 
 
