@@ -1,10 +1,15 @@
 """What was made from an SAE that is there no more is told from the records alone."""
 
+import argparse
+
 import pytest
+from aurorascope.cli import verify
 from aurorascope.errors import UserError
-from aurorascope.files import write_json
+from aurorascope.files import sha256_file, write_json
 from aurorascope.measures.all import ALL_KINDS, MEASURES
 from aurorascope.release.belonging import check_belongs, distance
+
+from tests.config.raw import typed
 
 NAMES = {"block": "encoder_s1_b5", "stage": "encoder_s1"}
 DIGEST = "0" * 64
@@ -51,3 +56,22 @@ def test_what_others_are_made_from_is_said_first():
     """So that commands, typed in the order in which they are said, find what they need."""
     assert [distance(kind) for kind in ("sae", "boost", "boost_evaluation", "stage_evaluation", "chains")] == [0, 1, 2, 1, 0]
     assert all(distance(measure.kind.name) >= 1 for measure in MEASURES)
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_verify_says_it_but_not_of_a_damaged_origin(tmp_path, demo_raw, capsys, is_damaged):
+    """Of two records whose own files are in order, the one of another SAE; where the SAE's file is altered, that alone."""
+    names = [file.format(**NAMES) for kind in ("stage_sae", "stage_evaluation") for file in ALL_KINDS[kind].files]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    digests = {name: sha256_file(tmp_path / name) for name in names}
+    weights, *others, table = names
+    write(tmp_path, "stage_sae", sha256=digests[weights], files={name: digests[name] for name in others})
+    write(tmp_path, "stage_evaluation", sae_sha256=DIGEST, table_sha256=digests[table])
+    if is_damaged:
+        (tmp_path / weights).write_text("altered")
+    with pytest.raises(UserError, match="1 damaged"):
+        verify.run(argparse.Namespace(results=tmp_path), typed(demo_raw))
+    said = capsys.readouterr().out
+    assert ("expected sae_sha256" in said) is not is_damaged and ("sae_encoder_s1.pt: " in said) is is_damaged

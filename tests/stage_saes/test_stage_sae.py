@@ -103,6 +103,7 @@ def test_a_block_must_be_named_and_be_one_of_its_own(made):
     for block in (None, 2, -1, "encoder_s2_b0"):
         with pytest.raises(ValueError, match=f"expected block from 0 to 1, .*found {block!r}"):
             AuroraSAE.from_file(path, block=block)
+    assert torch.equal(AuroraSAE.from_file(path, block=1.0).b_dec, AuroraSAE.from_file(path, block=1).b_dec)
     tensors = torch.load(path, weights_only=True)
     with pytest.raises(ValueError, match="expected no block, since it is of one; found 0"):
         AuroraSAE.from_tensors({**tensors, "b_enc": tensors["b_enc"][0], "b_dec": tensors["b_dec"][0]}, block=0)

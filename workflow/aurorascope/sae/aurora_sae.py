@@ -61,7 +61,7 @@ def _of_block(tensors: dict[str, torch.Tensor], block: int | None, name: str) ->
     if block not in range(n):
         expected = f"block from 0 to {n - 1}, since it is of {n} blocks (sae_index.json names them)" if n else "no block, since it is of one"
         raise ValueError(f"{name}: expected {expected}; found {block!r}. Give another block.")
-    return {key: tensor[block] if key in _OF_BLOCKS else tensor for key, tensor in tensors.items()}
+    return {key: tensor[int(block)] if key in _OF_BLOCKS else tensor for key, tensor in tensors.items()}
 
 
 def _check_forms(tensors: dict[str, torch.Tensor], name: str) -> None:
