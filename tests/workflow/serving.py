@@ -41,6 +41,10 @@ def serve(channel: socket.socket, run: Callable[[Mapping[str, Any]], Any], argv_
                 asked = json.loads(data)
                 pid = os.fork()
                 if not pid:
+                    if "tells_pid" in asked:
+                        # Told once it has a session, whose processes a test may kill.
+                        os.setsid()
+                        _send(client, os.getpid())
                     for each in (client, *(each.fd for each in waiting.get_map().values())):
                         os.close(each)
                     waiting.close()
@@ -48,8 +52,6 @@ def serve(channel: socket.socket, run: Callable[[Mapping[str, Any]], Any], argv_
                     run_and_end(functools.partial(run, asked))
                 for each in streams:
                     os.close(each)
-                if "tells_pid" in asked:
-                    _send(client, pid)
                 for each in (ended := os.pidfd_open(pid), client):
                     waiting.register(each, selectors.EVENT_READ, (pid, ended, client))
                 continue
@@ -87,8 +89,6 @@ def become(asked: Mapping[str, Any], streams: Sequence[int], argv: Sequence[str]
         streams: open files that become its standard input, output and errors.
         argv: its `sys.argv`.
     """
-    if "tells_pid" in asked:
-        os.setsid()
     # A shell that runs tests in the background has them ignore Ctrl-C, which is inherited.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for target, source in enumerate(streams):
