@@ -2,8 +2,8 @@
 
     python benchmarks/mutual_step.py [--widths 64 512] [--rows 512 8192] [--repeats 5]
 
-The tuned recipe with top-k and 8 latents a channel, 64 of them on (at 64 channels 32), on random rows. Each repeat takes 20 steps of
-each, in turn; the medians of ratios are of the same repeat.
+The tuned recipe with top-k and 8 latents a channel, 64 of them on (at 64 channels 32), on random rows. Each repeat takes as many
+steps of each as lie between two look-ups of the nearest directions, in turn; the medians of ratios are of the same repeat.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from aurorascope.blocks import BY_ID
 from aurorascope.training.mutual import Mutual, steps_between
 from aurorascope.training.trainer import Data, Trainer
 
-CPU, STEPS = torch.device("cpu"), 20
+CPU = torch.device("cpu")
 
 
 def trainer_of(d: int, rows: int, weight: float) -> Trainer:
@@ -36,18 +36,19 @@ def row(d: int, rows: int, repeats: int) -> str:
     x_nd = torch.from_numpy(np.random.default_rng(d).standard_normal((rows, d), np.float32))
     alone, both = (trainer_of(d, rows, weight) for weight in (0.0, 0.1))
     decoders = tuple(trainer_of(d, rows, 0.0).objective.parameters["W_dec"] for _ in range(2))
-    penalty, grads = Mutual(0.1, steps_between(8 * d, rows), 8 * d, False, CPU), tuple(map(torch.zeros_like, decoders))
+    n = steps_between(8 * d, rows)
+    penalty, grads = Mutual(0.1, n, 8 * d, False, CPU), tuple(map(torch.zeros_like, decoders))
     kinds = (lambda _: alone.step(x_nd), lambda _: both.step(x_nd), lambda step: penalty.add_gradients(step, decoders, grads))
     with torch.inference_mode():
-        found = [[_seconds(kind) for kind in kinds] for _ in range(repeats)]
+        found = [[_seconds(kind, n) for kind in kinds] for _ in range(repeats)]
     both_times, penalty_times = (statistics.median(each[kind] / each[0] for each in found) for kind in (1, 2))
-    ms = 1000 * statistics.median(each[0] for each in found) / STEPS
+    ms = 1000 * statistics.median(each[0] for each in found) / n
     return f"| {d} | {rows} | {ms:.2f} | {both_times:.2f} | {penalty_times:.3f} |"
 
 
-def _seconds(step: Callable[[int], None]) -> float:
+def _seconds(step: Callable[[int], None], n: int) -> float:
     started = time.process_time()
-    for number in range(1, STEPS + 1):
+    for number in range(1, n + 1):
         step(number)
     return time.process_time() - started
 

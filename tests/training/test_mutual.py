@@ -76,7 +76,7 @@ def test_who_is_nearest_is_looked_up_every_few_steps():
 
 def test_look_ups_are_rarer_where_they_cost_more_than_a_step():
     """A look-up is a product of h rows, a step's products are of the batch's."""
-    assert [steps_between(h, rows) for h, rows in ((128, 512), (5120, 512), (5121, 512), (16384, 512), (16384, 180_000))] == [10, 10, 11, 32, 10]
+    assert [steps_between(h, rows) for h, rows in ((128, 512), (1280, 512), (1281, 512), (16384, 512), (16384, 180_000))] == [10, 10, 11, 128, 10]
 
 
 @pytest.mark.parametrize("is_signed", [False, True])
@@ -174,7 +174,7 @@ def test_memory_counts_both(d, rows, batch):
     """All but the batch twice, and the cosines that are compared at once."""
     alone, both = (needed_bytes(of("topk", mutual_weight=w), d, rows, batch) for w in (0.0, 0.1))
     h, of_batch = 4 * d, 2 * 4 * batch * d
-    assert both == 2 * (alone - of_batch) + of_batch + 4 * min(1024, h) * h
+    assert both == 2 * (alone - of_batch) + of_batch + 2 * 4 * min(1024, h) * h
     assert [n_at_once(of("topk", mutual_weight=w)) for w in (0.0, 0.1)] == [1, 2]
 
 

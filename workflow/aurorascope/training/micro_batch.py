@@ -32,7 +32,8 @@ def needed_bytes(config: Sae, d_model: int, rows: int, batch_rows: int) -> int:
     weights = 4 * _COPIES * (n_matrices * d_model * h + h + d_model)
     micro = 4 * rows * (architecture.latent_arrays * h + 3 * d_model)
     n = n_at_once(config)
-    cosines = 4 * min(mutual.ROWS, h) * h if n > 1 else 0
+    # Of so many rows of one with all of the other, and once more transposed.
+    cosines = 2 * 4 * min(mutual.ROWS, h) * h if n > 1 else 0
     return n * (weights + micro) + cosines + 2 * 4 * batch_rows * d_model
 
 

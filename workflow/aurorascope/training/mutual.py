@@ -33,8 +33,8 @@ def seed_beside(seed: int) -> int:
 
 
 def steps_between(n_latents: int, batch_rows: int) -> int:
-    """Steps from one look-up of the nearest to the next, at least ten: so many that it costs a step no more than one product of its rows."""
-    return max(_LEAST_STEPS, math.ceil(n_latents / batch_rows))
+    """Steps from one look-up of the nearest to the next, at least ten: so many that it costs a step at most a quarter of a product."""
+    return max(_LEAST_STEPS, math.ceil(4 * n_latents / batch_rows))
 
 
 class Mutual:
@@ -67,13 +67,14 @@ class Mutual:
             self.nearest_2h.copy_(self._look_up(*rows_2))
         for one, other in ((0, 1), (1, 0)):
             a_hd, nearest_h = rows_2[one], self.nearest_2h[one]
-            b_hd = rows_2[other][nearest_h]
+            b_hd = rows_2[other].index_select(0, nearest_h)
             cos_h1 = torch.linalg.vecdot(a_hd, b_hd).unsqueeze(1)
             factor_h1 = torch.full_like(cos_h1, -self._weight / (2 * len(a_hd)))
             if self._is_signed:
                 factor_h1.mul_(cos_h1.sign())
-            grads_2[one].add_(factor_h1 * (b_hd - cos_h1 * a_hd))
-            grads_2[other].index_add_(0, nearest_h, factor_h1 * (a_hd - cos_h1 * b_hd))
+            along_h1 = factor_h1 * cos_h1
+            grads_2[one].addcmul_(factor_h1, b_hd).addcmul_(along_h1, a_hd, value=-1)
+            grads_2[other].index_add_(0, nearest_h, torch.mul(factor_h1, a_hd).addcmul_(along_h1, b_hd, value=-1))
 
     def likeness(self, a_hd: torch.Tensor, b_hd: torch.Tensor) -> float:
         """(MMCS(A, B) + MMCS(B, A)) / 2 of two dictionaries with rows of unit norm, all of them, the dead included."""
@@ -92,7 +93,10 @@ class Mutual:
             if self._is_signed:
                 cos_kh.abs_()
             torch.argmax(cos_kh, 1, out=of_a_h[start : start + ROWS])
-            here_h, places_h = cos_kh.max(0)
+            # Several times faster than the largest of each column.
+            cos_hk = cos_kh.T.contiguous()
+            places_h = cos_hk.argmax(1)
+            here_h = cos_hk.gather(1, places_h[:, None]).squeeze(1)
             of_b_h.copy_(torch.where(here_h > largest_h, places_h + start, of_b_h))
             torch.maximum(largest_h, here_h, out=largest_h)
         return found_2h
