@@ -1,6 +1,5 @@
 """A real `dump.fill` whose Aurora is replaced by made-up activations, in a process that a test may kill."""
 
-import multiprocessing
 import os
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from aurorascope.blocks import BLOCKS, BY_ID
 from aurorascope.files import sha256_json, write_json
 from tiny import LAT, LON, digest, tokens
 
+from tests import forked
 from tests.config.raw import put, typed
 
 WIDTH = 16
@@ -75,9 +75,5 @@ def forwards(scratch):
 
 
 def start(*args, **options):
-    """`fill` in a process of its own, which has imported everything already."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.activations.dumping"])
-    process = context.Process(target=fill, args=args, kwargs=options)
-    process.start()
-    return process
+    """`fill` in a process of its own."""
+    return forked.start(fill, *args, **options)

@@ -36,9 +36,9 @@ def test_the_entry_is_that_of_the_record(folder, label):
     assert (entry["of"], entry["sha256"], entry["label"]) == (sae["sha256"], boost["sha256"], label)
     assert entry["label_weight"] == (3 if label else None)
     assert entry["architecture"] == {"activation": "topk", "released_as": "topk", "k": 1}
-    with pytest.raises(UserError, match=rf"an evaluation of the boost .*rm -f .*boosts/evaluation/{BLOCK}.json"):
+    with pytest.raises(UserError, match=rf"expected 'boost_sha256' .*rm -f .*boosts/evaluation/{BLOCK}.json"):
         boost_entries(folder.results, [sae], [{**evaluation, "boost_sha256": "0" * 64}])
-    with pytest.raises(UserError, match=rf"a boost of the SAE .*rm -f .*boosts/sae_{BLOCK}.json"):
+    with pytest.raises(UserError, match=rf"expected 'of' .*rm -f .*boosts/sae_{BLOCK}.json"):
         boost_entries(folder.results, [{**sae, "sha256": "0" * 64}], [evaluation])
 
 

@@ -146,7 +146,7 @@ def test_what_does_not_belong_together_is_refused(folder):
     boosts = folder.results / "boosts" / f"sae_{BLOCK}.json"
     boosts.write_text(json.dumps({**json.loads(boosts.read_text()), "of": "0" * 64}))
     record.write_text(json.dumps(content))
-    with pytest.raises(UserError, match="a boost of the SAE"):
+    with pytest.raises(UserError, match="expected 'of' .*, as the record of kind sae says"):
         open_boosted(folder.results, BLOCK)
 
 

@@ -3,15 +3,13 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from aurorascope.config.identity import save_config
 from aurorascope.config.resolve import resolve
 
-from tests.cams.ads_forks import run_verb
+from tests.cams.ads_forks import begin_verb, run_verb
 
 ROOT = Path(__file__).parents[2]
 LEVELS = (500, 850)
@@ -112,12 +110,8 @@ class AdsRun:
 
     def start(self, date, attempt=None, **environment):
         """Begin to make one day, in a process group of its own; end it with `kill`."""
-        with open(self.folder / f"stderr-{date}.txt", "ab") as stderr:
-            return subprocess.Popen(
-                [sys.executable, "-m", "aurorascope", *self.words(date, attempt)],
-                cwd=self.folder, env=self.environment(**environment), stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL, stderr=stderr, start_new_session=True,
-            )
+        errors = self.folder / f"stderr-{date}.txt"
+        return begin_verb(self.words(date, attempt), self.folder, self.environment(**environment), errors)
 
     def kill(self, process, how=signal.SIGKILL):
         """Send a signal to a started run and all its children, and wait for its end; returns its status."""

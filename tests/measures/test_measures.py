@@ -28,11 +28,16 @@ def config(demo_raw):
     return from_mapping(resolve(demo_raw)[0])
 
 
+def made_from_sae(measure):
+    """Entries of its records that must equal the SAE's, by name."""
+    return {mine: its for mine, (other, its) in measure.kind.of.items() if other == "sae"}
+
+
 def write(measure, results, sae, **changes):
     """A record that says it was made from the SAE, but for the changes; returns its path."""
     path = measure.kind.where(results, block=sae["block"])
     path.parent.mkdir(parents=True, exist_ok=True)
-    made_from = {mine: sae[of_sae] for mine, of_sae in measure.made_from.items()}
+    made_from = {mine: sae[its] for mine, its in made_from_sae(measure).items()}
     alike = {key: [0, 1, 2] if key in ("seeds", "snapshots") else key[0] * 64 for key in measure.alike if key not in made_from}
     record = {"kind": measure.kind.name, "block": sae["block"], "metrics": {name: 0.5 for name in measure.formulas}}
     path.write_text(json.dumps({**record, **made_from, **alike, **changes}))
@@ -58,7 +63,7 @@ def test_entries_of_what_is_measured(measure, config, tmp_path):
 def test_records_of_another_sae_and_mixtures_are_refused(measure, config, tmp_path):
     """Whatever entry differs: the record is named, with the command that makes it again."""
     chosen = [sae for sae in SAES if sae["block"] in measure.blocks(config)]
-    for key in (*measure.made_from, *measure.alike):
+    for key in (*made_from_sae(measure), *measure.alike):
         for sae in chosen:
             path = write(measure, tmp_path, sae)
         path = write(measure, tmp_path, sae, **{key: [0, 1] if key in ("seeds", "snapshots") else "0" * 64})
@@ -75,12 +80,13 @@ def test_a_lost_record_is_named(measure, config, tmp_path):
 
 
 def test_a_measure_that_is_half_declared_is_refused():
-    with pytest.raises(ValueError, match="measure states: its kind needs an index_key, a table and a stage"):
-        dataclasses.replace(HELD_OUT, kind=KINDS["states"])
+    for kind in (KINDS["states"], dataclasses.replace(HELD_OUT.kind, of={})):
+        with pytest.raises(ValueError, match=f"measure {kind.name}: its kind needs an index_key, a table, a stage and an entry of the SAE's"):
+            dataclasses.replace(HELD_OUT, kind=kind)
     with pytest.raises(ValueError, match="measure evaluation: x have no formula"):
         dataclasses.replace(HELD_OUT, panels=(Panel("x", ""),))
     with pytest.raises(TypeError, match="reads_stores"):
-        Measure(HELD_OUT.kind, {}, lambda config: (), {}, (), lambda config, estimate: None)
+        Measure(HELD_OUT.kind, {}, lambda config: (), (), lambda config, estimate: None)
 
 
 @every_measure

@@ -13,11 +13,7 @@ from tests.config.raw import typed
 
 NAMES = {"block": "encoder_s1_b5", "stage": "encoder_s1"}
 DIGEST = "0" * 64
-OF = [
-    *((measure.kind.name, mine, "sae", its) for measure in MEASURES for mine, its in measure.made_from.items()),
-    ("boost", "of", "sae", "sha256"), ("boost_evaluation", "boost_sha256", "boost", "sha256"),
-    ("stage_evaluation", "sae_sha256", "stage_sae", "sha256"),
-]
+OF = [(kind.name, mine, *theirs) for kind in ALL_KINDS.values() for mine, theirs in kind.of.items()]
 
 
 def write(results, kind, **entries):
@@ -36,8 +32,8 @@ def test_a_record_of_another_file_than_that_beside_it_is_refused(tmp_path, kind,
     beside = {entry: DIGEST for k, _, o, entry in OF if k == kind and o == other}
     write(tmp_path, other, **beside)
     check_belongs(ALL_KINDS[kind], path, record)
-    there = write(tmp_path, other, **{**beside, its: "1" * 64})
-    with pytest.raises(UserError, match=f"expected {mine} 111111111111, as {there} says, found 000000000000") as caught:
+    write(tmp_path, other, **{**beside, its: "1" * 64})
+    with pytest.raises(UserError, match=f"expected '{mine}' 111111111111, as the record of kind {other} says, found 000000000000") as caught:
         check_belongs(ALL_KINDS[kind], path, record)
     assert f"rm -f {path} && snakemake" in caught.value.fix
 
@@ -54,8 +50,8 @@ def test_a_damaged_record_is_told_of_by_itself_alone(tmp_path):
 
 def test_what_others_are_made_from_is_said_first():
     """So that commands, typed in the order in which they are said, find what they need."""
-    assert [distance(kind) for kind in ("sae", "boost", "boost_evaluation", "stage_evaluation", "chains")] == [0, 1, 2, 1, 0]
-    assert all(distance(measure.kind.name) >= 1 for measure in MEASURES)
+    assert [distance(ALL_KINDS[kind]) for kind in ("sae", "boost", "boost_evaluation", "stage_evaluation", "chains")] == [0, 1, 2, 1, 0]
+    assert all(distance(measure.kind) >= 1 for measure in MEASURES)
 
 
 @pytest.mark.parametrize("is_damaged", [False, True])
@@ -74,4 +70,4 @@ def test_verify_says_it_but_not_of_a_damaged_origin(tmp_path, demo_raw, capsys, 
     with pytest.raises(UserError, match="1 damaged"):
         verify.run(argparse.Namespace(results=tmp_path), typed(demo_raw))
     said = capsys.readouterr().out
-    assert ("expected sae_sha256" in said) is not is_damaged and ("sae_encoder_s1.pt: " in said) is is_damaged
+    assert ("expected 'sae_sha256'" in said) is not is_damaged and ("sae_encoder_s1.pt: " in said) is is_damaged

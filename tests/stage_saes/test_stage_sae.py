@@ -208,7 +208,7 @@ def test_the_index_refuses_what_is_of_other_blocks_or_another_sae(planted, tmp_p
     results, config, record = planted
     here = shutil.copytree(results, tmp_path / "results")
     write_json(here / "evaluation" / "encoder_s2.json", {**record, "sae_sha256": "0" * 64})
-    with pytest.raises(UserError, match="an evaluation of the SAE"):
+    with pytest.raises(UserError, match="expected 'sae_sha256' .*, as the record of kind stage_sae says"):
         stage_entries(config, here)
     sae = json.loads((here / "saes" / "sae_encoder_s2.json").read_text())
     write_json(here / "saes" / "sae_encoder_s2.json", {**sae, "blocks": [*NAMES, "encoder_s2_b2"]})

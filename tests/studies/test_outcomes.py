@@ -77,11 +77,11 @@ def test_divergence_and_its_part_on_target(reader):
         moved = newest(random_batch(1), name) - newest(random_batch(0), name)
         square = (newest(forecast, name) - newest(random_batch(1), name)) ** 2
         share = mean(square, weight) / mean(moved**2, weight)
-        assert found.divergence(forecast)[name, None] == pytest.approx(share, rel=1e-7)
+        assert found.divergence(forecast)[0][name, None] == pytest.approx(share, rel=1e-7)
         d2 += share
         if name in ("2t", "msl"):
             target += sum(square[at] * inside[at] for at in inside) / sum(moved[at] ** 2 * weight[at] for at in weight)
-    assert found.on_target(forecast, outcomes[0]) == pytest.approx((target, d2), rel=1e-7)
+    assert found.divergence(forecast, outcomes[:1])[1] == {outcomes[0].name: pytest.approx((target, d2), rel=1e-7)}
 
 
 def test_rounding_is_what_float32_can_tell(reader):

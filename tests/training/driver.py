@@ -1,11 +1,10 @@
-"""One training in a process of its own, to be killed: python driver.py MANIFEST FOLDER.
+"""One training in a process of its own, to be killed.
 
-FOLDER gets the checkpoint, a journal (a line for each start of training, each resumption and each step) and, at the end,
+Its folder gets the checkpoint, a journal (a line for each start of training, each resumption and each step) and, at the end,
 result.json with digests of weights and log.
 """
 
 import dataclasses
-import sys
 from pathlib import Path
 
 import torch
@@ -47,11 +46,10 @@ def noted(journal: Path) -> None:
     note("started")
 
 
-def main(manifest: str, folder: str) -> None:
+def train(manifest: Path, place: Path) -> None:
     """Train, or go on training, and write the result."""
     torch.set_num_threads(1)
-    place = Path(folder)
-    reader = StoreReader(Path(manifest))
+    reader = StoreReader(manifest)
     block = BY_ID[reader.manifest["block"]]
     noted(place / "journal")
     config = dataclasses.replace(typed(RAW), sae=CONFIG)
@@ -59,6 +57,3 @@ def main(manifest: str, folder: str) -> None:
     log = trained.log.to_csv(float_format="%.9g").encode()
     write_json(place / "result.json", {"weights": tensor_digest(trained.weights), "log": sha256_bytes(log)})
 
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

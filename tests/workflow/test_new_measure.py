@@ -16,7 +16,7 @@ from aurorascope.records import Kind
 
 KIND = Kind(
     "toy", "toy/{block}.json", "toys", {"toy/{block}.parquet": "table_sha256"}, "toy_file",
-    stage=("measure_toy", "toy_config_sha256"),
+    stage=("measure_toy", "toy_config_sha256"), of={"sae_sha256": ("sae", "sha256")},
 )
 FORMULAS = {"toy_norm": ("norm_mean", "mean norm of the columns of W_enc")}
 
@@ -32,7 +32,7 @@ def _section(saes):
 
 
 TOY = Measure(
-    kind=KIND, formulas=FORMULAS, blocks=lambda config: config.block_ids[1:], made_from={"sae_sha256": "sha256"},
+    kind=KIND, formulas=FORMULAS, blocks=lambda config: config.block_ids[1:],
     alike=("toy_config_sha256",), cost=_cost, reads_stores=False, section=_section, panels=(Panel("toy_norm", "Toy", factor=1),),
 )
 '''

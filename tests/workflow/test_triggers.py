@@ -86,20 +86,64 @@ dates: [2022-06-20]
 n_controls: 1
 outcomes: [{{kind: msl_min, name: low, region: {{band: [-60, 60]}}}}]
 """
-OUTCOME = f"{{variable: 2t, date: 2022-06-20, exact: 1, blocks: [{BLOCK}]}}"
+OUTCOME = "{{variable: 2t, date: 2022-06-20, exact: 1, blocks: [{}]}}"
 CIRCUIT = "{{outcome: small, blocks: [{}], most: 1, n_sets: 1, n_partitions: 1}}"
 
 
 _READERS = ("train_sae", "reproduce_sae", "evaluate_sae", "measure_stability", "score_features", "write_features", "draw_feature", "match_features",
             "boost_sae", "evaluate_boost", "train_stage_sae", "evaluate_stage_sae")
-_ATLAS = ("score_features", "draw_storyline", "draw_atlas")
-_CIRCUIT = ("trace_circuit", "draw_circuit")
+CPU = torch.device("cpu")
+
+
+def _attributed(config):
+    """The block of the verbs, and the first two, of which a circuit is."""
+    return list(dict.fromkeys([BLOCK, *config.block_ids[:2]]))
+
+
+def _label_days(config, results):
+    make_label_days(config, list(day_snapshots(config.cams)), results)
+    for day in day_snapshots(config.cams):
+        adopt_label_day(config, day, results)
 
 
 def _make_atlases(config, results):
-    score_together(config, config.block_ids, results, torch.device("cpu"))
+    score_together(config, config.block_ids, results, CPU)
     for block in config.block_ids:
         Waiting(KIND, results, block).adopt(make_claim(config, block, results))
+
+
+def _match_all(config, results):
+    for a, b in pairwise(config.block_ids):
+        make_match(config, Pair(a, b), results, CPU)
+
+
+# What makes what verbs read and the finished suite lacks, by name.
+MAKERS = {
+    "reference": make_reference,
+    "labels": _label_days,
+    "atlases": _make_atlases,
+    "levels": draw_depth,
+    "study": lambda config, results: make_study(config, "small", results, CPU),
+    "attributions": lambda config, results: make_attributions(config, "small", _attributed(config), results, CPU),
+    "circuit": lambda config, results: make_circuit(config, "small", results, CPU),
+    "boost": lambda config, results: boost_sae(config, BY_ID[BLOCK], results, CPU),
+    "stage_sae": lambda config, results: train_stage_sae(config, configured_stage(config, STAGE), results),
+    "matches": _match_all,
+}
+_SCORED = ("reference", "labels")
+NEEDS = {
+    "label_day": ("reference",),
+    "score_features": _SCORED,
+    "draw_storyline": (*_SCORED, "atlases"),
+    "draw_atlas": (*_SCORED, "atlases", "levels"),
+    "draw_study": ("study",),
+    "draw_attribution": ("attributions",),
+    "trace_circuit": ("attributions",),
+    "draw_circuit": ("attributions", "circuit"),
+    "evaluate_boost": ("boost",),
+    "evaluate_stage_sae": ("stage_sae",),
+    "chain_features": ("matches",),
+}
 
 
 class Recorder:
@@ -128,54 +172,29 @@ def recording_replace(target, *, _replace=dataclasses.replace, **changes):
 
 @pytest.fixture(scope="module")
 def scratch_copy(suite, tmp_path_factory):
-    """One copy of the finished suite for all verbs, with its resolved configuration."""
+    """One copy of the finished suite for all verbs, with its resolved configuration, and names of what was made in it besides."""
     project = suite.copy(tmp_path_factory.mktemp("triggers") / "project")
     resolved = max((project.path / ".snakemake/aurorascope").glob("config-*.json"), key=os.path.getmtime)
-    return project, json.loads(resolved.read_text())
+    mapping = json.loads(resolved.read_text())
+    mapping["aurora"]["demo"]["steps"] = 2
+    config = from_mapping(mapping)
+    outcome, circuit = OUTCOME.format(", ".join(_attributed(config))), CIRCUIT.format(", ".join(config.block_ids[:2]))
+    for folder, content in (("studies", STUDY), ("outcomes", outcome), ("circuits", circuit)):
+        (project.path / folder).mkdir()
+        (project.path / folder / "small.yaml").write_text(content)
+    return project, mapping, set()
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_keys_that_a_verb_reads_are_its_parameters(scratch_copy, verb, monkeypatch):
     """Run the verb with a recording configuration; nothing unlisted is read."""
-    project, mapping = scratch_copy
-    mapping = json.loads(json.dumps(mapping))
-    mapping["aurora"]["demo"]["steps"] = 2
+    project, mapping, made = scratch_copy
     monkeypatch.chdir(project.path)
     monkeypatch.setattr(dataclasses, "replace", recording_replace)
-    if verb in ("label_day", *_ATLAS):
-        make_reference(from_mapping(mapping), project.result(""))
-    if verb in _ATLAS:
-        make_label_days(from_mapping(mapping), list(day_snapshots(from_mapping(mapping).cams)), project.result(""))
-        for day in day_snapshots(from_mapping(mapping).cams):
-            adopt_label_day(from_mapping(mapping), day, project.result(""))
-    if verb in ("draw_storyline", "draw_atlas"):
-        _make_atlases(from_mapping(mapping), project.result(""))
-    if verb == "draw_atlas":
-        draw_depth(from_mapping(mapping), project.result(""))
-    if verb in ("run_study", "draw_study"):
-        (project.path / "studies").mkdir(exist_ok=True)
-        (project.path / "studies" / "small.yaml").write_text(STUDY)
-    if verb in ("attribute", "draw_attribution", *_CIRCUIT):
-        (project.path / "outcomes").mkdir(exist_ok=True)
-        (project.path / "outcomes" / "small.yaml").write_text(OUTCOME)
-    if verb in _CIRCUIT:
-        blocks = from_mapping(mapping).block_ids[:2]
-        (project.path / "circuits").mkdir(exist_ok=True)
-        (project.path / "circuits" / "small.yaml").write_text(CIRCUIT.format(", ".join(blocks)))
-        make_attributions(from_mapping(mapping), "small", blocks, project.result(""), torch.device("cpu"))
-    if verb == "draw_circuit":
-        make_circuit(from_mapping(mapping), "small", project.result(""), torch.device("cpu"))
-    if verb == "draw_attribution":
-        make_attributions(from_mapping(mapping), "small", [BLOCK], project.result(""), torch.device("cpu"))
-    if verb == "evaluate_boost":
-        boost_sae(from_mapping(mapping), BY_ID[BLOCK], project.result(""), torch.device("cpu"))
-    if verb == "evaluate_stage_sae":
-        train_stage_sae(from_mapping(mapping), configured_stage(from_mapping(mapping), STAGE), project.result(""))
-    if verb == "draw_study":
-        make_study(from_mapping(mapping), "small", project.result(""), torch.device("cpu"))
-    if verb == "chain_features":
-        for a, b in pairwise(from_mapping(mapping).block_ids):
-            make_match(from_mapping(mapping), Pair(a, b), project.result(""), torch.device("cpu"))
+    for name in NEEDS.get(verb, ()):
+        if name not in made:
+            MAKERS[name](from_mapping(mapping), project.result(""))
+            made.add(name)
     if verb == "dump_activations":
         shutil.rmtree(project.result(f"scratch/activations/{BLOCK}/held_out"))
     module, read = importlib.import_module(f"aurorascope.cli.{verb}"), set()

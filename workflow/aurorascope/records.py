@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aurorascope.errors import UserError
 from aurorascope.files import read_record
 
 # Under this key a record names the sha256 of several files by their path under results.
@@ -34,6 +35,7 @@ class Kind:
             records that are not released.
         unreleased: those of its files that are not uploaded.
         stage: the stage whose settings it was made with, and the record's entry with their digest.
+        of: its entries that must equal one of another record, each with that record's kind and entry: what it was made from.
 
     Raises:
         ValueError: a name in a file's path that the record's path lacks.
@@ -46,6 +48,7 @@ class Kind:
     index_key: str | None = None
     unreleased: tuple[str, ...] = ()
     stage: tuple[str, str] | None = None
+    of: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for path in (*self.files, *self.unreleased):
@@ -93,6 +96,24 @@ class Kind:
         several = record[_SEVERAL] if _SEVERAL in self.files.values() else {}
         return named | {results / file: digest for file, digest in several.items()}
 
+    def check_of(self, path: Path, record: Mapping[str, Any], other: str, theirs: Mapping[str, Any]) -> None:
+        """Refuse a record that was made from another one of a kind than is there.
+
+        Args:
+            path: where it lies.
+            record: its content.
+            other: that kind's name.
+            theirs: the record of that kind that is there, or what the index says of it.
+
+        Raises:
+            UserError: it was, with the command that makes it again.
+            KeyError: either lacks an entry.
+        """
+        for mine, (kind, its) in self.of.items():
+            if kind == other and record[mine] != theirs[its]:
+                expected = f"'{mine}' {theirs[its][:12]}, as the record of kind {other} says"
+                raise UserError.stale(path, expected, record[mine][:12])
+
     def released(self, **names: str) -> list[str]:
         """Paths under results of the record and those of its files that are uploaded."""
         return [path.format(**names) for path in (self.path, *self.files) if path not in self.unreleased]
@@ -130,7 +151,7 @@ KINDS = {kind.name: kind for kind in (
     ),
     Kind(
         "stage_evaluation", "evaluation/{stage}.json", "evaluations of stages", {"evaluation/{stage}.parquet": "table_sha256"},
-        "metrics_file", stage=("evaluate_stage_sae", "evaluate_config_sha256"),
+        "metrics_file", stage=("evaluate_stage_sae", "evaluate_config_sha256"), of={"sae_sha256": ("stage_sae", "sha256")},
     ),
     Kind(
         "boost", "boosts/sae_{block}.json", "boosts",
@@ -139,7 +160,7 @@ KINDS = {kind.name: kind for kind in (
             "boosts/golden/{block}.safetensors": _SEVERAL,
             "boosts/training/{block}.parquet": _SEVERAL,
         },
-        "boost", ("boosts/training/{block}.parquet",), ("boost_sae", "boost_config_sha256"),
+        "boost", ("boosts/training/{block}.parquet",), ("boost_sae", "boost_config_sha256"), {"of": ("sae", "sha256")},
     ),
     Kind("checkpoint", "scratch/checkpoint/checkpoint.json", "checkpoint", {"scratch/checkpoint/aurora.ckpt": "sha256"}),
     Kind("static", "scratch/static/static.json", "static fields", {"scratch/static/static.nc": "sha256"}),

@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from aurorascope.boosting.boosted import Boosted
-from aurorascope.boosting.claim import check_of
-from aurorascope.files import check_file, read_record
+from aurorascope.files import check_file
 from aurorascope.records import KINDS
 from aurorascope.sae.aurora_sae import AuroraSAE
 from aurorascope.sae.opening import open_sae
@@ -18,9 +17,9 @@ def open_boosted(results: Path, block_id: str) -> tuple[Boosted, dict[str, Any],
         UserError: records or weights are missing or altered, or the second is of another first SAE.
     """
     first, sae = open_sae(KINDS["sae"].where(results, block=block_id))
-    path = KINDS["boost"].where(results, block=block_id)
-    boost = read_record(path, "boost")
-    check_of(boost, sae, path)
+    kind = KINDS["boost"]
+    path, boost = kind.where(results, block=block_id), kind.read(results, block=block_id)
+    kind.check_of(path, boost, "sae", sae)
     weights = path.with_suffix(".pt")
     check_file(weights, boost["sha256"], path)
     return Boosted(first, AuroraSAE.from_file(str(weights))), sae, boost

@@ -41,7 +41,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
     stores = find_stores(args.results / "scratch")
     damage += _verify_stores(stores, start)
     # What others are made from first, so that the commands mend everything in the order in which they are said.
-    records = [(kind, path) for kind in sorted(_KINDS, key=lambda kind: distance(kind.name)) for path in kind.found(args.results)]
+    records = [(kind, path) for kind in sorted(_KINDS, key=distance) for path in kind.found(args.results)]
     damage += _verify_records(records, args.results / "SHA256SUMS")
     if config.cams.source == "local":
         damage += verify_sources(args.results / "scratch" / "cams", config.cams.directory or "")

@@ -63,7 +63,6 @@ class Measure:
         kind: the kind of its records, each with `block` and `metrics`.
         formulas: id and definition of each metric, by name.
         blocks: ids of the configured blocks that are measured.
-        made_from: entries of its record and the entries of the SAE's record that they must equal.
         alike: entries that are the same in all blocks of a suite.
         cost: what it adds to the plan; None where no configured block is measured.
         reads_stores: whether it reads chunks of activations, which stay until its record is there.
@@ -79,7 +78,6 @@ class Measure:
     kind: Kind
     formulas: Mapping[str, tuple[str, str]]
     blocks: Callable[[Config], Sequence[str]]
-    made_from: Mapping[str, str]
     alike: tuple[str, ...]
     cost: Callable[[Config, Estimate], MeasureCost | None]
     reads_stores: bool
@@ -89,8 +87,9 @@ class Measure:
     columns: tuple[Column, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.kind.index_key is None or not self.kind.files or self.kind.stage is None:
-            raise ValueError(f"measure {self.kind.name}: its kind needs an index_key, a table and a stage")
+        is_of_sae = any(other == "sae" for other, _ in self.kind.of.values())
+        if self.kind.index_key is None or not self.kind.files or self.kind.stage is None or not is_of_sae:
+            raise ValueError(f"measure {self.kind.name}: its kind needs an index_key, a table, a stage and an entry of the SAE's")
         shown = {drawn.metric for drawn in (*self.panels, *self.columns)}
         if strange := shown - set(self.formulas):
             raise ValueError(f"measure {self.kind.name}: {', '.join(sorted(strange))} have no formula")
@@ -121,9 +120,7 @@ class Measure:
     def _of(self, results: Path, sae: Mapping[str, Any]) -> dict[str, Any]:
         path = self.kind.where(results, block=sae["block"])
         record = self.kind.read(results, block=sae["block"])
-        for mine, of_sae in self.made_from.items():
-            if record[mine] != sae[of_sae]:
-                raise UserError.stale(path, f"{mine} {sae[of_sae][:12]}, as in the SAE's record", record[mine][:12])
+        self.kind.check_of(path, record, "sae", sae)
         return record
 
 

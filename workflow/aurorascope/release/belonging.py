@@ -5,22 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from aurorascope.errors import UserError
-from aurorascope.files import read_record
-from aurorascope.measures.all import MEASURES
 from aurorascope.records import KINDS, Kind
 
-# Of a kind: each such entry, with the kind of the other record and the entry there that it must equal.
-_OF: dict[str, dict[str, tuple[str, str]]] = {
-    measure.kind.name: {mine: ("sae", its) for mine, its in measure.made_from.items()} for measure in MEASURES
-}
-_OF["boost"] = {"of": ("sae", "sha256")}
-_OF["boost_evaluation"]["boost_sha256"] = ("boost", "sha256")
-_OF["stage_evaluation"] = {"sae_sha256": ("stage_sae", "sha256")}
 
-
-def distance(kind: str) -> int:
+def distance(kind: Kind) -> int:
     """How many records stand between one of this kind and one that names no other: what is made anew first has the least."""
-    return max((1 + distance(other) for other, _ in _OF.get(kind, {}).values()), default=0)
+    return max((1 + distance(KINDS[other]) for other, _ in kind.of.values()), default=0)
 
 
 def check_belongs(kind: Kind, path: Path, record: Mapping[str, Any], damaged: Collection[Path] = ()) -> None:
@@ -37,14 +27,14 @@ def check_belongs(kind: Kind, path: Path, record: Mapping[str, Any], damaged: Co
         KeyError: it lacks an entry.
     """
     results, names = path.parents[kind.path.count("/")], kind.names_in(path)
-    for mine, (other, its) in _OF.get(kind.name, {}).items():
+    for other in dict.fromkeys(other for other, _ in kind.of.values()):
         there = KINDS[other].where(results, **names)
         if there in damaged:
             continue
         try:
-            expected = read_record(there, other)[its]
+            found = KINDS[other].read(results, **names)
+            theirs = {its: found[its] for of, its in kind.of.values() if of == other}
         except (UserError, KeyError):
             # Missing, or damaged, which is said of that record itself.
             continue
-        if record[mine] != expected:
-            raise UserError.stale(path, f"{mine} {expected[:12]}, as {there} says", record[mine][:12])
+        kind.check_of(path, record, other, theirs)

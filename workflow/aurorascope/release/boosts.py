@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aurorascope.boosting.claim import check_of
 from aurorascope.errors import UserError, as_then, snakemake
+from aurorascope.measures.boost.record import KIND as EVALUATION
 from aurorascope.records import KINDS
 from aurorascope.release.atlas import Files
 from aurorascope.release.weights import check_golden, open_weights
@@ -38,10 +38,8 @@ def boost_entries(
 def _entry(results: Path, sae: Mapping[str, Any], evaluation: Mapping[str, Any]) -> dict[str, Any]:
     block = sae["block"]
     boost, path = _KIND.read(results, block=block), _KIND.where(results, block=block)
-    check_of(boost, sae, path)
-    if evaluation["boost_sha256"] != boost["sha256"]:
-        found = f"one of {evaluation['boost_sha256'][:12]}"
-        raise UserError.stale(results / f"boosts/evaluation/{block}.json", f"an evaluation of the boost {boost['sha256'][:12]}", found)
+    _KIND.check_of(path, boost, "sae", sae)
+    EVALUATION.check_of(EVALUATION.where(results, block=block), evaluation, "boost", boost)
     training = boost["training"]
     names = ("of", "sha256", "tensor_sha256", "size_bytes", "d_hidden", "n_parameters", "label", "label_weight", "n_label_tokens")
     return {
@@ -75,7 +73,7 @@ def open_boosted(suite: Files, first: "AuroraSAE", block_id: str, verify: bool) 
         command = snakemake("--cores 1 --config 'sae={boost: {enabled: true}}'")
         fix = f"make them, and the index again: {command}{as_then()}"
         raise UserError(f"the suite in {suite.place()}", f"a second SAE of {block_id}", "none", fix)
-    check_of(boost, entry, Path(boost["filename"]).with_suffix(".json"))
+    _KIND.check_of(Path(boost["filename"]).with_suffix(".json"), boost, "sae", entry)
     sizes = entry["d_model"], boost["d_hidden"]
     fix = suite.again(boost["filename"], record)
     second = open_weights(suite.file(boost["filename"]), boost["sha256"], sizes, f"the second SAE of {block_id}", fix, verify)

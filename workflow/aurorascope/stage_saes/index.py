@@ -28,8 +28,7 @@ def _entry(stage: Stage, results: Path) -> dict[str, Any]:
     scratch, names = results / "scratch", [block.id for block in stage.blocks]
     check_current(sae, SAE.where(results, stage=stage.id), stage, scratch)
     where = EVALUATION.where(results, stage=stage.id)
-    if evaluation["sae_sha256"] != sae["sha256"]:
-        raise UserError.stale(where, f"an evaluation of the SAE {sae['sha256'][:12]}", f"of {evaluation['sae_sha256'][:12]}")
+    EVALUATION.check_of(where, evaluation, SAE.name, sae)
     if evaluation["held_out_manifest_sha256"] != manifests_digests(names, scratch, "held_out"):
         raise UserError.stale(where, "an evaluation on the present held-out stores", "on others")
     first, training = stage.blocks[0], sae["training"]

@@ -86,11 +86,11 @@ class InputDate:
         self._regions = {each.name: each.where.region(f"outcome {each.name}", self._time, labels) for each in study.outcomes}
         self._features = {each.name: self._feature_of(each, saes) for each in feature_outcomes(study)}
         cells = cells_of(inputs.lat, inputs.lon)
-        of_cells = [each for each in study.outcomes if not isinstance(each, FeatureMean)]
-        areas = areas_by_outcome({each.name: self._regions[each.name] for each in of_cells}, cells)
+        self._of_cells = [each for each in study.outcomes if not isinstance(each, FeatureMean)]
+        areas = areas_by_outcome({each.name: self._regions[each.name] for each in self._of_cells}, cells)
         area_yx = cells.area_n.reshape(cells.plane.shape)
-        self._lat, self._tracks = cells.lat, [each for each in of_cells if isinstance(each, Track)]
-        of_forecasts = [each for each in of_cells if not isinstance(each, Track)]
+        self._lat, self._tracks = cells.lat, [each for each in self._of_cells if isinstance(each, Track)]
+        of_forecasts = [each for each in self._of_cells if not isinstance(each, Track)]
         # On disk, so that more steps hold no more memory.
         self._kept = Kept(scratch)
         self._setting_out = Follower(self._tracks, self._batch, len(area_yx))
@@ -138,7 +138,10 @@ class InputDate:
                 parts = self._parts(values, self._values(0, carried, self._setting_out.copy().follow(carried)))
                 if arm.dose == 1:
                     maps = self._maps(forecast, carried)
-            effects += [self._row(arm, step, each, forecast, values, parts, diverged) for each in self._study.outcomes]
+            on_target: dict[str, tuple[float, float]] = {}
+            if arm.kind in ("change", "reverse") and not diverged:
+                _, on_target = self._readers[step].divergence(forecast, self._of_cells)
+            effects += [self._row(arm, step, each, values, parts, on_target, diverged) for each in self._study.outcomes]
         for row in effects:
             row["diverged_at_step"] = diverged
         curve = self._reach(batch) if arm.kind == "change" and arm.dose == 1 and not diverged else ([], [])
@@ -194,15 +197,13 @@ class InputDate:
         return listener
 
     def _row(
-        self, arm: InputArm, step: int, outcome: Outcome, forecast: Batch | None, values: dict[str, float],
-        parts: dict[str, dict[str, float]], diverged: int,
+        self, arm: InputArm, step: int, outcome: Outcome, values: dict[str, float], parts: dict[str, dict[str, float]],
+        on_target: dict[str, tuple[float, float]], diverged: int,
     ) -> dict[str, Any]:
         value = _NAN if diverged else values[outcome.name]
         clean = self._clean_values[step][outcome.name]
         is_feature = isinstance(outcome, FeatureMean)
-        target = (_NAN, _NAN)
-        if arm.kind in ("change", "reverse") and not diverged and not is_feature:
-            target = self._readers[step].on_target(forecast, outcome)
+        target = on_target.get(outcome.name, (_NAN, _NAN))
         if isinstance(outcome, Track):
             rounding = track_rounding(outcome, clean, self._lat)
         else:

@@ -148,17 +148,16 @@ class DateRun:
         values = dict.fromkeys((each.name for each in self._study.outcomes), _NAN)
         if is_whole:
             values |= self._readers[step].read(forecast) | found.features | self._of_tracks(found.eyes, step)
+        shares, on_target = self._divergence(arm, forecast, step) if is_whole else ({}, {})
         common = {"date": self._date, "arm": arm.name, "kind": arm.kind, "dose": arm.dose, "number": arm.number, "step": step + 1}
         for outcome in self._study.outcomes:
             found.effects.append({
                 **common, "outcome": outcome.name, "value": values[outcome.name],
                 "effect": values[outcome.name] - self._clean_values[step][outcome.name],
                 "rounding": self._rounding(outcome, step), **dict.fromkeys(_SIZES),
-                **self._on_target(arm, forecast, outcome, step, is_whole), "diverged_at_step": 0,
+                **dict(zip(("d2_target", "d2"), on_target.get(outcome.name, (_NAN, _NAN)), strict=True)), "diverged_at_step": 0,
             })
-        if is_whole:
-            shares = self._readers[step].divergence(forecast)
-            found.fields += [{**common, "variable": name, "level": level, "d2": d2} for (name, level), d2 in shares.items()]
+        found.fields += [{**common, "variable": name, "level": level, "d2": d2} for (name, level), d2 in shares.items()]
         if is_whole and arm.kind == "feature" and arm.dose == 1 and step + 1 == self._study.steps:
             found.maps = self._maps(forecast)
 
@@ -196,12 +195,12 @@ class DateRun:
         )
         return dict(zip(_SIZES, found, strict=True))
 
-    def _on_target(
-        self, arm: Arm, forecast: Batch | KeptForecast, outcome: Outcome, step: int, is_whole: bool
-    ) -> dict[str, float]:
-        if arm.kind not in ("feature", "minus_feature") or isinstance(outcome, FeatureMean) or not is_whole:
-            return {"d2_target": _NAN, "d2": _NAN}
-        return dict(zip(("d2_target", "d2"), self._readers[step].on_target(forecast, outcome), strict=True))
+    def _divergence(
+        self, arm: Arm, forecast: Batch | KeptForecast, step: int
+    ) -> tuple[dict[Field, float], dict[str, tuple[float, float]]]:
+        """By field; and of the features' own arms what is on target, by outcome."""
+        asked = [each for each in self._study.outcomes if not isinstance(each, FeatureMean)]
+        return self._readers[step].divergence(forecast, asked if arm.kind in ("feature", "minus_feature") else ())
 
     def _maps(self, forecast: Batch | KeptForecast) -> dict[Field, np.ndarray]:
         fields = dict.fromkeys(field for outcome in self._study.outcomes for field in outcome.fields)

@@ -1,6 +1,6 @@
 """Outcomes: single numbers read off a forecast, or off a later block, and how far a forecast moved by field."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -202,25 +202,27 @@ class Reader:
             return _ROUNDING * sum(abs(a) * area_mean(each, area_yx) / self.scale(outcome, field) for (field, a), each in terms)
         return _ROUNDING * float(np.sqrt(sum(np.square(each[area_yx > 0].max()) for each in clean)))
 
-    def divergence(self, forecast: Batch | KeptFields) -> dict[Field, float]:
-        """By field D2 = mean by area of (F - F_clean)^2 over that of (F_clean - state)^2; NaN where the clean forecast does not move."""
-        return {field: self._share(self._squares(forecast, field), field) for field in self._moved}
+    def divergence(
+        self, forecast: Batch | KeptFields, outcomes: Sequence[Outcome] = ()
+    ) -> tuple[dict[Field, float], dict[str, tuple[float, float]]]:
+        """How far a forecast is from the clean one, each field of which is read once.
 
-    def on_target(self, forecast: Batch | KeptFields, outcome: Outcome) -> tuple[float, float]:
-        """D2 summed over fields: the part in an outcome's fields and region, and all of it."""
-        target = everything = 0.0
+        Returns:
+            By field D2 = mean by area of (F - F_clean)^2 over that of (F_clean - state)^2, NaN where the clean forecast does not move;
+            and of outcomes, by name, D2 summed over fields: the part in the outcome's fields and region, and all of it.
+        """
+        shares: dict[Field, float] = {}
+        targets, everything = dict.fromkeys((each.name for each in outcomes), 0.0), 0.0
         for field in self._moved:
-            square_yx = self._squares(forecast, field)
-            whole = self._share(square_yx, field)
+            square_yx = np.square(values_of(forecast, field, self._n) - self._clean_of(field))
+            shares[field] = whole = self._share(square_yx, field)
             if np.isnan(whole):
                 continue
             everything += whole
-            if field in outcome.fields:
-                target += self._share(np.where(self._areas[outcome.name] > 0, square_yx, 0.0), field)
-        return target, everything
-
-    def _squares(self, forecast: Batch | KeptFields, field: Field) -> np.ndarray:
-        return np.square(values_of(forecast, field, self._n) - self._clean_of(field))
+            for outcome in outcomes:
+                if field in outcome.fields:
+                    targets[outcome.name] += self._share(np.where(self._areas[outcome.name] > 0, square_yx, 0.0), field)
+        return shares, {name: (target, everything) for name, target in targets.items()}
 
     def _share(self, square_yx: np.ndarray, field: Field) -> float:
         moved = self._moved[field]

@@ -19,6 +19,7 @@ KIND = Kind(
     # What pages draw, and larger than all else.
     unreleased=("atlas/{block}/maps.parquet",),
     stage=("score_features", "atlas_config_sha256"),
+    of={"sae_sha256": ("sae", "sha256"), "train_manifest_sha256": ("sae", "activations_manifest_sha256")},
 )
 
 

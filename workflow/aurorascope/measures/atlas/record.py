@@ -74,7 +74,6 @@ ATLAS = Measure(
     kind=KIND,
     formulas=ATLAS_FORMULAS,
     blocks=_blocks,
-    made_from={"sae_sha256": "sha256", "train_manifest_sha256": "activations_manifest_sha256"},
     alike=("atlas_config_sha256", "label_days_sha256"),
     cost=_cost,
     reads_stores=True,

@@ -19,6 +19,7 @@ from aurorascope.units import flop
 KIND = Kind(
     "boost_evaluation", "boosts/evaluation/{block}.json", "evaluations of boosts", {"boosts/evaluation/{block}.parquet": "table_sha256"},
     "boost_file", stage=("evaluate_boost", "boost_evaluation_config_sha256"),
+    of={"sae_sha256": ("sae", "sha256"), "boost_sha256": ("boost", "sha256")},
 )
 # Moments of the residuals, then the residuals that are trained on.
 _PASSES = 2
@@ -80,7 +81,6 @@ BOOST = Measure(
     kind=KIND,
     formulas=BOOST_FORMULAS,
     blocks=_blocks,
-    made_from={"sae_sha256": "sha256"},
     alike=("boost_config_sha256", "boost_evaluation_config_sha256"),
     cost=_cost,
     reads_stores=True,

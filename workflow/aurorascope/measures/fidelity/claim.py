@@ -19,6 +19,10 @@ from aurorascope.records import KINDS, Kind
 KIND = Kind(
     "fidelity", "fidelity/{block}.json", "measured forecasts", {"fidelity/{block}.parquet": "table_sha256"}, "fidelity_file",
     stage=("measure_fidelity", "fidelity_config_sha256"),
+    of={
+        "sae_sha256": ("sae", "sha256"), "train_manifest_sha256": ("sae", "activations_manifest_sha256"),
+        "checkpoint_sha256": ("sae", "checkpoint_sha256"),
+    },
 )
 
 

@@ -66,9 +66,6 @@ FIDELITY = Measure(
     kind=KIND,
     formulas=FIDELITY_FORMULAS,
     blocks=_blocks,
-    made_from={
-        "sae_sha256": "sha256", "train_manifest_sha256": "activations_manifest_sha256", "checkpoint_sha256": "checkpoint_sha256",
-    },
     alike=("fidelity_config_sha256", "checkpoint_sha256", "static_sha256", "snapshots"),
     cost=_cost,
     # Means of the training store alone.

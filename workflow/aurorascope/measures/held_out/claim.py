@@ -16,7 +16,7 @@ STATISTICS = "saes/statistics/{block}.parquet"
 KIND = Kind(
     "evaluation", "evaluation/{block}.json", "evaluations",
     {"evaluation/{block}.parquet": "table_sha256", STATISTICS: "statistics_sha256"}, "metrics_file",
-    stage=("evaluate_sae", "evaluate_config_sha256"),
+    stage=("evaluate_sae", "evaluate_config_sha256"), of={"sae_sha256": ("sae", "sha256")},
 )
 
 

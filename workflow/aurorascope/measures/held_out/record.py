@@ -28,7 +28,6 @@ HELD_OUT = Measure(
     kind=KIND,
     formulas=FORMULAS,
     blocks=lambda config: config.block_ids,
-    made_from={"sae_sha256": "sha256"},
     alike=("evaluate_config_sha256",),
     cost=_cost,
     reads_stores=True,

@@ -16,7 +16,7 @@ from aurorascope.units import flop
 _KIND = Kind(
     "stability", "stability/{block}/summary.json", "comparisons of seeds",
     {"stability/{block}/matches.parquet": "table_sha256"}, "stability_file",
-    stage=("measure_stability", "stability_config_sha256"),
+    stage=("measure_stability", "stability_config_sha256"), of={"sae_sha256": ("sae", "sha256")},
 )
 
 
@@ -68,7 +68,6 @@ STABILITY = Measure(
     kind=_KIND,
     formulas=STABILITY_FORMULAS,
     blocks=_blocks,
-    made_from={"sae_sha256": "sha256"},
     alike=("seeds", "stability_config_sha256"),
     cost=_cost,
     reads_stores=True,
