@@ -4,7 +4,7 @@
     python benchmarks/architectures.py [results] --many-k 64 [--blocks ID ...] [--set KEY=VALUE ...]
 
 One block of each stage. First the card's recipe, then what config.yaml says, then all architectures with the tuned recipe at the
-same targets, and `itda`, tokens as they are. FVE and anomaly FVE are about the held-out mean and about each position's training mean;
+same targets, and `itda`, tokens as they are; `--only mutual` is top-k with another SAE trained beside it. FVE and anomaly FVE are about the held-out mean and about each position's training mean;
 "PCA" is the FVE of as many leading components of the training tokens as features are on. "Dead" are latents that fired for no token of
 the last 30 training snapshots; "silent" those that fire for no held-out token. With --labels, "F1" is the mean over the atlas's labels of
 the test score of each one's best feature, chosen on other dates; "events" are features that follow events beyond both nulls, "labelled"
@@ -54,8 +54,8 @@ BLOCKS = [f"{component}_s{stage}_b3" for component in ("encoder", "decoder") for
 
 def settings(recipe: str, epochs: int, **changes: object) -> Sae:
     """A recipe's configuration, as the demo has it."""
-    rest = {"expansion": 8, "p_end": 1.0, "epochs": epochs, "dead_snapshots": 30, "orthogonality": 0.0, "precision": "float32",
-            "seed": 0, "group": "block", "checkpoint_minutes": 10.0, "boost": Boost(False, None, None, None, None, None)}
+    rest = {"expansion": 8, "p_end": 1.0, "epochs": epochs, "dead_snapshots": 30, "orthogonality": 0.0, "mutual_weight": 0.0,
+            "precision": "float32", "seed": 0, "group": "block", "checkpoint_minutes": 10.0, "boost": Boost(False, None, None, None, None, None)}
     return Sae(**filled({"recipe": recipe, **dict.fromkeys(RECIPES[recipe]), **rest, **changes}))
 
 
@@ -147,8 +147,9 @@ def config_of(name: str, l0: float, options: argparse.Namespace, changes: dict) 
         return settings("card", options.epochs)
     if name == "config":
         return from_mapping(resolve(yaml.safe_load((ROOT / "config.yaml").read_text()))[0]).sae
-    architecture = "matching_pursuit" if name == "itda" else name
+    architecture = {"itda": "matching_pursuit", "mutual": "topk"}.get(name, name)
     more = {"architecture": architecture, "target_l0": l0, "expansion": options.expansion}
+    more |= {"mutual_weight": options.mutual_weight} if name == "mutual" else {}
     return settings("tuned", options.epochs, **more, **changes)
 
 
@@ -163,6 +164,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1, help="with 2 or more, how alike directions of so many seeds are (PW-MCC)")
     parser.add_argument("--labels", action="store_true", help="how features follow the atlas's labels (a finished demo's)")
     parser.add_argument("--expansion", type=int, default=8, help="latents a channel")
+    parser.add_argument("--mutual-weight", type=float, default=0.1, help="of the row `mutual`")
     parser.add_argument("--many-k", type=int, metavar="K", help="compare hierarchical with top-k at an eighth, a quarter, half and all of K")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="keys of sae for the tuned recipe")
     options = parser.parse_args()

@@ -38,7 +38,7 @@ def main() -> None:
     """Print the table."""
     stores = Path(sys.argv[1] if len(sys.argv) > 1 else "results") / "scratch" / "activations"
     config = Sae(
-        recipe="card", **RECIPES["card"], expansion=8, p_end=1.0, epochs=63, dead_snapshots=30, orthogonality=0.0,
+        recipe="card", **RECIPES["card"], expansion=8, p_end=1.0, epochs=63, dead_snapshots=30, orthogonality=0.0, mutual_weight=0.0,
         precision="float32", seed=0, group="block", checkpoint_minutes=10.0, boost=Boost(False, None, None, None, None, None),
     )
     choices = {"tied": lambda *key: initial_weights(*key, "tied"), "uniform": _uniform, "ours": initial_weights}

@@ -116,6 +116,7 @@ def _training():
     weights = {"gated": 3e-4, "jumprelu": 0.3}
     weights |= dict.fromkeys(("matryoshka", "hierarchical", "archetypal", "bias_adaptation", "abstopk", "matching_pursuit"), 0.0)
     configs |= {name: of(name, epochs=10, normalise=True, l1_coeff=weight) for name, weight in weights.items()}
+    configs["mutual"] = of("topk", epochs=10, normalise=True, mutual_weight=0.1)
     found = {}
     for case, config in configs.items():
         result = train(_Feed(), BY_ID["encoder_s1_b5"], config)

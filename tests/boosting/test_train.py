@@ -84,10 +84,11 @@ def test_a_weight_of_one_has_the_bits_of_no_label(folder):
     assert boost(folder, epochs=2, label=LABEL, label_weight=2.0)["tensor_sha256"] != digest
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, None], ids=["killed", "stopped"])
-def test_a_broken_training_goes_on_to_the_same_bytes(folder, monkeypatch, error):
+@pytest.mark.parametrize(("error", "mutual"), [(KeyboardInterrupt, 0.0), (None, 0.0), (KeyboardInterrupt, 0.3)], ids=["killed", "stopped", "two, killed"])
+def test_a_broken_training_goes_on_to_the_same_bytes(folder, monkeypatch, error, mutual):
     """Dead between two steps, each of which leaves a checkpoint, or asked to stop: no step is done twice, nor one too few."""
     changes = {"epochs": 3, "label": LABEL}
+    folder.config = dataclasses.replace(folder.config, sae=dataclasses.replace(folder.config.sae, mutual_weight=mutual))
     boost(folder, **changes)
     expected, steps, step = contents(folder), [], Trainer.step
     for name in FILES:

@@ -32,7 +32,7 @@ def test_the_card_is_that_of_the_model_card(demo_raw):
         "recipe": "card", "architecture": "relu", "expansion": 8, "target_l0": None, "target_growth": 0.0, "l1_coeff": 3e-4, "p_end": 1.0,
         "lr": 4e-4, "warm_up": 0.0, "decay": 0.0, "epochs": 3, "shuffle": "snapshots", "batch_rows": None,
         "area_weights": False, "normalise": False, "init": "scaled", "project": False, "revive": "none", "aux_weight": 1 / 32,
-        "dead_snapshots": 30, "orthogonality": 0.0, "precision": "float32", "seed": 0, "group": "block", "checkpoint_minutes": 10.0,
+        "dead_snapshots": 30, "orthogonality": 0.0, "mutual_weight": 0.0, "precision": "float32", "seed": 0, "group": "block", "checkpoint_minutes": 10.0,
         "boost": {"enabled": False, "target_l0": None, "expansion": None, "epochs": None, "label": None, "label_weight": None},
     }
 

@@ -45,7 +45,7 @@ def test_unknown_keys_are_named_with_the_nearest_known_one(demo_raw, key, messag
         ("sae.epochs", "three"), ("sae.epochs", 1.5), ("sae.epochs", 0), ("sae.epochs", True), ("sae.epochs", [3]),
         ("sae.lr", 0), ("sae.lr", "fast"), ("sae.recipe", "cards"), ("sae", 3), ("sae", ["epochs"]),
         ("sae.architecture", "sparse"), ("sae.target_l0", 0), ("sae.warm_up", 1.1), ("sae.p_end", 0), ("sae.p_end", 2),
-        ("sae.batch_rows", 0), ("sae.dead_snapshots", 0), ("sae.orthogonality", -1), ("sae.checkpoint_minutes", 0),
+        ("sae.batch_rows", 0), ("sae.dead_snapshots", 0), ("sae.orthogonality", -1), ("sae.mutual_weight", -0.1), ("sae.checkpoint_minutes", 0),
         ("sae.normalise", "perhaps"), ("sae.expansion", 0),
         ("aurora.autocast", "maybe"), ("aurora.autocast", 1),
         ("aurora.embed_dim", 24), ("aurora.revision", "main"), ("aurora.device", "gpu"),

@@ -15,6 +15,7 @@ from aurorascope.costs.report import report, space_lines
 from aurorascope.costs.stores import n_tokens, token_shape
 from aurorascope.measures.all import MEASURES
 from aurorascope.measures.atlas.record import ATLAS
+from aurorascope.measures.boost.record import BOOST
 from aurorascope.measures.fidelity.record import FIDELITY
 from aurorascope.measures.held_out.record import HELD_OUT
 from aurorascope.measures.stability.record import STABILITY
@@ -88,6 +89,23 @@ def test_the_years_totals(year):
     assert year.aurora_parameters == aurora_parameters(512) == 1_272_694_198
     assert year.checkpoint_need().content == near(5.09e9)
     assert year.weights_left().content == 8 * 1_460_152_320
+
+
+def test_two_saes_side_by_side_are_counted(year, year_raw):
+    """With `mutual_weight` a training costs twice as much, of other seeds, stages and boosts, too; what is encoded later does not."""
+    raw = put(put(year_raw, "sae.boost.enabled", True), "sae.group", "stage")
+    alone = typed(raw)
+    both = typed(put(raw, "sae.mutual_weight", 0.1))
+    one, two = (estimate(config, GRID) for config in (alone, both))
+    assert [cost.engine_flop for cost in two.blocks] == [2 * cost.engine_flop for cost in year.blocks]
+    assert [cost.training_flop for cost in two.blocks] == [2 * cost.training_flop for cost in year.blocks]
+    assert STABILITY.cost(both, two).flop == 2 * STABILITY.cost(alone, one).flop
+    trained = 365 * 3 * sum(cost.engine_flop for cost in one.blocks)
+    for costs in (BOOST.cost, lambda config, e: stages_cost(config, e, None)):
+        assert costs(both, two).flop - costs(alone, one).flop == trained
+    assert [cost.evaluation_flop for cost in two.blocks] == [cost.evaluation_flop for cost in one.blocks]
+    assert [5 * cost.encoding_flop for cost in two.blocks] == [cost.engine_flop for cost in one.blocks]
+    assert "SAEs of a training" in planned(both, two) and "SAEs of a training" not in planned(alone, one)
 
 
 def test_dump_jobs_cost_about_half_of_48_forwards(year):

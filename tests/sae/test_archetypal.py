@@ -108,7 +108,7 @@ def test_seeds_begin_at_the_same_directions(reader):
     torch.testing.assert_close(begun[0]["W_enc"], begun[0]["W_dec"].T)
 
 
-@pytest.mark.parametrize("section", [{"orthogonality": 0.25}, {"revive": "resample"}])
+@pytest.mark.parametrize("section", [{"orthogonality": 0.25}, {"mutual_weight": 0.25}, {"revive": "resample"}])
 def test_what_moves_directions_by_itself_is_refused(section):
     """They follow from the centroids."""
     (key, _), = section.items()

@@ -28,6 +28,7 @@ from tests.stage_saes.stages import D_MODEL, NAMES, STAGE, config_of, make_stage
 
 CPU = torch.device("cpu")
 SHAPES = {"card": {}, "topk": {"architecture": "topk", "target_l0": 2, "normalise": True}, "tuned": {"recipe": "tuned", "target_l0": 2}}
+SHAPES["mutual"] = {**SHAPES["topk"], "mutual_weight": 0.3}
 SHAPES["jumprelu"] = {"architecture": "jumprelu", "target_l0": 2, "normalise": True}
 
 

@@ -7,7 +7,7 @@ from aurorascope.sae.architectures import ARCHITECTURES
 
 # What the schema's defaults say beside the recipe.
 _REST = {
-    "expansion": 8, "p_end": 1.0, "epochs": 3, "dead_snapshots": 30, "orthogonality": 0.0, "precision": "float32",
+    "expansion": 8, "p_end": 1.0, "epochs": 3, "dead_snapshots": 30, "orthogonality": 0.0, "mutual_weight": 0.0, "precision": "float32",
     "seed": 0, "group": "block", "checkpoint_minutes": 10.0, "boost": Boost(False, None, None, None, None, None),
 }
 

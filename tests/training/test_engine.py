@@ -60,7 +60,7 @@ def test_random_state_of_the_process_does_not_matter(feed, recipe):
         {"block_id": "encoder_s2_b1"}, {"seed": 1}, {"epochs": 4}, {"lr": 1e-3}, {"l1_coeff": 0.01}, {"p_end": 0.5},
         {"shuffle": "rows"}, {"shuffle": "rows", "batch_rows": 10}, {"warm_up": 0.2}, {"decay": 0.2},
         {"area_weights": True}, {"normalise": True}, {"init": "tied"}, {"init": "active_subspace"}, {"project": True},
-        {"orthogonality": 0.1}, {"precision": "bfloat16"}, {"target_l0": 3.0}, {"expansion": 2},
+        {"orthogonality": 0.1}, {"mutual_weight": 0.1}, {"precision": "bfloat16"}, {"target_l0": 3.0}, {"expansion": 2},
         {"architecture": "gated"}, {"architecture": "topk", "target_l0": 3.0},
     ],
     ids=lambda changes: " ".join(f"{key}={value}" for key, value in changes.items()),

@@ -32,6 +32,8 @@ CASES = {
     **{f"{name}, resampled": of(name, revive="resample", **REVIVAL) for name in ARCHITECTURES},
     "relu, many options": of("relu", target_l0=4.0, p_end=0.5, warm_up=0.2, decay=0.3, orthogonality=0.1, project=True,
                              area_weights=True, init="active_subspace", revive="auxk", **REVIVAL),
+    "topk, mutual": of("topk", mutual_weight=0.3, revive="auxk", **REVIVAL),
+    "abstopk, mutual, resampled": of("abstopk", mutual_weight=0.3, revive="resample", **REVIVAL),
     "batchtopk, growing": of("batchtopk", target_growth=0.5),
     "tuned": sae("tuned", epochs=3, **REVIVAL),
     "tuned, resampled": sae("tuned", epochs=4, revive="resample", **REVIVAL),
@@ -170,7 +172,7 @@ def test_the_cases_revive(reader):
     assert run(ResidentFeed(reader, CPU), CASES["tuned, snapshots"]).log["aux"].max() > 0
 
 
-@pytest.mark.parametrize("name", ["relu", "batchtopk, rows, revived", "gated, resampled", "tuned"])
+@pytest.mark.parametrize("name", ["relu", "batchtopk, rows, revived", "gated, resampled", "topk, mutual", "tuned"])
 def test_a_hard_kill_loses_only_what_followed_the_last_checkpoint(reader, place, steps, monkeypatch, name):
     """Steps after the last checkpoint are done again, and the result is the same."""
     config = CASES[name]

@@ -23,6 +23,8 @@ class Stream(enum.IntEnum):
     """Tokens that the search for centroids of an archetypal dictionary begins with; further seed: place of the block."""
     RED_NOISE = 6
     """Waves of the field that no feature should be labelled with; further seed: hours since 1970 of its time."""
+    SEED_BESIDE = 8
+    """Seed of an SAE that another is trained beside and that nobody keeps; further seed: the configured one."""
     ATLAS_SPLITS = 21
     """Which split of an atlas has the first block of dates; further seed: the atlas's."""
     ATLAS_NULLS = 22

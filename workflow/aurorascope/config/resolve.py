@@ -185,8 +185,10 @@ def _check_sae(sae: dict[str, Any], mode: str) -> None:
             "config key sae.p_end", f"1, since sae.architecture is {architecture.name}", str(sae["p_end"]),
             f"set sae.architecture: {annealed}, or sae.p_end: 1",
         )
-    if architecture.anchored and (sae["orthogonality"] or sae["revive"] == "resample"):
-        key, value = ("orthogonality", 0) if sae["orthogonality"] else ("revive", "auxk")
+    asked = {"orthogonality": 0} if sae["orthogonality"] else {}
+    asked |= {"mutual_weight": 0} if sae["mutual_weight"] else {}
+    asked |= {"revive": "auxk"} if sae["revive"] == "resample" else {}
+    for key, value in asked.items() if architecture.anchored else ():
         raise UserError(
             f"config key sae.{key}", f"{value}, since the directions of {architecture.name} follow from centroids and cannot be moved by it",
             str(sae[key]), f"set sae.{key}: {value}",

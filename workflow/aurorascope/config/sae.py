@@ -40,8 +40,14 @@ class Sae:
     aux_weight: float
     dead_snapshots: int
     orthogonality: float
+    mutual_weight: float
     precision: str
     seed: int
     group: str
     checkpoint_minutes: float
     boost: Boost
+
+
+def n_at_once(sae: Sae) -> int:
+    """How many SAEs a training of one has in memory and steps: two with `mutual_weight`."""
+    return 2 if sae.mutual_weight else 1

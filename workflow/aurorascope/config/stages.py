@@ -61,7 +61,8 @@ _COMPUTE = ("compute.threads", "compute.portable")
 _TRAINING = (
     "sae.recipe", "sae.architecture", "sae.expansion", "sae.target_l0", "sae.target_growth", "sae.l1_coeff", "sae.p_end", "sae.lr",
     "sae.warm_up", "sae.decay", "sae.epochs", "sae.shuffle", "sae.batch_rows", "sae.area_weights", "sae.normalise",
-    "sae.init", "sae.project", "sae.revive", "sae.aux_weight", "sae.dead_snapshots", "sae.orthogonality", "sae.precision", "sae.seed",
+    "sae.init", "sae.project", "sae.revive", "sae.aux_weight", "sae.dead_snapshots", "sae.orthogonality", "sae.mutual_weight",
+    "sae.precision", "sae.seed",
     *_COMPUTE,
 )
 
@@ -159,7 +160,8 @@ _ONLY_WITH = {
 }
 # Keys that came later, with the value at which what was made before them stays as it is.
 AS_BEFORE = {
-    "compute.portable": False, "sae.aux_weight": 1 / 32, "atlas.enabled": False, "sae.group": "block", "sae.boost.enabled": False,
+    "compute.portable": False, "sae.aux_weight": 1 / 32, "sae.mutual_weight": 0.0, "atlas.enabled": False, "sae.group": "block",
+    "sae.boost.enabled": False,
 }
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from aurorascope.blocks import BLOCKS, BY_ID, Block
 from aurorascope.config.calendar import SPLITS, snapshots
 from aurorascope.config.model import Config
+from aurorascope.config.sae import n_at_once
 from aurorascope.costs import flops, stores
 from aurorascope.costs.cams import CamsCost, cams_cost
 from aurorascope.costs.need import Need, total
@@ -48,8 +49,9 @@ class BlockCost:
         snapshot_bytes: stored values of one snapshot.
         stores: room of its finished store, by split.
         forward_flop: one forward of Aurora that stops after it.
-        training_flop: one snapshot in one epoch, six products.
+        training_flop: one snapshot in one epoch, six products of each SAE that a training has (`config.sae.n_at_once`).
         engine_flop: the same with the five that the engine computes.
+        encoding_flop: the features of one snapshot, one product.
         evaluation_flop: one held-out snapshot, two products each of the SAE and of random directions.
         moments_flop: one snapshot's second moments, for principal components.
     """
@@ -66,6 +68,7 @@ class BlockCost:
     forward_flop: int
     training_flop: int
     engine_flop: int
+    encoding_flop: int
     evaluation_flop: int
     moments_flop: int
 
@@ -81,6 +84,7 @@ class Estimate:
         days_left: those not there yet.
         blocks: the configured blocks, in forward order.
         epochs: passes over the training snapshots.
+        n_at_once: SAEs that a training of one has.
         done: what is there already.
         aurora_parameters: parameters of the base model.
         last_flop: one forward to the last of all 48 blocks.
@@ -92,6 +96,7 @@ class Estimate:
     days_left: CamsCost
     blocks: tuple[BlockCost, ...]
     epochs: int
+    n_at_once: int
     done: Done
     is_live: bool
     aurora_parameters: int
@@ -160,8 +165,9 @@ def block_cost(config: Config, block: Block, grid: tuple[int, int], forward_flop
     """What one block of the configured run costs."""
     tokens, width, dtype = stores.n_tokens(block, grid), block.width(config.aurora.embed_dim), config.activations.dtype
     latents, n_train, boost = width * config.sae.expansion, len(snapshots(config.cams, "train")), config.sae.boost
-    products = (flops.PRODUCTS, flops.PRODUCTS_OF_ENGINE, flops.PRODUCTS_OF_EVALUATION)
-    training, engine, evaluation = (flops.sae_flop(tokens, width, latents, n) for n in products)
+    n = n_at_once(config.sae)
+    products = (n * flops.PRODUCTS, n * flops.PRODUCTS_OF_ENGINE, flops.PRODUCTS_OF_ENCODING, flops.PRODUCTS_OF_EVALUATION)
+    training, engine, encoding, evaluation = (flops.sae_flop(tokens, width, latents, n) for n in products)
     return BlockCost(
         block=block,
         shape=stores.token_shape(block, grid),
@@ -182,6 +188,7 @@ def block_cost(config: Config, block: Block, grid: tuple[int, int], forward_flop
         forward_flop=forward_flop,
         training_flop=training,
         engine_flop=engine,
+        encoding_flop=encoding,
         evaluation_flop=evaluation,
         moments_flop=flops.sae_flop(tokens, width, width, 1),
     )
@@ -198,6 +205,7 @@ def estimate(config: Config, grid: tuple[int, int], done: Done | None = None) ->
         days_left=cams_cost(config.cams, grid, done.days),
         blocks=tuple(block_cost(config, BY_ID[name], grid, forward[name]) for name in config.block_ids),
         epochs=config.sae.epochs,
+        n_at_once=n_at_once(config.sae),
         done=done,
         is_live=config.activations.mode == "live",
         aurora_parameters=flops.aurora_parameters(config.aurora.embed_dim),

@@ -19,6 +19,7 @@ _STATIC = len(STATIC) + 6
 PRODUCTS = 6
 PRODUCTS_OF_ENGINE = 5
 PRODUCTS_OF_EVALUATION = 4
+PRODUCTS_OF_ENCODING = 1
 
 
 def aurora_parameters(embed_dim: int) -> int:

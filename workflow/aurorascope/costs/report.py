@@ -92,12 +92,14 @@ def _training(e: Estimate, measured: Sequence[MeasureCost]) -> list[str]:
     steps = f"{fewest:,}" if fewest == most else f"{fewest:,} to {most:,}"
     six, five = ([end(getattr(c, name) for c in e.blocks) for end in ends] for name in ("training_flop", "engine_flop"))
     engine = sum(cost.engine_flop for cost in e.blocks) * seen
+    beside = [("SAEs of a training", str(e.n_at_once), "sae.mutual_weight; all products are those of both")] if e.n_at_once > 1 else []
     rows = [
         ("SAE parameters", f"{sum(cost.parameters for cost in e.blocks):,}", f"derived; {there(len(e.done.saes), 'SAEs')}"),
         ("optimiser steps", f"{steps} a block", f"derived; {e.epochs} epochs"),
         ("a block and snapshot", between(*six), "derived; the six products of forward and backward"),
         ("… as computed here", between(*five), "five: no gradient of the input is needed"),
         ("all blocks and epochs", flop(engine), "derived; five products"),
+        *beside,
         *(row for cost in measured for row in cost.training),
     ]
     return _section("Training", rows)

@@ -226,6 +226,8 @@ def conclude(trainer: Trainer) -> Trained:
         trainer.block.id, trained.n_steps, last["mse"], last["l0"], n_latents, 100 * last["frac_dead"],
         config.dead_snapshots,
     )
+    if trained.mutual_mmcs is not None:
+        _LOG.info("%s: mean largest cosine with directions of the SAE beside it %.3f.", trainer.block.id, trained.mutual_mmcs)
     if config.target_l0 is not None and not 0.8 < last["l0"] / config.target_l0 < 1.25:
         architecture = ARCHITECTURES[config.architecture]
         advice = f", or {'raise' if architecture.weighs_target else 'start nearer with'} sae.l1_coeff (now {config.l1_coeff:g})"

@@ -64,18 +64,25 @@ def _write_saelens(
 
 
 def describe_training(config: Sae, trained: Trained, d_model: int) -> dict[str, Any]:
-    """How it was trained; `lambda_sum` is the final weight where both terms are sums over a token's entries."""
+    """How it was trained; `lambda_sum` is the final weight where both terms are sums over a token's entries, `mutual_mmcs` the mean
+    largest cosine with directions of the SAE beside it, where there was one.
+    """
     architecture = ARCHITECTURES[config.architecture]
     # A fixed weight as it was written, not as float32 holds it.
     final = config.l1_coeff if config.target_l0 is None else float(trained.log["sparsity_weight"].iloc[-1])
     # In units of (x - mean) / scale an L1 of the features is 1 / scale of that in raw units, and a squared error 1 / scale^2.
     is_l1 = architecture.is_l1 and config.p_end == 1
     lambda_sum = final * d_model * trained.scale if is_l1 else None
+    added = [f" + AuxK / {1 / config.aux_weight:g}"] if config.revive == "auxk" else []
+    beside = {}
+    if trained.mutual_mmcs is not None:
+        added.append(f" + {config.mutual_weight:g} (1 - MMCS with an SAE beside it)")
+        beside = {"mutual_mmcs": trained.mutual_mmcs}
     return {
         "seed": config.seed,
         "optimizer": "Adam",
         "lr": config.lr,
-        "loss": architecture.loss + ("" if config.revive != "auxk" else f" + AuxK / {1 / config.aux_weight:g}"),
+        "loss": architecture.loss + "".join(added),
         "l1_coeff": config.l1_coeff,
         "reductions": REDUCTIONS,
         "lambda_sum": lambda_sum,
@@ -85,6 +92,7 @@ def describe_training(config: Sae, trained: Trained, d_model: int) -> dict[str, 
         "shuffle": config.shuffle,
         "n_steps": trained.n_steps,
         "n_tokens_seen": trained.n_tokens_seen,
+        **beside,
     }
 
 

@@ -5,9 +5,11 @@ import logging
 import torch
 
 from aurorascope.config.model import Sae
+from aurorascope.config.sae import n_at_once
 from aurorascope.errors import UserError
 from aurorascope.memory import available_bytes
 from aurorascope.sae.architectures import ARCHITECTURES
+from aurorascope.training import mutual
 from aurorascope.units import size
 
 _LOG = logging.getLogger(__name__)
@@ -19,14 +21,20 @@ _SHARE = 0.9
 
 
 def needed_bytes(config: Sae, d_model: int, rows: int, batch_rows: int) -> int:
-    """Bytes that a training takes beside the stored activations: weights, moments, one micro-batch and one batch."""
+    """Bytes that a training takes beside the stored activations: weights, moments, one micro-batch and one batch.
+
+    With `mutual_weight` those of two SAEs, and cosines of their directions.
+    """
     h = d_model * config.expansion
     # Of anchored directions two sets, and the centroids.
     architecture = ARCHITECTURES[config.architecture]
     n_matrices = 3 if architecture.anchored else 2
     weights = 4 * _COPIES * (n_matrices * d_model * h + h + d_model)
     micro = 4 * rows * (architecture.latent_arrays * h + 3 * d_model)
-    return weights + micro + 2 * 4 * batch_rows * d_model
+    n = n_at_once(config)
+    # Of so many rows of one with all of the other, and once more transposed.
+    cosines = 2 * 4 * min(mutual.ROWS, h) * h if n > 1 else 0
+    return n * (weights + micro) + cosines + 2 * 4 * batch_rows * d_model
 
 
 def usual_rows(batch_rows: int, device: torch.device) -> int:

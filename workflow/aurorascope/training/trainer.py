@@ -1,7 +1,7 @@
 """One SAE in training: what a step does with a batch, and everything that must be kept to go on later."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -16,12 +16,13 @@ from aurorascope.sae.architectures import ARCHITECTURES
 from aurorascope.sae.auxk import AuxK
 from aurorascope.sae.fold import fold
 from aurorascope.sae.initial import initial_weights
-from aurorascope.sae.objective import Settings
+from aurorascope.sae.objective import Settings, Terms
 from aurorascope.training import orthogonality
 from aurorascope.training.dead import Dead, window_steps
 from aurorascope.training.density import densest
 from aurorascope.training.log import Log
 from aurorascope.training.micro_batch import micro_batch
+from aurorascope.training.mutual import Mutual, seed_beside, steps_between
 from aurorascope.training.optimiser import Adam
 from aurorascope.training.precision import matmul_precision
 from aurorascope.training.revive import LAST_SHARE, resample
@@ -29,6 +30,8 @@ from aurorascope.training.schedule import factor
 from aurorascope.training.weights import Labelled, TokenWeights
 
 _MOST_AUX = 512
+# What the state of the SAE beside begins with in a checkpoint.
+_BESIDE = "beside."
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ class Trained:
         scale: what activations were divided by in training; 1 where they were not.
         importance_h: for each latent, the FVE about the training mean that the last epoch's steps would have lost without it, on
             average over the reconstructions that it is trained for, (h,) float64; None where its architecture does not say.
+        mutual_mmcs: how like its directions are to those of the SAE beside it, mean largest cosine; None without one.
     """
 
     weights: dict[str, torch.Tensor]
@@ -80,10 +84,11 @@ class Trained:
     n_tokens_seen: int
     scale: float
     importance_h: np.ndarray | None = None
+    mutual_mmcs: float | None = None
 
 
 class Trainer:
-    """One SAE in training.
+    """One SAE in training, and with `mutual_weight` a second one beside it, of which nothing is left in the end.
 
     Args:
         block: the block or stage, whose place in forward order seeds the initial weights.
@@ -138,6 +143,12 @@ class Trainer:
         self._refresh = max(1, self._dead.window // 3)
         self._log = Log(self.n_steps, self.steps_per_epoch, device)
         self._weights = TokenWeights(data.n_tokens, data.area_n, data.labelled, device)
+        self._beside: Trainer | None = None
+        if config.mutual_weight:
+            other = replace(config, seed=seed_beside(config.seed), mutual_weight=0.0)
+            self._beside = Trainer(block, other, data, device, rows)
+            every, is_signed = steps_between(h, self.batch_rows), ARCHITECTURES[config.architecture].signed
+            self._mutual = Mutual(config.mutual_weight, every, h, is_signed, device)
 
     @property
     def is_done(self) -> bool:
@@ -151,6 +162,17 @@ class Trainer:
             x_nd: (n, d) float32 on the device.
             rows: which they are, as `TokenWeights.of`.
         """
+        found = self._find_gradients(x_nd, rows)
+        if self._beside is not None:
+            found_beside = self._beside._find_gradients(x_nd, rows)
+            one, other = self.objective, self._beside.objective
+            decoders = one.parameters["W_dec"], other.parameters["W_dec"]
+            self._mutual.add_gradients(self.t, decoders, (one.grads["W_dec"], other.grads["W_dec"]))
+            self._beside._follow(x_nd, *found_beside)
+        self._follow(x_nd, *found)
+
+    def _find_gradients(self, x_nd: torch.Tensor, rows: torch.Tensor | int | None) -> tuple[Terms, torch.Tensor | None]:
+        """The first half of a step: gradients of this SAE's own loss, its terms, and the sparsity term's weight where that is logged."""
         objective, config = self.objective, self.config
         self.t += 1
         objective.progress = self.t / self.n_steps
@@ -161,6 +183,11 @@ class Trainer:
             orthogonality.add_gradient(
                 objective.parameters["W_dec"], objective.grads["W_dec"], config.orthogonality * orthogonality.EVERY
             )
+        return terms, weight
+
+    def _follow(self, x_nd: torch.Tensor, terms: Terms, weight: torch.Tensor | None) -> None:
+        """The second half: the log, the optimiser's step along the gradients, and what becomes of the dead."""
+        objective, config = self.objective, self.config
         self._dead.see(self.t, objective.on_h)
         if weight is not None:
             norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(list(objective.grads.values()))))
@@ -193,6 +220,10 @@ class Trainer:
         """Everything that the next step depends on, by name; the tensors themselves."""
         objective, auxk = self.objective, self.objective.auxk
         dead = {} if auxk is None or auxk.dead_i is None else {"dead_i": auxk.dead_i}
+        beside = {}
+        if self._beside is not None:
+            state = self._beside.state()
+            beside = {"nearest": self._mutual.nearest_2h, **{f"{_BESIDE}{name}": tensor for name, tensor in state.items()}}
         return {
             **{f"parameter.{name}": tensor for name, tensor in objective.parameters.items()},
             **{f"adam.{name}": tensor for name, tensor in self.optimiser.moments().items()},
@@ -200,24 +231,30 @@ class Trainer:
             "last_fired_h": self._dead.last_fired_h,
             "log": self._log.values,
             **dead,
+            **beside,
         }
 
     def load(self, tensors: dict[str, torch.Tensor], step: int) -> None:
         """Go on from what `state` gave after `step` steps."""
         self.t = step
         for name, tensor in self.state().items():
-            if name != "dead_i":
+            if name != "dead_i" and not name.startswith(_BESIDE):
                 tensor.copy_(tensors[name])
         if self.objective.auxk is not None:
             dead_i = tensors.get("dead_i")
             self.objective.auxk.dead_i = None if dead_i is None else dead_i.to(self.device)
+        if self._beside is not None:
+            of_beside = {name.removeprefix(_BESIDE): tensor for name, tensor in tensors.items() if name.startswith(_BESIDE)}
+            self._beside.load(of_beside, step)
 
     def check_finite(self) -> None:
-        """Wait for the device and look whether training diverged.
+        """Wait for the device and look whether training diverged, of the SAE beside, too.
 
         Raises:
             UserError: a parameter is not finite.
         """
+        if self._beside is not None:
+            self._beside.check_finite()
         if not all(bool(torch.isfinite(tensor).all()) for tensor in self.objective.parameters.values()):
             raise UserError(
                 f"training of {self.block.id}", "finite weights", f"weights that are not finite at step {self.t}",
@@ -243,4 +280,7 @@ class Trainer:
         rows = self.config.epochs * self.data.n_tokens * self.data.n_snapshots
         importance = self.objective.importance()
         importance_h = None if importance is None else (importance * self.scale**2).cpu().numpy() / (self.data.variance or 1.0)
-        return Trained(weights, table, self.n_steps, rows, self.scale, importance_h)
+        mmcs = None
+        if self._beside is not None:
+            mmcs = self._mutual.likeness(self.objective.parameters["W_dec"], self._beside.objective.parameters["W_dec"])
+        return Trained(weights, table, self.n_steps, rows, self.scale, importance_h, mmcs)

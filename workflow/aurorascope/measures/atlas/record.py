@@ -48,7 +48,7 @@ def _cost(config: Config, e: Estimate) -> MeasureCost | None:
     left, n_train, n_held_out = e.unmeasured(KIND.name, config.block_ids), e.n_snapshots["train"], e.n_snapshots["held_out"]
     # The dates that choose are half of them.
     n_read = n_train + n_held_out + n_train / 2
-    encoding = sum(cost.engine_flop / 5 * (n_train + n_held_out) + cost.moments_flop * n_train / 2 for cost in left)
+    encoding = sum(cost.encoding_flop * (n_train + n_held_out) + cost.moments_flop * n_train / 2 for cost in left)
     again = sum(cost.forward_flop if e.is_live else cost.snapshot_bytes for cost in left) * n_read
     source = "Aurora run again" if e.is_live else f"{size(again)} read"
     basis = f"derived; encoding, not the comparisons; {source}; "

@@ -6,6 +6,7 @@ from typing import Any
 
 from aurorascope.boosting.settings import boosted_sae
 from aurorascope.config.model import Config
+from aurorascope.config.sae import n_at_once
 from aurorascope.costs.estimate import BlockCost, Estimate
 from aurorascope.costs.flops import PRODUCTS_OF_ENGINE, sae_flop
 from aurorascope.costs.rows import MeasureCost, there
@@ -57,7 +58,7 @@ def _flop(config: Config, e: Estimate, cost: BlockCost) -> float:
     sae, tokens, n_train = boosted_sae(config), math.prod(cost.shape), e.n_snapshots["train"]
     latents = cost.width * sae.expansion
     forwards = [sae_flop(tokens, cost.width, n, _PRODUCTS_OF_FORWARD) for n in (cost.latents, latents)]
-    steps = sae_flop(tokens, cost.width, latents, PRODUCTS_OF_ENGINE) * n_train * sae.epochs
+    steps = n_at_once(sae) * sae_flop(tokens, cost.width, latents, PRODUCTS_OF_ENGINE) * n_train * sae.epochs
     return steps + _PASSES * n_train * forwards[0] + e.n_snapshots["held_out"] * sum(forwards)
 
 
