@@ -63,6 +63,7 @@ def test_hooking_a_512_wide_aurora(release, suite, monkeypatch, capsys):
     batch = load_batch("2022-06-01", results=suite.path / "results")
     # No checkpoint is loaded, so that what the weights begin with is no matter.
     monkeypatch.setattr(torch.Tensor, "uniform_", repeat_uniform)
+    monkeypatch.setattr(torch.Tensor, "erfinv_", lambda tensor: tensor)
     names = run(HOOK, monkeypatch, release, torch=torch, sae=names["sae"], batch=batch)
     assert names["features"].shape == (4 * 3 * 6, 8192)
     assert "Top 10 most active features:" in capsys.readouterr().out

@@ -31,8 +31,10 @@ LONGEST, FILES = 1 << 20, 4
 _START_S = 300
 # What a test process sends that keeps the process that hands on alive.
 _HOLD = b"hold"
-# Read by nothing that a server imports, and other in each test process or command.
-_NOT_THEIRS = {"BASH_ENV", "CDSAPI_RC", "DAYS", "OLDPWD", "PWD", "PYTHONPATH", "SCRATCH", "SHLVL", "VERBS_SOCKET", "_"}
+# Read by nothing while a server imports it, and other in each test process or command.
+_NOT_THEIRS = {"BASH_ENV", "CDSAPI_RC", "DAYS", "OLDPWD", "PWD", "PYTHONPATH", "SCRATCH", "SHLVL", "VERBS_OFTEN", "VERBS_SOCKET", "_"}
+# By whoever sends a request, and where torch first looks for GPUs.
+_NOT_THEIRS |= {"no_proxy", "NO_PROXY", "CUDA_VISIBLE_DEVICES"}
 # Set by the fork itself.
 _NOT_THEIRS |= {"TZ", "TEMP", "TEMPDIR", "TMP", "TMPDIR"}
 _OUR_NAMES = ("AURORASCOPE_", "PYTEST_")

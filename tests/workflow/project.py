@@ -83,7 +83,7 @@ class Project:
         """The environment of commands here."""
         # A project compiles its copy of the library once, whatever this process does with its own.
         kept = {"HF_HUB_OFFLINE": "1", "PYTHONPATH": "", "PYTHONDONTWRITEBYTECODE": ""}
-        return with_forked_verbs({**os.environ, **kept, **changes})
+        return with_forked_verbs({**os.environ, **kept, **changes}, not changes)
 
     def make(self, *words, cores=2, **environment):
         """Run snakemake and insist that it succeeds."""

@@ -20,9 +20,16 @@ _LIBRARIES += ("jsonschema", "tqdm", "yaml", "psutil", "einops", "matplotlib.fig
 _LIBRARIES += ("numba", "scipy.stats")
 
 
-def with_forked_verbs(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment for a Snakemake whose local jobs fork from a process that has imported what verbs need."""
-    return {**environment, "BASH_ENV": str(Path(__file__).with_name("verbs.sh")), "VERBS_SOCKET": handing_on()}
+def with_forked_verbs(environment: Mapping[str, str], is_usual: bool) -> dict[str, str]:
+    """The environment for a Snakemake whose local jobs fork from a process that has imported what verbs need.
+
+    Args:
+        environment: the environment without that.
+        is_usual: whether other projects' have the same. One that is met once has no such process: it would take longer to start than
+            the verb.
+    """
+    found = {"BASH_ENV": str(Path(__file__).with_name("verbs.sh")), "VERBS_SOCKET": handing_on(), "VERBS_OFTEN": "1" if is_usual else "2"}
+    return {**environment, **found}
 
 
 def _run(asked: Mapping[str, Any]) -> None:
