@@ -147,6 +147,7 @@ def test_whole_snapshots_with_the_tuned_recipe(demo_raw):
         ({"architecture": "topk", "target_l0": 8, "p_end": 0.5}, r"sae\.p_end: expected 1, since sae\.architecture is topk"),
         ({"architecture": "gated", "p_end": 0.9}, r"sae\.p_end: expected 1.*set sae\.architecture: relu, or sae\.p_end: 1"),
         ({"architecture": "jumprelu", "target_l0": 8, "normalise": False}, r"sae\.normalise: expected true, since JumpReLU's"),
+        ({"mutual_weight": 0.03}, r"sae\.mutual_weight: expected 0, since without sae\.normalise .* found 0\.03\. Next: set sae\.normalise: true"),
         ({"warm_up": 0.6, "decay": 0.5}, r"sae\.warm_up and sae\.decay: expected .*at most 1.*found 0\.6 and 0\.5"),
         ({"recipe": "tuned", "warm_up": 0.9}, r"sae\.warm_up and sae\.decay: .*found 0\.9 and "),
     ],

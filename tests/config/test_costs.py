@@ -93,7 +93,7 @@ def test_the_years_totals(year):
 
 def test_two_saes_side_by_side_are_counted(year, year_raw):
     """With `mutual_weight` a training costs twice as much, of other seeds, stages and boosts, too; what is encoded later does not."""
-    raw = put(put(year_raw, "sae.boost.enabled", True), "sae.group", "stage")
+    raw = put(put(put(year_raw, "sae.boost.enabled", True), "sae.group", "stage"), "sae.normalise", True)
     alone = typed(raw)
     both = typed(put(raw, "sae.mutual_weight", 0.1))
     one, two = (estimate(config, GRID) for config in (alone, both))

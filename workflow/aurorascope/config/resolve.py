@@ -198,6 +198,11 @@ def _check_sae(sae: dict[str, Any], mode: str) -> None:
             "config key sae.normalise", f"true, since {architecture.needs_units}", "false",
             "set sae.normalise: true or null",
         )
+    if sae["mutual_weight"] and not sae["normalise"]:
+        raise UserError(
+            "config key sae.mutual_weight", "0, since without sae.normalise one number is another penalty in each block",
+            f"{sae['mutual_weight']:g}", "set sae.normalise: true, or sae.mutual_weight: 0",
+        )
     if sae["warm_up"] + sae["decay"] > 1:
         raise UserError(
             "config keys sae.warm_up and sae.decay", "shares of the steps, together at most 1",
