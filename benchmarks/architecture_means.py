@@ -1,13 +1,12 @@
 """Means over blocks of a table of benchmarks/architectures.py, for each number of features and architecture.
 
-    python benchmarks/architecture_means.py 8=TABLE.md 16,32=OTHER.md ...
+    python benchmarks/architecture_means.py TABLE.md
 
-Each file comes after the targets (`--l0`) that it was made with: within a block, an architecture comes once for each, in their order.
-"events" and "labelled" are sums over blocks.
+"events" and "labelled" are sums over blocks. A column that some block's row lacks has no mean.
 """
 
 import sys
-from collections import Counter, defaultdict
+from collections import defaultdict
 from pathlib import Path
 
 _SUMS = ("events", "labelled")
@@ -21,23 +20,24 @@ def rows(path: Path) -> tuple[list[str], list[list[str]]]:
 
 
 def main() -> None:
-    """Print the table of means, in the order in which architectures come first."""
-    found, targets, heading = defaultdict(lambda: defaultdict(list)), [], []
-    for word in sys.argv[1:]:
-        first, _, path = word.partition("=")
-        # `8,16=TABLE.md`: the targets of that file's rows.
-        heading, table = rows(Path(path))
-        of_file, seen = [float(each) for each in first.split(",")], Counter()
-        targets += [each for each in of_file if each not in targets]
-        for block, name, *cells in table:
-            found[of_file[seen[block, name]], name][block].append([float(cell) for cell in cells])
-            seen[block, name] += 1
-    columns = heading[2:]
+    """Print the table of means, in the order in which targets and architectures come first."""
+    found = defaultdict(dict)
+    heading, table = rows(Path(sys.argv[1]))
+    for target, block, name, *cells in table:
+        # A peer's rate is another one from block to block.
+        found[target, name.partition(",")[0]][block] = [None if cell == "–" else float(cell) for cell in cells]
+    targets, columns = list(dict.fromkeys(target for target, _ in found)), heading[3:]
     print(f"| L0 aimed at | SAE | blocks | {' | '.join(columns)} |\n|{'---|' * (3 + len(columns))}")
     for (target, name), blocks in sorted(found.items(), key=lambda pair: targets.index(pair[0][0])):
-        values = list(zip(*(cells for block in blocks.values() for cells in block), strict=True))
-        told = [f"{sum(v):.0f}" if column in _SUMS else f"{sum(v) / len(v):.{3 + (column == 'FVE')}f}" for column, v in zip(columns, values, strict=True)]
-        print(f"| {target:g} | {name} | {len(blocks)} | {' | '.join(told)} |")
+        told = [mean(column, values) for column, values in zip(columns, zip(*blocks.values(), strict=True), strict=True)]
+        print(f"| {target} | {name} | {len(blocks)} | {' | '.join(told)} |")
+
+
+def mean(column: str, values: tuple[float | None, ...]) -> str:
+    """A mean, a sum, or a dash."""
+    if None in values:
+        return "–"
+    return f"{sum(values):.0f}" if column in _SUMS else f"{sum(values) / len(values):.{3 + (column == 'FVE')}f}"
 
 
 if __name__ == "__main__":

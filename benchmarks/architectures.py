@@ -1,6 +1,7 @@
 """Held-out quality of every architecture at matched L0, and of the card's recipe against ours, on a demo's activations.
 
-    python benchmarks/architectures.py [results] [--l0 8 16 32] [--blocks ID ...] [--only NAME ...] [--seeds 3] [--labels] [--set KEY=VALUE ...]
+    python benchmarks/architectures.py [results] [--l0 8 16 32] [--blocks ID ...] [--only NAME ...] [--peers 8] [--seeds 3] [--labels]
+                                       [--processes 2] [--set KEY=VALUE ...]
     python benchmarks/architectures.py [results] --many-k 64 [--blocks ID ...] [--set KEY=VALUE ...]
 
 One block of each stage. First the card's recipe, then what config.yaml says, then all architectures with the tuned recipe at the
@@ -15,9 +16,12 @@ top-k SAE of the largest number cut down to it.
 """
 
 import argparse
+import multiprocessing
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 
@@ -47,6 +51,8 @@ from aurorascope.training.engine import (  # noqa: E402
 sys.path.insert(0, str(Path(__file__).parent))
 from itda import itda  # noqa: E402
 from label_scores import LabelScores  # noqa: E402
+from peer_process import make_environment  # noqa: E402
+from peer_rows import METHODS, Peers, peer_cells  # noqa: E402
 
 CPU = torch.device("cpu")
 BLOCKS = [f"{component}_s{stage}_b3" for component in ("encoder", "decoder") for stage in range(3)]
@@ -78,19 +84,19 @@ class Held:
         centred, leading = self.x.double() - self.mean, self.components[:, :k]
         return 1 - float((centred - centred @ leading @ leading.T).square().sum()) / self.total
 
-    def made(self, name: str, config: Sae, seed: int) -> tuple[AuroraSAE, float]:
-        """A trained SAE, or tokens as they are, and the dead among its latents by the training's own count; NaN without training."""
+    def made(self, name: str, config: Sae, seed: int) -> tuple[AuroraSAE, float | None]:
+        """A trained SAE, or tokens as they are, and the dead among its latents by the training's own count; None without training."""
         if name == "itda":
             tokens = torch.cat(list(self.feed.snapshots(np.arange(self.feed.n_snapshots))))
             h = tokens.shape[1] * config.expansion
-            return AuroraSAE.from_tensors(itda(tokens, self.mean.float(), h, round(config.target_l0), seed)), float("nan")
+            return AuroraSAE.from_tensors(itda(tokens, self.mean.float(), h, round(config.target_l0), seed)), None
         trainer = prepare(self.feed.reader, self.block, replace(config, seed=seed), CPU)
         run(trainer, self.feed, Saver(None, 0))
         result = conclude(trainer)
         return AuroraSAE.from_tensors(result.weights), float(result.log["frac_dead"].iloc[-1])
 
-    def row(self, name: str, config: Sae, n_seeds: int, labels: LabelScores | None) -> str:
-        """Train, measure, and put it in a row; with several seeds, PW-MCC over their pairs; with labels, what follows them."""
+    def cells(self, name: str, config: Sae, n_seeds: int, labels: LabelScores | None) -> dict[str, str]:
+        """Train and measure: a row by its headings; with several seeds, PW-MCC over their pairs; with labels, what follows them."""
         start = time.process_time()
         sae, dead = self.made(name, config, config.seed)
         seconds = time.process_time() - start
@@ -100,16 +106,17 @@ class Held:
         bases = (self.x.double().mean(0), self.position.double())
         fve, anomaly = (1 - float(sse / (self.x - base).square().sum()) for base in bases)
         on = h != 0
-        silent = float((on.sum(0) == 0).float().mean())
-        likeness = f"{self.likeness(name, config, n_seeds, sae):.3f} | " if n_seeds > 1 else ""
+        l0 = float(on.sum(1).float().mean())
+        cells = {
+            "FVE": f"{fve:.4f}", "anomaly FVE": f"{anomaly:.3f}", "PCA": f"{self.pca(round(l0)):.4f}", "L0": f"{l0:.1f}",
+            "silent": f"{float((on.sum(0) == 0).float().mean()):.3f}", "CPU s": f"{seconds:.1f}",
+        }
+        cells |= {} if dead is None else {"dead": f"{dead:.3f}"}
+        cells |= {"PW-MCC": f"{self.likeness(name, config, n_seeds, sae):.3f}"} if n_seeds > 1 else {}
         if labels is not None:
             f1, n_events, n_labelled = labels.of(sae, self.block.id)
-            likeness += f"{f1:.3f} | {n_events} | {n_labelled} | "
-        return (
-            f"| {self.block.id} | {name} | {fve:.4f} | {anomaly:.3f} "
-            f"| {self.pca(round(float(on.sum(1).float().mean()))):.4f} | {on.sum(1).float().mean():.1f} | {dead:.3f} | {silent:.3f} "
-            f"| {likeness}{seconds:.1f} |"
-        )
+            cells |= {"F1": f"{f1:.3f}", "events": str(n_events), "labelled": str(n_labelled)}
+        return cells
 
     def likeness(self, name: str, config: Sae, n_seeds: int, first: AuroraSAE) -> float:
         """Mean cosine of directions matched one to one, over pairs of seeds, of latents that fire for some held-out token."""
@@ -153,6 +160,41 @@ def config_of(name: str, l0: float, options: argparse.Namespace, changes: dict) 
     return settings("tuned", options.epochs, **more, **changes)
 
 
+def headings(options: argparse.Namespace) -> list[str]:
+    """Of the columns after those that say which row it is."""
+    seeds, labels = ["PW-MCC"] * (options.seeds > 1), ["F1", "events", "labelled"] * options.labels
+    return ["FVE", "anomaly FVE", "PCA", "L0", "dead", "silent", *seeds, *labels, "CPU s"]
+
+
+def block_rows(block_id: str, options: argparse.Namespace, changes: dict) -> Iterator[str]:
+    """The rows of one block, as each is there."""
+    def row(l0: float | None, name: str, cells: dict[str, str]) -> str:
+        told = [f"{l0:g}" if l0 else "–", block_id, name, *(cells.get(heading, "–") for heading in headings(options))]
+        return f"| {' | '.join(told)} |"
+
+    torch.set_num_threads(1)
+    labels = LabelScores(options.results, [block_id]) if options.labels else None
+    held = Held(options.results / "scratch" / "activations", block_id)
+    for l0 in options.l0:
+        for name in options.only:
+            config = config_of(name, l0, options, changes)
+            yield row(config.target_l0, name, held.cells(name, config, options.seeds, labels))
+    if options.peers:
+        peers = Peers(held.feed.reader, held.block, held.x.numpy(), held.feed.reader.d_model * options.expansion, options.epochs)
+    for k in options.peers:
+        for method in METHODS:
+            yield row(k, *peer_cells(peers, method, k))
+
+
+def all_rows(block_id: str, options: argparse.Namespace, changes: dict) -> list[str]:
+    """The rows of one block, for a process of its own; how far it is goes to the standard error."""
+    rows = []
+    for row in block_rows(block_id, options, changes):
+        print(row, file=sys.stderr, flush=True)
+        rows.append(row)
+    return rows
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -161,11 +203,13 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=16, help="of all but config.yaml's own")
     parser.add_argument("--blocks", nargs="*", default=BLOCKS)
     parser.add_argument("--only", nargs="*", default=["card", "config", *ARCHITECTURES, "itda"])
+    parser.add_argument("--peers", type=int, nargs="+", default=[], metavar="K", help="the same methods of other libraries, at K features a token")
     parser.add_argument("--seeds", type=int, default=1, help="with 2 or more, how alike directions of so many seeds are (PW-MCC)")
     parser.add_argument("--labels", action="store_true", help="how features follow the atlas's labels (a finished demo's)")
     parser.add_argument("--expansion", type=int, default=8, help="latents a channel")
     parser.add_argument("--mutual-weight", type=float, default=0.1, help="of the row `mutual`")
     parser.add_argument("--many-k", type=int, metavar="K", help="compare hierarchical with top-k at an eighth, a quarter, half and all of K")
+    parser.add_argument("--processes", type=int, default=1, help="blocks at once; with 2 or more, a block's rows come when all are there")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="keys of sae for the tuned recipe")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -175,15 +219,18 @@ def main() -> None:
         for block_id in options.blocks:
             compare_many_k(Held(options.results / "scratch" / "activations", block_id), options.many_k, options.epochs, changes)
         return
-    print("| block | SAE | FVE | anomaly FVE | PCA | L0 | dead | silent |"
-          + " PW-MCC |" * (options.seeds > 1) + " F1 | events | labelled |" * options.labels + " CPU s |\n"
-          + "|---" * (9 + (options.seeds > 1) + 3 * options.labels) + "|")
-    labels = LabelScores(options.results, options.blocks) if options.labels else None
-    for block_id in options.blocks:
-        held = Held(options.results / "scratch" / "activations", block_id)
-        for l0 in options.l0:
-            for name in options.only:
-                print(held.row(name, config_of(name, l0, options, changes), options.seeds, labels), flush=True)
+    if options.peers:
+        make_environment()
+    columns = ["L0 aimed at", "block", "SAE", *headings(options)]
+    print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|", flush=True)
+    if options.processes == 1:
+        for block_id in options.blocks:
+            for row in block_rows(block_id, options, changes):
+                print(row, flush=True)
+        return
+    with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
+        for rows in pool.imap(partial(all_rows, options=options, changes=changes), options.blocks):
+            print("\n".join(rows), flush=True)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     .venv-peers/bin/python benchmarks/peer_training.py METHOD FOLDER RATE
 
-benchmarks/peer_quality.py starts it. FOLDER has train.npy (n, d), held_out.npy (m, d), centroids.npy (h, d), all in units of the block's spread about its
+benchmarks/architectures.py starts it, with --peers. FOLDER has train.npy (n, d), held_out.npy (m, d), centroids.npy (h, d), all in units of the block's spread about its
 mean, and how.json: k, h, epochs, rows of a step. Every method takes the same rows in the same order; its loss, auxiliary terms, clipping and
 constraints are its library's own, its optimiser Adam at RATE.
 """
