@@ -1,6 +1,7 @@
 """What every test shares: the library on the path, no network, one hypothesis profile, tiny stores."""
 
 import copy
+import gc
 import os
 import sys
 import time
@@ -26,6 +27,21 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("aurorascope")
+
+
+# Collecting makes nothing but what stays to the end, most of it libraries: not looked through for garbage again and again.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """From here on garbage is collected, of what tests make."""
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_sessionfinish() -> None:
+    """As Python ends it finds all objects again, and libraries in C++ report no leak."""
+    gc.unfreeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

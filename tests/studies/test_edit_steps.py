@@ -134,7 +134,6 @@ def test_six_steps_hold_no_more_than_three(sae, edit_steps):
             run_study(planted.study(planted.STRONG, steps=steps, edit_steps=edit_steps, **FEW), model, {BLOCK: sae}, planted.batches())
         finally:
             tracemalloc.stop()
-            gc.unfreeze()
         found[steps] = model.most, model.most_fields
     assert found[3] == found[6] and found[6][0] == (len(Forecasting.variables) if edit_steps[0] else 0) and found[6][1] > 0
 

@@ -17,7 +17,7 @@ from tests.workflow.serving import serve
 
 _LIBRARIES = ("numpy", "pandas", "pyarrow.parquet", "torch", "aurora", "safetensors.torch", "zarr", "xarray", "netCDF4")
 _LIBRARIES += ("jsonschema", "tqdm", "yaml", "psutil", "einops", "matplotlib.figure", "matplotlib.backends.backend_agg")
-_LIBRARIES += ("numba", "scipy.stats")
+_LIBRARIES += ("numba", "scipy.stats", "scipy.cluster.hierarchy", "blake3", "threadpoolctl", "jinja2", "safetensors.numpy")
 
 
 def with_forked_verbs(environment: Mapping[str, str], is_usual: bool) -> dict[str, str]:
