@@ -73,7 +73,7 @@ def test_a_suite_opens_both_and_verify_finds_damage(boosted, suite, tmp_path):
 
 
 def test_one_is_asked_for_by_name_and_a_label_asks_for_labels(suite, tmp_path):
-    """With the configuration's own section; labels are inputs where one is named, and an unknown one is refused."""
+    """With the configuration's own section; labels are inputs where one is named, and an unknown one is refused by any run."""
     project = suite.copy(tmp_path / "project")
     jobs = project.planned(PT, f"results/boosts/evaluation/{ONE}.json")
     assert jobs == {"boost_sae": 1, "evaluate_boost": 1}
@@ -81,5 +81,7 @@ def test_one_is_asked_for_by_name_and_a_label_asks_for_labels(suite, tmp_path):
     jobs = project.planned(PT)
     assert (jobs["boost_sae"], jobs["label_reference"], jobs["label_day"]) == (1, 1, 4) and "train_sae" not in jobs
     assert "boosts" in project.make("plan", cores=1).stdout
+    project.configure(tiny_config(sae__boost={"label": "dust"}))
+    assert "sae.boost.label: dust changes nothing but boosts" in project.make("plan", cores=1).stderr
     project.configure(tiny_config(sae__boost={"label": "dost"}))
-    assert "config key sae.boost.label" in project.fail(PT)
+    assert project.fail().endswith("found 'dost'. Next: take dust")

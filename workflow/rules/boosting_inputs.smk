@@ -3,7 +3,7 @@ from aurorascope.boosting.settings import check_boost
 
 
 def boost_labels(split):
-    """Labels of a split's dates, where the configuration names one; a label or target that there cannot be ends the planning."""
+    """Labels of a split's dates, where the configuration names one; a target that there cannot be ends the planning."""
 
     def inputs(wildcards):
         try:

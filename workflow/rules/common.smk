@@ -17,6 +17,7 @@ SOURCES = os.path.relpath(WORKFLOW)
 sys.path.insert(0, str(WORKFLOW))
 
 from aurorascope.blocks import BLOCK_IDS, BY_ID
+from aurorascope.boosting.settings import check_label, unused_label
 from aurorascope.config import from_mapping
 from aurorascope.config.calendar import (
     SPLITS,
@@ -86,6 +87,8 @@ def _checked_config():
         check_words(sys.argv[1:], RESULTS)
         mapping, warnings = resolve(config)
         typed = from_mapping(mapping)
+        check_label(typed)
+        warnings += unused_label(typed)
         if typed.compute.portable and workflow.is_main_process:
             check_platform(typed.aurora.device)
             warnings += told(with_switches(os.environ))

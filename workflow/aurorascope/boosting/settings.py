@@ -18,13 +18,12 @@ def boosted_sae(config: Config) -> Sae:
 
 
 def check_boost(config: Config, block: Block) -> None:
-    """Refuse a target and a label that there cannot be, as far as the configuration tells.
+    """Refuse a target that there cannot be.
 
     Raises:
         UserError: naming the key.
     """
     check_target_of(config, block, boosted_sae(config), "sae.boost")
-    check_label(config)
 
 
 def check_label(config: Config) -> None:
@@ -43,3 +42,11 @@ def check_label(config: Config) -> None:
     if label is not None and levels is None and config.labels.own is None:
         known = [name for name, needed in LEVELS_OF.items() if set(needed) <= there]
         raise UserError("config key sae.boost.label", f"null or one of {', '.join(known)}", repr(label), nearest(label, known))
+
+
+def unused_label(config: Config) -> list[str]:
+    """A sentence for the log where a label is named and no plain run makes what it is for."""
+    boost = config.sae.boost
+    if boost.enabled or boost.label is None:
+        return []
+    return [f"sae.boost.label: {boost.label} changes nothing but boosts, which no plain run makes without sae.boost.enabled: true."]
