@@ -10,6 +10,7 @@ from collections import defaultdict
 from pathlib import Path
 
 _SUMS = ("events", "labelled")
+_DIGITS = {"FVE": 4, "L0": 1, "CPU s": 1}
 
 
 def rows(path: Path) -> tuple[list[str], list[list[str]]]:
@@ -37,7 +38,7 @@ def mean(column: str, values: tuple[float | None, ...]) -> str:
     """A mean, a sum, or a dash."""
     if None in values:
         return "–"
-    return f"{sum(values):.0f}" if column in _SUMS else f"{sum(values) / len(values):.{3 + (column == 'FVE')}f}"
+    return f"{sum(values):.0f}" if column in _SUMS else f"{sum(values) / len(values):.{_DIGITS.get(column, 3)}f}"
 
 
 if __name__ == "__main__":

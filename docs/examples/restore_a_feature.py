@@ -28,6 +28,8 @@ def change(
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 7:
+        sys.exit(__doc__)
     block, feature, date, lat, lon, *quiet = sys.argv[1:]
     found, log = change(
         load_model("results"), {block: Suite.open("results")[block]}, int(feature), load_batch(date),

@@ -43,12 +43,21 @@ def test_an_altered_and_a_missing_file_are_named_with_the_commands(sums, name, d
     path, vouched = sums.parent / name, records(sums)
     path.unlink() if damage == "missing" else path.write_bytes(b"x" + FILES[name])
     (error,) = check_sums(sums, vouched)
-    again = f"snakemake {sums} --cores 1"
+    again = f"snakemake {path} --cores 1"
     if damage == "missing":
-        assert error.where == str(path) and error.found == "no such file" and error.fix == f"rm -f {sums} && {again}"
+        assert error.where == str(path) and error.found == "no such file" and error.fix == again
     else:
         assert sha256_bytes(FILES[name]) in error.expected and sha256_file(path) in error.found
-        assert error.fix == f"rm -f {path} {sums} && snakemake {path} --cores 1 && {again}"
+        assert error.fix == f"rm -f {path} && {again}"
+
+
+def test_digests_that_are_gone_are_missed_beside_an_index(sums):
+    """A folder in which no release was begun has none."""
+    sums.unlink()
+    assert check_sums(sums, records(sums)) == []
+    (sums.parent / "sae_index.json").write_text("{}")
+    (error,) = check_sums(sums, records(sums))
+    assert error.where == str(sums) and error.found == "no such file" and error.fix == f"snakemake {sums} --cores 1"
 
 
 def test_what_a_record_is_already_blamed_for_is_not_said_twice(sums):

@@ -1,6 +1,5 @@
 """Features of a suite by their labels: what `Suite.find` and `Suite.feature` read of its atlases."""
 
-import difflib
 import json
 import logging
 from collections.abc import Iterable, Mapping
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from aurorascope.atlas.own_names import OwnName, OwnNames, read_own_names
-from aurorascope.errors import UserError, as_then, snakemake
+from aurorascope.errors import UserError, as_then, nearest, snakemake
 from aurorascope.files import sha256_file
 from aurorascope.measures.stability.found import table_of, with_seeds
 from aurorascope.notices import shortened
@@ -131,9 +130,8 @@ class Atlases:
                 of = features.loc[(row.feature, row.sign)]
                 found.append(_feature(block, row, of, label, _own(notes, block, row)))
         if label not in known:
-            near = difflib.get_close_matches(label, sorted(known), n=3, cutoff=0.4)
-            held = ", ".join(near or sorted(known)) or "none: there are too few dates"
-            raise UserError("Suite.find", "a label of the atlas", repr(label), f"take one of: {held}")
+            held = f"one of {', '.join(sorted(known))}" if known else "one of none: there are too few dates"
+            raise UserError("Suite.find", f"a label that the atlas scores, {held}", repr(label), nearest(label, sorted(known)))
         if blocks is None and (missing := [block for block in self._suite.ids if block not in self.ids]):
             _LOG.warning("Suite.find: %d of %d blocks have no atlas: %s.", len(missing), len(self._suite.ids), ", ".join(shortened(missing, "blocks")))
         if len(settings) > 1:

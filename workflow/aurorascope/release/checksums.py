@@ -36,8 +36,13 @@ def check_sums(sums: Path, vouched: Iterable[Vouched], step: Callable[[], None] 
 
     Returns:
         An error for each line that is none and each file that is missing or altered; one for all files that their own
-        records name otherwise, which were made anew since. Their commands also write `SHA256SUMS` anew.
+        records name otherwise, which were made anew since; and one where it is not there itself, beside an index. No file's own
+        command writes `SHA256SUMS` anew: it would take other files, still damaged, for what they should be.
     """
+    if not sums.is_file():
+        index = sums.parent / "sae_index.json"
+        fix = snakemake(f"{sums} --cores 1")
+        return [UserError(sums, f"the digests of the release that {index} begins", "no such file", fix)] if index.is_file() else []
     wanted, faults = _read(sums, remake(sums))
     known, newer = _known(wanted, vouched)
     if newer:
@@ -46,11 +51,9 @@ def check_sums(sums: Path, vouched: Iterable[Vouched], step: Callable[[], None] 
     for path, digest in wanted.items():
         if path not in known:
             if not path.is_file():
-                faults.append(UserError.stale(path, f"the file that {sums} names", "no such file", sums))
+                faults.append(UserError(path, f"the file that {sums} names", "no such file", snakemake(f"{path} --cores 1")))
             elif (found := sha256_file(path)) != digest:
-                # Three steps: whether file or digest is wrong, nobody knows, and the digests alone may need far less anew.
-                fix = f"rm -f {path} {sums} && {snakemake(f'{path} --cores 1')} && {snakemake(f'{sums} --cores 1')}"
-                faults.append(UserError(path, f"sha256 {digest}, as {sums} says", f"sha256 {found}", fix))
+                faults.append(UserError(path, f"sha256 {digest}, as {sums} says", f"sha256 {found}", remake(path)))
         step()
     return faults
 
