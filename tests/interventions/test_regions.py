@@ -133,4 +133,5 @@ def test_what_is_no_region_is_refused(make, words):
 
 def test_what_a_label_holds_is_said():
     assert repr(Labelled(np.zeros((3, 4), bool), name="dust")) == "Labelled(dust: 0 of 12 cells)"
+    assert repr(Labelled(np.eye(2), name="dust", time="2022-06-03T12:00:00Z")) == "Labelled(dust at 2022-06-03T12:00:00Z: 2 of 4 cells)"
     assert repr(Labelled(np.eye(3)) & Band(0, 10)) == "(Labelled(mask: 3 of 9 cells) & Band(south=0, north=10))"

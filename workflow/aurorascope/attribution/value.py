@@ -31,7 +31,7 @@ class Value:
         place = cells_of(*axes_of(batch))
         held = outcome.where.region("the outcome, region", time_of(batch), labels).holds(place)
         if not held.any():
-            raise UserError("the outcome, region", "at least one cell", f"none on {time_of(batch)[:10]}", "make the region larger")
+            raise UserError("the outcome, region", "at least one cell", f"none on {time_of(batch)[:10]}", "make the region larger, or take dates on which its label holds")
         self._outcome, self._batch = outcome, batch
         self._area_yx = (held * place.area_n).reshape(place.plane.shape)
         self._all_yx = place.area_n.reshape(place.plane.shape)

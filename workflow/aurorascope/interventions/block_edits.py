@@ -162,7 +162,7 @@ class BlockEdits:
         if not held_n.any():
             raise UserError(
                 f"the region of {self._name(edit)}", f"at least one of its {n} tokens, {_spacing(place)} apart", f"none in {region}",
-                "make the region larger, or take a block of a finer stage",
+                "make the region larger, take a time at which its label holds, or a block of a finer stage",
             )
         level_f, plane_nf = None, None
         if isinstance(edit, FeatureEdit):

@@ -193,11 +193,13 @@ class Labelled(Region):
         mask_yx: cells that have it, (lat, lon) bool or numbers, on the grid of Aurora's input.
         is_line: whether it is a line or a point, which a token has as soon as one of its cells does; else half of its area must.
         name: of the label, for messages.
+        time: when it is so, for messages.
     """
 
     mask_yx: np.ndarray
     is_line: bool = False
     name: str = "mask"
+    time: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a mask that is no plane."""
@@ -205,7 +207,8 @@ class Labelled(Region):
             raise UserError("Labelled", "a mask (lat, lon)", f"{np.ndim(self.mask_yx)} dimensions", "give one label at one time")
 
     def __repr__(self) -> str:
-        return f"Labelled({self.name}: {np.count_nonzero(self.mask_yx)} of {np.size(self.mask_yx)} cells)"
+        when = f" at {self.time}" if self.time else ""
+        return f"Labelled({self.name}{when}: {np.count_nonzero(self.mask_yx)} of {np.size(self.mask_yx)} cells)"
 
     @classmethod
     def read(cls, folder: Path | str, label: str, time: str) -> "Labelled":
@@ -223,7 +226,7 @@ class Labelled(Region):
         from aurorascope.labels.read import read_day
 
         mask_yx = read_day(folder, time[:10]).read(label, time)[0]
-        return cls(mask_yx > 0, label in LABELS and "line_km" in LABELS[label].thresholds, label)
+        return cls(mask_yx > 0, label in LABELS and "line_km" in LABELS[label].thresholds, label, time)
 
     def holds(self, place: Place) -> np.ndarray:
         """See `Region`."""

@@ -112,7 +112,7 @@ def _check_date(
             check_track(outcome, batch, study.steps)
         place = Place.of(BY_ID[outcome.block], lat, lon) if isinstance(outcome, FeatureMean) else cells_of(lat, lon)
         if not outcome.where.region(where, time, labels).holds(place).any():
-            raise UserError(where, "at least one cell or token", f"none on {time[:10]}", "make the region larger")
+            raise UserError(where, "at least one cell or token", f"none on {time[:10]}", "make the region larger, or take dates on which its label holds")
 
 
 def is_finite(batch: Batch) -> bool:

@@ -61,4 +61,4 @@ def _check_outcomes(study: InputStudy, inputs: Inputs, labels: Path | None) -> N
         is_feature = isinstance(outcome, FeatureMean)
         place = Place.of(BY_ID[outcome.block], inputs.lat, inputs.lon) if is_feature else cells_of(inputs.lat, inputs.lon)
         if not outcome.where.region(where, time, labels).holds(place).any():
-            raise UserError(where, "at least one cell or token", f"none on {time[:10]}", "make the region larger")
+            raise UserError(where, "at least one cell or token", f"none on {time[:10]}", "make the region larger, or take dates on which its label holds")
