@@ -95,7 +95,7 @@ def _lines(finding: Finding) -> Iterator[str]:
 
 
 def _verify_records(records: list[tuple[Kind, Path]], sums: Path) -> tuple[list[UserError], list[UserError]]:
-    """Check and report what each record stands for, and the release; returns one error for each thing that is damaged there, and there."""
+    """Check and report what each record stands for, and the release; returns the errors of records and those of the release."""
     n_files = count(sums)
     progress, vouched, damage = Progress("Verifying records", len(records) + n_files, "record"), [], []
     damaged: set[Path] = set()

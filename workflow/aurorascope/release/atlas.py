@@ -130,8 +130,9 @@ class Atlases:
                 of = features.loc[(row.feature, row.sign)]
                 found.append(_feature(block, row, of, label, _own(notes, block, row)))
         if label not in known:
-            held = f"one of {', '.join(sorted(known))}" if known else "one of none: there are too few dates"
-            raise UserError("Suite.find", f"a label that the atlas scores, {held}", repr(label), nearest(label, sorted(known)))
+            if not known:
+                raise UserError("Suite.find", "a label that the atlas scores", "none: there are too few dates", "take an atlas of more dates")
+            raise UserError("Suite.find", f"a label that the atlas scores: {', '.join(sorted(known))}", repr(label), nearest(label, sorted(known)))
         if blocks is None and (missing := [block for block in self._suite.ids if block not in self.ids]):
             _LOG.warning("Suite.find: %d of %d blocks have no atlas: %s.", len(missing), len(self._suite.ids), ", ".join(shortened(missing, "blocks")))
         if len(settings) > 1:
