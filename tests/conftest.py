@@ -1,5 +1,6 @@
 """What every test shares: the library on the path, no network, one hypothesis profile, tiny stores."""
 
+import atexit
 import copy
 import gc
 import os
@@ -18,6 +19,8 @@ pytest_plugins = ["tests.workflow.fixtures", "tests.cluster.fixtures"]
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Threads of one process that wait for one another leave the core to other processes' tests.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 settings.register_profile(
     "aurorascope",
@@ -31,17 +34,14 @@ settings.load_profile("aurorascope")
 
 # Collecting makes nothing but what stays to the end, most of it libraries: not looked through for garbage again and again.
 gc.disable()
+# As Python ends it finds all objects again, and libraries in C++ report no leak. Not before: pytest collects five times at its end.
+atexit.register(gc.unfreeze)
 
 
 def pytest_collection_finish() -> None:
     """From here on garbage is collected, of what tests make."""
     gc.freeze()
     gc.enable()
-
-
-def pytest_sessionfinish() -> None:
-    """As Python ends it finds all objects again, and libraries in C++ report no leak."""
-    gc.unfreeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

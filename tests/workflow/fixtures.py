@@ -13,7 +13,9 @@ def checkpoint_project(tmp_path_factory):
     def make(folder):
         Project.create(folder, tiny_config()).make("results/scratch/checkpoint/checkpoint.json")
 
-    return Project(made_once(tmp_path_factory, "checkpoint-project", make))
+    project = Project(made_once(tmp_path_factory, "checkpoint-project", make))
+    with project.kept():
+        yield project
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +34,9 @@ def suite(checkpoint_project, tmp_path_factory):
         assert not list(project.result("scratch/activations").glob("*/*/manifest.json"))
         project.make()
 
-    return Project(made_once(tmp_path_factory, "suite-project", make))
+    project = Project(made_once(tmp_path_factory, "suite-project", make))
+    with project.kept():
+        yield project
 
 
 @pytest.fixture

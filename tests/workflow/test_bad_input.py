@@ -69,8 +69,8 @@ def test_what_is_wrong_with_a_users_words_comes_without_places_in_rules_files(fi
 
 
 def test_a_defect_in_rules_files_keeps_its_place(finished):
-    with (finished.path / "workflow" / "rules" / "common.smk").open("a") as file:
-        file.write("\n\nraise ZeroDivisionError('planted')\n")
+    name = "workflow/rules/common.smk"
+    finished.replace(name, (finished.path / name).read_text() + "\n\nraise ZeroDivisionError('planted')\n")
     done = finished.run("--cores", "1", "-n")
     text = done.stdout + done.stderr
     assert done.returncode and "ZeroDivisionError" in text and "planted" in text and "common.smk" in text

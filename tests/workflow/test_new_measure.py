@@ -123,7 +123,8 @@ def test_adding_one_touches_eight_files(root, finished):
         path = finished.path / name
         before = path.read_text() if path.exists() else ""
         path.parent.mkdir(exist_ok=True)
-        path.write_text(change(before))
+        path.touch()
+        finished.replace(name, change(before))
         assert path.read_text() != before
     before = finished.hashes()
     assert "toys" in finished.make("plan", cores=1).stdout
