@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from aurorascope.blocks import BLOCK_IDS, BLOCKS, BY_ID
+from aurorascope.blocks import BLOCK_IDS, BLOCKS, BY_ID, similar_ids
 from aurorascope.spec import DEPTHS, LATENT_LEVELS
 from aurorascope.tokens import token_grid
 from hypothesis import given
@@ -34,6 +34,19 @@ def test_depths_are_those_of_aurora():
     """Stages hold 6, 10, 8 blocks going down and 8, 10, 6 coming up."""
     counts = {(c, s): sum(b.component == c and b.stage == s for b in BLOCKS) for c in DEPTHS for s in range(3)}
     assert list(counts.values()) == [6, 10, 8, 8, 10, 6]
+
+
+@pytest.mark.parametrize(
+    "name, first",
+    [("decoder_s2_b6", "decoder_s2_b5"), ("encoder_s0_b9", "encoder_s0_b5"), ("encoder_s1_b55", "encoder_s1_b5"), ("encoder_s5_b3", "encoder_s2_b3"), ("decodr_s1_b4", "decoder_s1_b4")],
+)
+def test_an_unknown_id_is_answered_with_one_of_its_stage(name, first):
+    assert similar_ids(name)[0] == first
+    assert len(similar_ids(name)) == 3 and set(similar_ids(name)) <= set(BLOCK_IDS)
+
+
+def test_what_is_like_no_id_is_answered_with_none():
+    assert similar_ids("ozone", cutoff=0.5) == [] and similar_ids("decoder_s2_b6", ["encoder_s2_b6"]) == ["encoder_s2_b6"]
 
 
 @pytest.mark.parametrize("embed_dim", [16, 32, 512])

@@ -37,12 +37,13 @@ def run(snippet, monkeypatch, release, **names):
 NOISE_N = torch.rand(1 << 20, generator=torch.Generator().manual_seed(0))
 
 
-def repeat_uniform(tensor, low=0.0, high=1.0, generator=None):
-    """`Tensor.uniform_` with numbers that come again after a million: 1.3 billion parameters, each begun twice, take half a minute."""
-    part_n = NOISE_N[: tensor.numel()] * (high - low) + low
-    for part in tensor.view(-1).split(len(part_n)):
-        part.copy_(part_n[: len(part)])
-    return tensor
+def begin(tensor, low=0.0, high=1.0, generator=None):
+    """`Tensor.uniform_` for 1.3 billion parameters, which would take half a minute and 5 GB: large ones are zeros, whose memory the system
+    gives only to what is written, and small ones begin with the same numbers again.
+    """
+    if tensor.numel() > len(NOISE_N):
+        return tensor.set_(torch.zeros(tensor.shape))
+    return tensor.copy_((NOISE_N[: tensor.numel()] * (high - low) + low).view(tensor.shape))
 
 
 def test_loading_and_index(release, monkeypatch, capsys):
@@ -62,7 +63,7 @@ def test_hooking_a_512_wide_aurora(release, suite, monkeypatch, capsys):
     names = run(LOAD, monkeypatch, release)
     batch = load_batch("2022-06-01", results=suite.path / "results")
     # No checkpoint is loaded, so that what the weights begin with is no matter.
-    monkeypatch.setattr(torch.Tensor, "uniform_", repeat_uniform)
+    monkeypatch.setattr(torch.Tensor, "uniform_", begin)
     monkeypatch.setattr(torch.Tensor, "erfinv_", lambda tensor: tensor)
     names = run(HOOK, monkeypatch, release, torch=torch, sae=names["sae"], batch=batch)
     assert names["features"].shape == (4 * 3 * 6, 8192)

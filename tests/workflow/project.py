@@ -12,9 +12,15 @@ import yaml
 from tests.workflow.server import SNAKEMAKE, snakemake
 from tests.workflow.verbs import with_forked_verbs
 
-__all__ = ["BLOCKS", "ROOT", "SNAKEMAKE", "Project", "tiny_config"]
+__all__ = ["BLOCKS", "ROOT", "SNAKEMAKE", "Project", "replace_file", "tiny_config"]
 ROOT = Path(__file__).parents[2]
 BLOCKS = ("encoder_s0_b0", "encoder_s1_b5", "decoder_s0_b7", "decoder_s2_b5")
+
+
+def replace_file(path, data):
+    """Write another file in a file's place: copies of a project have code and data in common, which are not written to."""
+    path.unlink(missing_ok=True)
+    path.write_bytes(data)
 
 
 def tiny_config(**changes):
@@ -75,7 +81,7 @@ class Project:
         """A second copy with its results, Snakemake's memory and all times of change.
 
         Code and data are the same files under a second name, which halves the time of copying: a test that changes one of them
-        replaces it (`replace`), and the suite that tests share is compared at the end with what it was.
+        replaces it (`replace_file`), and the suite that tests share is compared at the end with what it was.
         """
 
         def place(source, target):
@@ -100,11 +106,6 @@ class Project:
         before = self._shared()
         yield
         assert not (changed := before ^ self._shared()), sorted(changed)
-
-    def replace(self, name, text):
-        """Put a text in the place of a file of code or data, which other copies keep."""
-        (self.path / name).unlink()
-        (self.path / name).write_text(text)
 
     def run(self, *words, **environment):
         """Run snakemake here; returns the finished process with its output as text."""

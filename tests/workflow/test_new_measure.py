@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from tests.workflow.project import BLOCKS
+from tests.workflow.project import BLOCKS, replace_file
 
 _RECORD = '''"""Toy: how long an SAE's encoder directions are."""
 
@@ -123,8 +123,7 @@ def test_adding_one_touches_eight_files(root, finished):
         path = finished.path / name
         before = path.read_text() if path.exists() else ""
         path.parent.mkdir(exist_ok=True)
-        path.touch()
-        finished.replace(name, change(before))
+        replace_file(path, change(before).encode())
         assert path.read_text() != before
     before = finished.hashes()
     assert "toys" in finished.make("plan", cores=1).stdout

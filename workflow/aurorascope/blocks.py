@@ -3,7 +3,8 @@
 Imported whenever Snakemake parses, so it needs nothing heavy; where a block's tokens lie is in `tokens`.
 """
 
-from collections.abc import Collection
+import difflib
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +70,20 @@ def _all_blocks() -> tuple[Block, ...]:
 BLOCKS = _all_blocks()
 BLOCK_IDS = tuple(block.id for block in BLOCKS)
 BY_ID = {block.id: block for block in BLOCKS}
+
+
+def similar_ids(name: str, ids: Sequence[str] = BLOCK_IDS, cutoff: float = 0.0) -> list[str]:
+    """Up to three ids that an unknown one may stand for, the likeliest first.
+
+    Of the stage that it names, if any: whoever counts too far wants no other half's block of that number.
+
+    Args:
+        name: the unknown one.
+        ids: what it may be.
+        cutoff: similarity below which an id is none of them, 0 to 1.
+    """
+    same = [each for each in ids if each.rpartition("_b")[0] == name.rpartition("_b")[0]]
+    return difflib.get_close_matches(name, same or ids, n=3, cutoff=cutoff)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ share a state). Every complaint names the key, what was expected, what was found
 
 import contextlib
 import datetime
-import difflib
 import math
 from typing import Any
 
@@ -15,7 +14,7 @@ import jsonschema
 import yaml
 
 from aurorascope import spec
-from aurorascope.blocks import BLOCK_IDS
+from aurorascope.blocks import BLOCK_IDS, similar_ids
 from aurorascope.config import calendar
 from aurorascope.config.complaints import complaint
 from aurorascope.config.demo_dates import DEMO_DATES
@@ -95,7 +94,7 @@ def _fill(value: Any, node: dict[str, Any]) -> Any:
 def _check_blocks(key: str, blocks: Any, word: str) -> None:
     for block in () if blocks == word else blocks:
         if block not in BLOCK_IDS:
-            near = difflib.get_close_matches(block, BLOCK_IDS, n=3, cutoff=0.0)
+            near = similar_ids(block)
             raise UserError(
                 f"config key {key}", f"`{word}` or ids of the 48 blocks", block, f"did you mean {', '.join(near)}?"
             )

@@ -3,7 +3,6 @@
 Each would otherwise end with a traceback of Snakemake's, or with a line that hides the cause. Imports nothing heavy.
 """
 
-import difflib
 import itertools
 import os
 import re
@@ -11,7 +10,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from aurorascope.blocks import BLOCK_IDS, STAGE_IDS
+from aurorascope.blocks import BLOCK_IDS, STAGE_IDS, similar_ids
 from aurorascope.errors import UserError
 
 _BLOCK = re.compile(r"(?:en|de)coder_?s\d+_?b\d+")
@@ -59,7 +58,7 @@ def check_words(words: Sequence[str], results: Path) -> None:
                     fix = f"name one of its blocks, {', '.join(block for block in BLOCK_IDS if block.startswith(f'{name}_'))}"
                     raise UserError(word, "a boost of one of the 48 blocks", f"the stage {name}", fix)
                 if word.startswith(str(results)) and name not in ids:
-                    near = ", ".join(difflib.get_close_matches(name, ids, n=3, cutoff=0.0))
+                    near = ", ".join(similar_ids(name, ids))
                     raise UserError(word, f"a file of one of the {what}", name, f"did you mean {near}?")
     if _wants_slurm(words) and shutil.which("sbatch") is None:
         raise UserError(

@@ -9,13 +9,12 @@
 Neither Aurora nor the activations are needed; a folder needs no network either.
 """
 
-import difflib
 import functools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aurorascope.blocks import BLOCK_IDS
+from aurorascope.blocks import BLOCK_IDS, similar_ids
 from aurorascope.errors import UserError, as_then, remake, snakemake
 from aurorascope.measures.all import MEASURES
 from aurorascope.release.atlas import Atlases, Feature, FeaturePage
@@ -123,7 +122,7 @@ class Suite:
             first = self._stages[block_id]["blocks"][0]["id"]
             fix = f"take a block of that stage, {first} for example; the SAE that they share is suite.load_stage({block_id!r}, {first!r})"
         else:
-            near = difflib.get_close_matches(str(block_id), self.ids, n=3, cutoff=0.5)
+            near = similar_ids(str(block_id), self.ids, cutoff=0.5)
             fix = f"take {' or '.join(near)}" if near else "take one of suite.ids"
         held = f"{len(self)} of {len(BLOCK_IDS)}, {self.ids[0]} … {self.ids[-1]}" if self.ids else "none"
         raise UserError(f"the suite in {self.place()}", f"one of its SAEs ({held})", repr(block_id), fix)
