@@ -13,9 +13,7 @@ def checkpoint_project(tmp_path_factory):
     def make(folder):
         Project.create(folder, tiny_config()).make("results/scratch/checkpoint/checkpoint.json")
 
-    project = Project(made_once(tmp_path_factory, "checkpoint-project", make))
-    with project.kept():
-        yield project
+    return Project(made_once(tmp_path_factory, "checkpoint-project", make))
 
 
 @pytest.fixture(scope="session")
@@ -34,9 +32,7 @@ def suite(checkpoint_project, tmp_path_factory):
         assert not list(project.result("scratch/activations").glob("*/*/manifest.json"))
         project.make()
 
-    project = Project(made_once(tmp_path_factory, "suite-project", make))
-    with project.kept():
-        yield project
+    return Project(made_once(tmp_path_factory, "suite-project", make))
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """A copy of the repository in a temporary folder, and the commands that users type in it."""
 
-import contextlib
 import json
 import os
 import shutil
@@ -12,15 +11,9 @@ import yaml
 from tests.workflow.server import SNAKEMAKE, snakemake
 from tests.workflow.verbs import with_forked_verbs
 
-__all__ = ["BLOCKS", "ROOT", "SNAKEMAKE", "Project", "replace_file", "tiny_config"]
+__all__ = ["BLOCKS", "ROOT", "SNAKEMAKE", "Project", "tiny_config"]
 ROOT = Path(__file__).parents[2]
 BLOCKS = ("encoder_s0_b0", "encoder_s1_b5", "decoder_s0_b7", "decoder_s2_b5")
-
-
-def replace_file(path, data):
-    """Write another file in a file's place: copies of a project have code and data in common, which are not written to."""
-    path.unlink(missing_ok=True)
-    path.write_bytes(data)
 
 
 def tiny_config(**changes):
@@ -78,34 +71,9 @@ class Project:
         (self.path / "config.yaml").write_text(yaml.safe_dump(config))
 
     def copy(self, path):
-        """A second copy with its results, Snakemake's memory and all times of change.
-
-        Code and data are the same files under a second name, which halves the time of copying: a test that changes one of them
-        replaces it (`replace_file`), and the suite that tests share is compared at the end with what it was.
-        """
-
-        def place(source, target):
-            return os.link(source, target) if self._is_shared(Path(source).relative_to(self.path)) else shutil.copy2(source, target)
-
-        shutil.copytree(self.path, path, symlinks=True, copy_function=place)
+        """A second copy with its results, Snakemake's memory and all times of change."""
+        shutil.copytree(self.path, path, symlinks=True)
         return Project(path)
-
-    @staticmethod
-    def _is_shared(name):
-        is_record = name.suffix == ".json" and name.name != "zarr.json"
-        return name.parts[0] == "workflow" or (name.parts[:2] == ("results", "scratch") and not is_record)
-
-    def _shared(self):
-        files = (path for folder in ("workflow", "results/scratch") for path in (self.path / folder).rglob("*") if path.is_file())
-        found = {path.relative_to(self.path): path.stat() for path in files if "__pycache__" not in path.parts}
-        return {(str(name), status.st_size, status.st_mtime_ns) for name, status in found.items() if self._is_shared(name)}
-
-    @contextlib.contextmanager
-    def kept(self):
-        """Insists that no test has changed, in a copy, a file that this has, too."""
-        before = self._shared()
-        yield
-        assert not (changed := before ^ self._shared()), sorted(changed)
 
     def run(self, *words, **environment):
         """Run snakemake here; returns the finished process with its output as text."""

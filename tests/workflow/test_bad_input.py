@@ -7,7 +7,7 @@ import zipfile
 import pytest
 import torch
 
-from tests.workflow.project import replace_file, tiny_config
+from tests.workflow.project import tiny_config
 
 pytestmark = pytest.mark.slow
 DAYS = ("2022-06-01", "2022-06-02", "2022-06-03", "2022-06-04", "2022-06-20", "2022-06-21")
@@ -69,8 +69,8 @@ def test_what_is_wrong_with_a_users_words_comes_without_places_in_rules_files(fi
 
 
 def test_a_defect_in_rules_files_keeps_its_place(finished):
-    rules = finished.path / "workflow" / "rules" / "common.smk"
-    replace_file(rules, rules.read_bytes() + b"\n\nraise ZeroDivisionError('planted')\n")
+    with (finished.path / "workflow" / "rules" / "common.smk").open("a") as file:
+        file.write("\n\nraise ZeroDivisionError('planted')\n")
     done = finished.run("--cores", "1", "-n")
     text = done.stdout + done.stderr
     assert done.returncode and "ZeroDivisionError" in text and "planted" in text and "common.smk" in text
@@ -137,7 +137,7 @@ def test_a_flipped_bit_in_a_store_stops_the_training(finished):
     chunk = finished.result(f"scratch/activations/{block}/train/store.zarr/activation/c/1/0/0/0/0")
     data = bytearray(chunk.read_bytes())
     data[100] ^= 1
-    replace_file(chunk, data)
+    chunk.write_bytes(bytes(data))
     finished.result(f"saes/sae_{block}.pt").unlink()
     manifest = f"results/scratch/activations/{block}/train/manifest.json"
     line = finished.fail(f"results/saes/sae_{block}.pt")

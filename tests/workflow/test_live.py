@@ -8,7 +8,7 @@ import sys
 import pytest
 from aurorascope.cams.states import open_states, write_states
 
-from tests.workflow.project import BLOCKS, replace_file, tiny_config
+from tests.workflow.project import BLOCKS, tiny_config
 
 pytestmark = pytest.mark.slow
 LIVE = {"activations": {"mode": "live"}}
@@ -151,7 +151,7 @@ def test_a_dropped_store_can_be_had_back(dropped, suite):
     project = dropped.copy(dropped.path.parent / "back")
     folder = project.result(f"scratch/activations/{BLOCKS[1]}/train")
     (folder / "manifest.json").unlink()
-    replace_file(folder / "moments.safetensors", b"damaged")
+    (folder / "moments.safetensors").write_bytes(b"damaged")
     project.configure(tiny_config())
     project.make(f"results/scratch/activations/{BLOCKS[1]}/train/manifest.json", cores=1)
     assert len(chunks(project, BLOCKS[1])) == 4

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from tests.workflow.project import BLOCKS, replace_file
+from tests.workflow.project import BLOCKS
 
 _RECORD = '''"""Toy: how long an SAE's encoder directions are."""
 
@@ -123,7 +123,7 @@ def test_adding_one_touches_eight_files(root, finished):
         path = finished.path / name
         before = path.read_text() if path.exists() else ""
         path.parent.mkdir(exist_ok=True)
-        replace_file(path, change(before).encode())
+        path.write_text(change(before))
         assert path.read_text() != before
     before = finished.hashes()
     assert "toys" in finished.make("plan", cores=1).stdout

@@ -6,7 +6,7 @@ import json
 import pytest
 import torch
 
-from tests.workflow.project import BLOCKS, replace_file, tiny_config
+from tests.workflow.project import BLOCKS, tiny_config
 
 pytestmark = pytest.mark.slow
 BLOCK = BLOCKS[1]
@@ -84,7 +84,7 @@ def test_an_altered_chunk_fails(reproduced, tmp_path):
     chunk = project.result(f"scratch/activations/{BLOCK}/train/store.zarr/activation/c/1/0/0/0/0")
     raw = bytearray(chunk.read_bytes())
     raw[50] ^= 1
-    replace_file(chunk, raw)
+    chunk.write_bytes(raw)
     project.result(f"reproduced/{BLOCK}.json").unlink()
     line = project.fail(target(BLOCK))
     assert "activation/c/1/0/0/0/0: expected blake3" in line and "manifest.json" in line

@@ -17,7 +17,7 @@ from aurorascope.errors import UserError
 from aurorascope.training.micro_batch import needed_bytes
 from aurorascope.training.together import Together
 
-from tests.workflow.project import BLOCKS, ROOT, replace_file, tiny_config
+from tests.workflow.project import BLOCKS, ROOT, tiny_config
 
 pytestmark = pytest.mark.slow
 
@@ -73,7 +73,7 @@ def test_evaluations_in_two_processes_are_adopted(suite, tmp_path):
     assert f"{BLOCKS[3]} is evaluated already" in logs[1] and "2 blocks in" in logs[0]
     waiting = project.result(f"scratch/waiting/evaluation/{BLOCKS[1]}/evaluation/{BLOCKS[1]}.parquet")
     raw = waiting.read_bytes()
-    replace_file(waiting, raw[:60] + bytes([raw[60] ^ 1]) + raw[61:])
+    waiting.write_bytes(raw[:60] + bytes([raw[60] ^ 1]) + raw[61:])
     project.make(*(f"results/evaluation/{block}.json" for block in BLOCKS))
     adopted = ["is in its place" in project.result(f"logs/evaluate_sae/{block}.log").read_text() for block in BLOCKS[:3]]
     assert adopted == [True, False, True]

@@ -11,7 +11,7 @@ from aurorascope.backbone.static import static_path
 from aurorascope.records import KINDS
 from aurorascope.units import size
 
-from tests.workflow.project import BLOCKS, SNAKEMAKE, replace_file
+from tests.workflow.project import BLOCKS, SNAKEMAKE
 
 pytestmark = pytest.mark.slow
 STORES = 2 * len(BLOCKS)
@@ -21,7 +21,7 @@ YEAR = ("--configfile", "workflow/config/cams-year.yaml")
 def flip(path):
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 4
-    replace_file(path, data)
+    path.write_bytes(data)
 
 
 def verify(project, *words, ok=True):
