@@ -16,7 +16,7 @@ from tests.pages.large import N, large_atlas
 
 pytestmark = pytest.mark.slow
 ONE, OTHER = BLOCKS
-LARGE = "encoder_s0_b5"
+COUNTED, LARGE = "encoder_s0_b4", "encoder_s0_b5"
 
 LISTED = "[...document.querySelectorAll('#table tbody tr')].map((row) => row.firstChild.textContent)"
 CELLS = "[...document.querySelectorAll('#table tbody tr')].map((row) => row.children[arguments[0]].textContent)"
@@ -93,6 +93,21 @@ def test_filters_list_what_they_say(block, features, control, value, wanted):
     assert sorted(listed(block, is_wanted.sum()))[:50] == features["feature"][is_wanted].tolist()[:50] and is_wanted.any()
     block.click("#filters button[type=reset]")
     listed(block, len(features))
+
+
+def test_on_is_what_the_page_counts(browser, built):
+    """A feature that is on only on dates that choose nothing has a strength and no density: it is counted and listed as never on."""
+    atlas = built.atlases[ONE]
+    table, summary = atlas.tables["features"].copy(), dict(atlas.summary)
+    table.loc[table["density"].idxmax(), ["density", "verdict", "label", "reason"]] = [0.0, "never on", "", "never on"]
+    summary["n_alive"] = n_alive = int((table["density"] > 0).sum())
+    one = dataclasses.replace(atlas, block_id=COUNTED, tables={**atlas.tables, "features": table}, summary=summary)
+    write_block_page(built.folder, one, built.grid, built.near[ONE], [*BLOCKS, COUNTED])
+    browser.open(built.folder / f"{COUNTED}.html")
+    assert f"of which {n_alive} are on for some token of the dates that labels were chosen on" in browser.run("return document.body.innerText")
+    listed(browser, n_alive)
+    browser.choose("#alive", "never")
+    listed(browser, len(table) - n_alive)
 
 
 def test_the_level_is_that_of_the_strongest_token(block, built, features):

@@ -44,7 +44,7 @@
     const [alive, wanted, said, badge, where] = ["alive", "label", "verdicts", "badge", "level"].map(value);
     const [from, to] = ["density-from", "density-to"].map((key) => (value(key) === "" ? null : Number(value(key)) / 100));
     const is = (row) => {
-      const density = columns.density[row], on = columns.strength[row] > 0;
+      const density = columns.density[row], on = density > 0;
       return (!alive || on === (alive === "alive")) && (!wanted || (wanted === "*" ? label(row) !== "" : label(row) === wanted)) && (!said || verdict(row) === said)
         && (!badge || (badge === "-" ? badges(row) === "" : badges(row).split(",").includes(badge))) && (!where || level(row) === where)
         && (from === null || density >= from) && (to === null || density <= to)
