@@ -113,6 +113,16 @@ def test_measured_forecasts_get_panels_of_their_own(suite, tmp_path):
     assert pd.read_csv(tmp_path / "suite.csv")["fidelity_position_mean"].isna().tolist() == [False, True, False, True]
 
 
+def test_a_logarithmic_scale_has_the_cells_numbers():
+    """4 and 6, as the cells have, no powers of ten."""
+    figure, axis = plt.subplots()
+    draw_panel(axis, Panel("x", "", is_log=True), {"encoder_s0_b0": 3.4, "decoder_s2_b5": 8.6})
+    figure.canvas.draw()
+    shown = [label.get_text() for label in figure.axes[-1].get_yticklabels(which="both")]
+    plt.close(figure)
+    assert {"4", "6"} <= set(shown) and not any("$" in text for text in shown)
+
+
 @pytest.mark.slow
 def test_a_page_holds_the_log_and_the_evaluation(suite):
     """Loss terms, L0, densities and groups of a page are those of the two tables that it was drawn from."""

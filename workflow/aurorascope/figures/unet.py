@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import Colormap, LogNorm, Normalize
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import LogFormatter
 
 from aurorascope.blocks import BLOCKS, Block
 from aurorascope.measures.measure import Panel
@@ -66,9 +67,14 @@ def draw_panel(axis: plt.Axes, panel: Panel, values: Mapping[str, float]) -> Non
     axis.set_title(panel.title, loc="left", fontsize=9, pad=3)
     axis.spines[:].set_visible(False)
     is_below = any(v < norm.vmin for v in finite)
-    axis.figure.colorbar(
+    bar = axis.figure.colorbar(
         plt.cm.ScalarMappable(norm, colours), ax=axis, fraction=0.02, pad=0.005, extend="min" if is_below else "neither"
-    ).ax.tick_params(labelsize=7)
+    )
+    bar.ax.tick_params(labelsize=7)
+    if panel.is_log:
+        # 4 and 6, which the cells have, too, not 4 x 10^0.
+        bar.ax.yaxis.set_major_formatter(LogFormatter())
+        bar.ax.yaxis.set_minor_formatter(LogFormatter())
 
 
 def _draw_cell(axis: plt.Axes, block: Block, value: float | None, norm: Normalize, colours: Colormap) -> None:
