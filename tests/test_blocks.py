@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from aurorascope.blocks import BLOCK_IDS, BLOCKS, BY_ID, similar_ids
+from aurorascope.blocks import BLOCK_IDS, BLOCKS, BY_ID, nearest_block, similar_ids
 from aurorascope.spec import DEPTHS, LATENT_LEVELS
 from aurorascope.tokens import token_grid
 from hypothesis import given
@@ -47,6 +47,15 @@ def test_an_unknown_id_is_answered_with_one_of_its_stage(name, first):
 
 def test_what_is_like_no_id_is_answered_with_none():
     assert similar_ids("ozone", cutoff=0.5) == [] and similar_ids("decoder_s2_b6", ["encoder_s2_b6"]) == ["encoder_s2_b6"]
+
+
+@pytest.mark.parametrize(
+    "found, words",
+    [("encoder_s0_b6", "take encoder_s0_b5"), ("Encoder_s1_b5", "take encoder_s1_b5"), ("encoder_s1", "take one of its blocks, encoder_s1_b0 to encoder_s1_b9"),
+     ("ozone", "take one of the 48, encoder_s0_b0 to decoder_s2_b5"), (None, "add the key"), (3, "take one of the 48, encoder_s0_b0 to decoder_s2_b5")],
+)
+def test_what_to_do_about_an_unknown_block(found, words):
+    assert nearest_block(found) == words
 
 
 @pytest.mark.parametrize("embed_dim", [16, 32, 512])

@@ -161,7 +161,7 @@ def hooks_of(model):
 
 
 @pytest.mark.parametrize("saes, edits, options, words", [
-    ({}, Ablate(3), {}, "name the block of each SAE"), ({"encoder_s0_b9": 0}, Ablate(3), {}, "take encoder_s1_b9"),
+    ({}, Ablate(3), {}, "name the block of each SAE"), ({"encoder_s0_b9": 0}, Ablate(3), {}, "take encoder_s0_b5"),
     ({SECOND: "relu"}, Ablate(3), {}, "an AuroraSAE"),
     ({SECOND: 16}, Ablate(3), {}, "8 channels, as this block has in this model, found one of 16"),
     ({SECOND: 8}, [], {}, "at least one edit"), ({SECOND: 8}, [3], {}, "expected edits"), ({SECOND: 8}, "ablate", {}, "expected edits, found 'ablate'"), ({SECOND: 8}, Ablate(99), {}, "features 0 to 31"),

@@ -78,6 +78,7 @@ def test_a_region_moved_by_columns_is_the_same_field_moved(region):
 @pytest.mark.parametrize("make", [
     lambda: Disk(91, 0, 100), lambda: Disk(0, 0, 0), lambda: Disk(0, 0, 100, 101), lambda: Box(10, 10, 0, 20),
     lambda: Box(10, 95, 0, 20), lambda: Band(20, 10), lambda: Box(0, 10, 20, 20), lambda: Box(0, 10, 0, 20, -1), lambda: Disk(float("nan"), 0, 100),
+    lambda: Box(25, 60, 90, 500),
 ])
 def test_regions_that_are_none_are_refused(make):
     with pytest.raises(UserError, match="region"):

@@ -116,7 +116,7 @@ def test_what_is_needed_follows_from_the_file(written):
     ({"dates": None}, "add the key dates"),
     ({"dates": ["2022-08-01"]}, "dates, 2022-08-01: expected a date with a configured snapshot"),
     ({"hour": 6}, "hour: expected one of cams.init_hours, 12"),
-    ({"outcomes": [{"kind": "feature", "name": "a", "block": "decoder_s2_b6", "feature": 1}]}, "take encoder_s2_b6"),
+    ({"outcomes": [{"kind": "feature", "name": "a", "block": "decoder_s2_b6", "feature": 1}]}, "take decoder_s2_b5"),
     ({"outcomes": []}, "outcomes: expected a list"),
     ({"quiet_date": ["2022-07-05"]}, "quiet_date: expected one of the keys block, features,"),
     ({"quiet_date": ["2022-07-05"]}, "take quiet_dates"),

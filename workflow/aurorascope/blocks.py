@@ -128,3 +128,14 @@ STAGES = tuple(
 )
 STAGE_IDS = tuple(stage.id for stage in STAGES)
 STAGE_BY_ID = {stage.id: stage for stage in STAGES}
+
+
+def nearest_block(found: object) -> str:
+    """What to do about an unknown block: take the likeliest one; of a stage, one of its own."""
+    if found is None:
+        return "add the key"
+    if found in STAGE_IDS:
+        own = [each for each in BLOCK_IDS if each.startswith(f"{found}_")]
+        return f"take one of its blocks, {own[0]} to {own[-1]}"
+    near = similar_ids(str(found).lower(), cutoff=0.35)
+    return f"take {near[0]}" if near else f"take one of the {len(BLOCK_IDS)}, {BLOCK_IDS[0]} to {BLOCK_IDS[-1]}"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aurorascope.attribution.outcome_file import KEYS, RULES, naming
-from aurorascope.blocks import BY_ID
+from aurorascope.blocks import BY_ID, nearest_block
 from aurorascope.config.model import Cams
 from aurorascope.errors import UserError, nearest
 from aurorascope.studies.dates import Dated, check_configured, hour_of, quiet_of
@@ -73,6 +73,6 @@ def _blocks(given: object) -> tuple[str, ...]:
     found = check_list(where, given)
     for each in found:
         if not isinstance(each, str) or each not in BY_ID:
-            raise UserError(where, "blocks of Aurora", repr(each), nearest(each, BY_ID))
+            raise UserError(where, "blocks of Aurora", repr(each), nearest_block(each))
     check_each_once(where, found, "block")
     return tuple(block for block in BY_ID if block in found)

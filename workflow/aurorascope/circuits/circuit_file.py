@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aurorascope.blocks import BY_ID
+from aurorascope.blocks import BY_ID, nearest_block
 from aurorascope.circuits.pairs import DEFAULT_BLOCKS, in_order
 from aurorascope.errors import UserError
 from aurorascope.studies.reading import (
@@ -18,7 +18,6 @@ from aurorascope.studies.reading import (
     check_list,
     check_name,
     check_number,
-    nearest,
 )
 from aurorascope.studies.written import FileKind
 
@@ -102,7 +101,7 @@ def _blocks(given: Any) -> tuple[str, ...]:
     found = check_list(where, given)
     for each in found:
         if not isinstance(each, str) or each not in BY_ID:
-            raise UserError(where, "blocks of Aurora", repr(each), nearest(each, BY_ID))
+            raise UserError(where, "blocks of Aurora", repr(each), nearest_block(each))
     check_each_once(where, found, "block")
     if len(found) < _FEWEST_BLOCKS:
         raise UserError(where, "two blocks or more, since edges lead from one to another", found[0], "add a block")

@@ -97,7 +97,7 @@ class Disk(Region):
     def __post_init__(self) -> None:
         """Refuse a point off the globe, or no distance."""
         _check_latitudes("Disk", self.lat)
-        _check_finite("Disk", self.lon)
+        _check_longitudes("Disk", self.lon)
         most = np.pi * RADIUS_M / 1000
         if not 0 < self.km <= most:
             raise UserError("Disk", f"km above 0, up to {most:.0f}, the other side of the globe", str(self.km), "give the radius in km")
@@ -126,7 +126,9 @@ class Box(Region):
     def __post_init__(self) -> None:
         """Refuse latitudes off the globe or in the wrong order."""
         _check_band("Box", self.south, self.north)
-        _check_finite("Box", self.west, self.east)
+        _check_longitudes("Box", self.west, self.east)
+        if self.east - self.west > 360:
+            raise UserError("Box", f"an eastern edge up to 360 degrees from {self.west:g}", f"{self.east:g}", "give south, north, west, east")
 
     def holds(self, place: Place) -> np.ndarray:
         """See `Region`."""
@@ -268,6 +270,6 @@ def _check_band(name: str, south: float, north: float) -> None:
         raise UserError(name, "the southern latitude first", f"{south}, {north}", "exchange them")
 
 
-def _check_finite(name: str, *longitudes: float) -> None:
-    if not np.isfinite(longitudes).all():
-        raise UserError(name, "longitudes in degrees", ", ".join(map(str, longitudes)), "give degrees east")
+def _check_longitudes(name: str, *longitudes: float) -> None:
+    if not np.isfinite(longitudes).all() or min(longitudes) < -360 or max(longitudes) > 720:
+        raise UserError(name, "longitudes in degrees, from -360 to 720", ", ".join(map(str, longitudes)), "give degrees east")

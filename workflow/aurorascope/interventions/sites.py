@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from aurora import AuroraAirPollution
 
-from aurorascope.blocks import BLOCK_IDS, BY_ID, Block
-from aurorascope.errors import UserError, nearest
+from aurorascope.blocks import BY_ID, Block, nearest_block
+from aurorascope.errors import UserError
 from aurorascope.interventions.values import on_device
 from aurorascope.sae.aurora_sae import AuroraSAE
 
@@ -17,7 +17,7 @@ def find_block(where: str, block_id: object) -> Block:
         UserError: there is none.
     """
     if not isinstance(block_id, str) or block_id not in BY_ID:
-        raise UserError(where, "a block of Aurora", repr(block_id), nearest(block_id, BLOCK_IDS))
+        raise UserError(where, "a block of Aurora", repr(block_id), nearest_block(block_id))
     return BY_ID[block_id]
 
 

@@ -10,7 +10,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from aurorascope.blocks import BY_ID, Block
+from aurorascope.blocks import BY_ID, Block, nearest_block
 from aurorascope.config.model import Config
 from aurorascope.errors import UserError, nearest
 from aurorascope.files import find_record
@@ -117,7 +117,7 @@ def _stage(block: Block) -> tuple[str, int]:
 
 def _block(where: str, block: str) -> str:
     if block not in BY_ID:
-        raise UserError(where, "a block of Aurora, or SUITE.BLOCK after the two underscores", repr(block), nearest(block, BY_ID))
+        raise UserError(where, "a block of Aurora, or SUITE.BLOCK after the two underscores", repr(block), nearest_block(block))
     return block
 
 

@@ -150,6 +150,8 @@ class Box:
         _check(self, "north", self.north <= 90, "up to 90, where a box is south, north, west, east")
         _check(self, "west", -360 <= self.west <= 360, "from -360 to 360")
         _check(self, "east", -360 <= self.east <= 720 and self.east != self.west, f"another meridian than west {self.west:g}")
+        # Where a band was moved, its width has been rounded.
+        _check(self, "east", self.east - self.west < 360.001, f"up to 360 degrees from west {self.west:g}")
         _check(self, "taper_km", 0 <= self.taper_km <= np.pi * _KM_OF_RADIAN, f"from 0 to {np.pi * _KM_OF_RADIAN:.0f}")
 
     @property

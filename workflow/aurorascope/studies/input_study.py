@@ -6,7 +6,7 @@ from typing import Any
 
 import xarray as xr
 
-from aurorascope.blocks import BY_ID
+from aurorascope.blocks import BY_ID, nearest_block
 from aurorascope.errors import UserError
 from aurorascope.perturbations.inputs import find_variable
 from aurorascope.perturbations.logarithms import EMISSIONS
@@ -94,7 +94,7 @@ def read_input_study(given: Mapping[str, Any]) -> InputStudy:
     blocks = check_list("the study, blocks", given["blocks"]) if given.get("blocks") else []
     for block in blocks:
         if not isinstance(block, str) or block not in BY_ID:
-            raise UserError("the study, blocks", "blocks of Aurora", repr(block), nearest(block, BY_ID))
+            raise UserError("the study, blocks", "blocks of Aurora", repr(block), nearest_block(block))
     check_each_once("the study, blocks", blocks, "block")
     return InputStudy(
         name=check_name("the study, name", given["name"]), perturb=tuple(changes),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aurorascope.blocks import BY_ID
+from aurorascope.blocks import BY_ID, nearest_block
 from aurorascope.config.model import Cams
 from aurorascope.errors import UserError
 from aurorascope.studies.dates import Dated, check_configured, hour_of, quiet_of
@@ -93,5 +93,5 @@ def asks_what_is_usual(edit: Any) -> bool:
 
 def _block(where: str, block: Any) -> str:
     if not isinstance(block, str) or block not in BY_ID:
-        raise UserError(where, "a block of Aurora", repr(block), nearest(block, BY_ID))
+        raise UserError(where, "a block of Aurora", repr(block), nearest_block(block))
     return block

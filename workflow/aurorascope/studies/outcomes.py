@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from aurora import Batch
 
-from aurorascope.blocks import BY_ID
+from aurorascope.blocks import BY_ID, nearest_block
 from aurorascope.errors import UserError
 from aurorascope.interventions.ids import Asked, read_features
 from aurorascope.studies.fields import Field, KeptFields, fields_of, values_of
 from aurorascope.studies.keys import check_field
-from aurorascope.studies.reading import MOST, check_each_once, check_keys, check_list, check_number, nearest
+from aurorascope.studies.reading import MOST, check_each_once, check_keys, check_list, check_number
 from aurorascope.studies.tracks import Track
 from aurorascope.studies.where import Where, read_cells
 
@@ -107,7 +107,7 @@ class FeatureMean:
         """From keys name, block, feature (a number or [number, sign]) and region."""
         given = check_keys(where, given, ("name", "block", "feature", "region"), ("name", "block", "feature"))
         if not isinstance(given["block"], str) or given["block"] not in BY_ID:
-            raise UserError(f"{where}, block", "a block of Aurora", repr(given["block"]), nearest(given["block"], BY_ID))
+            raise UserError(f"{where}, block", "a block of Aurora", repr(given["block"]), nearest_block(given["block"]))
         feature = tuple(given["feature"]) if isinstance(given["feature"], list) else given["feature"]
         found = read_features(f"{where}, feature", feature)[0]
         return cls(str(given["name"]), given["block"], found, Where.read(f"{where}, region", given.get("region")))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aurorascope.blocks import BY_ID
+from aurorascope.blocks import BY_ID, nearest_block
 from aurorascope.errors import UserError
 from aurorascope.interventions import Ablate, Clamp, Edit, Gain, Mean, Normal, PositionMean, Reference, Scale
 from aurorascope.interventions.ids import Asked, FeatureId, read_features
@@ -114,7 +114,7 @@ def read_study(given: Mapping[str, Any]) -> Study:
     given = check_keys("the study", given, needed + optional, needed)
     block, sign, degrees = given["block"], given.get("expected_sign"), given.get("placebo_degrees", 180.0)
     if not isinstance(block, str) or block not in BY_ID:
-        raise UserError("the study, block", "a block of Aurora", repr(block), nearest(block, BY_ID))
+        raise UserError("the study, block", "a block of Aurora", repr(block), nearest_block(block))
     check_sign(sign)
     if not reads_as_number(degrees) or not 0 < float(degrees) < 360:
         raise UserError("the study, placebo_degrees", "degrees east between 0 and 360", repr(degrees), "correct it")
