@@ -75,6 +75,12 @@ def test_a_region_moved_by_columns_is_the_same_field_moved(region):
     assert ((region.distance_km(LAT, LON) > 0) <= (region.weight(LAT, LON) == 0)).all()
 
 
+def test_all_around_stays_so_wherever_it_is_moved():
+    moved = [Box(-20, 35, 0, 360).moved_east(degrees) for degrees in np.linspace(0.1, 359.9, 400)]
+    assert max(each.east - each.west for each in moved) > 360
+    assert all(each.weight(LAT, LON)[(LAT > -20) & (LAT < 35)].min() == 1 for each in moved)
+
+
 @pytest.mark.parametrize("make", [
     lambda: Disk(91, 0, 100), lambda: Disk(0, 0, 0), lambda: Disk(0, 0, 100, 101), lambda: Box(10, 10, 0, 20),
     lambda: Box(10, 95, 0, 20), lambda: Band(20, 10), lambda: Box(0, 10, 20, 20), lambda: Box(0, 10, 0, 20, -1), lambda: Disk(float("nan"), 0, 100),

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from aurorascope.errors import ALIKE
 from aurorascope.spec import DEPTHS
 
 
@@ -137,5 +138,5 @@ def nearest_block(found: object) -> str:
     if found in STAGE_IDS:
         own = [each for each in BLOCK_IDS if each.startswith(f"{found}_")]
         return f"take one of its blocks, {own[0]} to {own[-1]}"
-    near = similar_ids(str(found).lower(), cutoff=0.35)
+    near = similar_ids(str(found).lower(), cutoff=ALIKE)
     return f"take {near[0]}" if near else f"take one of the {len(BLOCK_IDS)}, {BLOCK_IDS[0]} to {BLOCK_IDS[-1]}"

@@ -29,7 +29,7 @@ def remake(path: object) -> str:
     return f"rm -f {path} && {snakemake(f'{path} --cores 1')}"
 
 
-_ALIKE = 0.35
+ALIKE = 0.35
 """Similarity below which no name is meant by another; transposed short names such as t2 and 2t have 0.5."""
 
 
@@ -45,7 +45,7 @@ def nearest(found: object, known: Iterable[object]) -> str:
         return f"take {min(known, key=lambda each: abs(each - found))}"
     # Other capitals first, then letters in another order: t2 is meant to be 2t, not t.
     near = [name for name in names if name.lower() == str(found).lower()]
-    near = near or [name for name in names if sorted(name) == sorted(str(found))] or difflib.get_close_matches(str(found), names, 1, _ALIKE)
+    near = near or [name for name in names if sorted(name) == sorted(str(found))] or difflib.get_close_matches(str(found), names, 1, ALIKE)
     return f"take {near[0]}" if near else "take one of these"
 
 

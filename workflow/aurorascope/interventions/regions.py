@@ -127,7 +127,8 @@ class Box(Region):
         """Refuse latitudes off the globe or in the wrong order."""
         _check_band("Box", self.south, self.north)
         _check_longitudes("Box", self.west, self.east)
-        if self.east - self.west > 360:
+        # Edges in tenths of a degree that are 360 apart are so up to rounding.
+        if self.east - self.west > 360.001:
             raise UserError("Box", f"an eastern edge up to 360 degrees from {self.west:g}", f"{self.east:g}", "give south, north, west, east")
 
     def holds(self, place: Place) -> np.ndarray:
