@@ -5,13 +5,13 @@ import pytest
 import torch
 from aurorascope.errors import UserError
 from aurorascope.features.statistics import UsualSums
-from aurorascope.interventions import Clamp, Mean, Normal, PositionMean, intervene, reference
+from aurorascope.interventions import Add, Clamp, Mean, Normal, PositionMean, intervene, reference
 from aurorascope.interventions.places import Place
 from aurorascope.interventions.values import on_device
 from aurorascope.measures.held_out.usual import usual_table
 from aurorascope.sae.aurora_sae import AuroraSAE
 
-from tests.interventions.linear import BLOCKS, SECOND, batch_of, features_of, output_of, sae_of
+from tests.interventions.linear import BLOCKS, FIRST, SECOND, batch_of, features_of, output_of, sae_of
 
 BATCHES = [batch_of(value, day=day) for day, value in enumerate((0.4, -0.7, 0.2, 1.1), 1)]
 
@@ -59,8 +59,24 @@ def test_a_reference_wins(line):
 def test_what_a_suite_says_is_kept_on_another_device(line):
     """The copy says the same of its features."""
     sae = opened(line)
+    sae.block_id = SECOND
     copy = on_device(sae, torch.device("cpu:0"))
-    assert copy is not sae and copy.read_statistics is sae.read_statistics
+    assert copy is not sae and copy.read_statistics is sae.read_statistics and copy.block_id == SECOND
+
+
+@pytest.mark.parametrize("changed", [lambda sae: sae, lambda sae: sae.keep(2), lambda sae: sae.prune(list(range(sae.d_hidden)), sae.d_model)[0]])
+def test_the_sae_of_another_block_is_refused_unless_a_file_alone_was_opened(line, changed):
+    sae = sae_of("topk")
+    sae.block_id = FIRST
+    refused = f"the SAE of {SECOND}: expected one that was trained on this block, found that of {FIRST}. Next: take suite"
+    with pytest.raises(UserError, match=refused), intervene(line, {SECOND: changed(sae)}, Mean(3)):
+        pass
+    with pytest.raises(UserError, match=refused):
+        reference(line, {SECOND: changed(sae)}, 3, BATCHES)
+    sae.block_id = None
+    with intervene(line, {SECOND: changed(sae)}, Add(torch.ones(8), 0.01)) as log:
+        line(BATCHES[0])
+    assert len(log.rows) == 1
 
 
 def test_without_a_suite_one_line_says_what_to_open(line):

@@ -57,6 +57,7 @@ def test_each_sae_computes_its_golden_features(release, block):
         x_hat, features = opened[block](golden["x"])
     torch.testing.assert_close(features, golden["features"])
     torch.testing.assert_close(x_hat, golden["x_hat"])
+    assert opened[block].block_id == block
 
 
 def test_what_is_there(release):

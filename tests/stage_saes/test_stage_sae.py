@@ -227,6 +227,7 @@ def test_a_suite_opens_it_for_each_block_and_refuses_altered_files(planted, tmp_
         suite["encoder_s2"]
     first, second = (suite.load_stage("encoder_s2", name) for name in NAMES)
     assert torch.equal(first.W_dec, second.W_dec) and not torch.equal(first.b_dec, second.b_dec)
+    assert [first.block_id, second.block_id] == list(NAMES)
     assert len(suite.lives("encoder_s2")) == 2 * 2 * D_MODEL
     with pytest.raises(UserError, match="one of its blocks"):
         suite.load_stage("encoder_s2", "encoder_s2_b2")

@@ -25,7 +25,7 @@ def check_saes(model: AuroraAirPollution, saes: Mapping[str, AuroraSAE]) -> dict
     """SAEs by block, in forward order, on the model's device.
 
     Raises:
-        UserError: there is none, no such block, or an SAE is for another width.
+        UserError: there is none, no such block, or an SAE is of another block or width.
     """
     if not isinstance(saes, Mapping) or not saes:
         raise UserError("the SAEs", 'a dictionary such as {"encoder_s1_b5": sae}', repr(saes)[:80], "name the block of each SAE")
@@ -34,6 +34,11 @@ def check_saes(model: AuroraAirPollution, saes: Mapping[str, AuroraSAE]) -> dict
         width = block.width(model.backbone.embed_dim)
         if not isinstance(sae, AuroraSAE):
             raise UserError(f"the SAE of {block.id}", "an AuroraSAE", type(sae).__name__, "open it with aurorascope.Suite")
+        if sae.block_id not in (None, block.id):
+            raise UserError(
+                f"the SAE of {block.id}", "one that was trained on this block", f"that of {sae.block_id}",
+                f'take suite["{block.id}"]; another block\'s on purpose is what AuroraSAE.from_file opens',
+            )
         if sae.d_model != width:
             raise UserError(
                 f"the SAE of {block.id}", f"one of {width} channels, as this block has in this model", f"one of {sae.d_model}",

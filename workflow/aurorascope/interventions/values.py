@@ -16,7 +16,7 @@ def on_device(sae: AuroraSAE, device: torch.device) -> AuroraSAE:
     if sae.b_dec.device == device:
         return sae
     found = AuroraSAE.from_tensors({name: tensor.detach().to(device) for name, tensor in sae.state_dict().items()})
-    found.read_statistics = sae.read_statistics
+    found.block_id, found.read_statistics = sae.block_id, sae.read_statistics
     return found
 
 

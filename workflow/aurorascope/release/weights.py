@@ -34,10 +34,12 @@ def read_weights(suite: Files, entry: dict[str, Any], verify: bool, block: int |
         UserError: the file is missing, or file and index differ.
     """
     record, golden = f"saes/sae_{entry['id']}.json", f"saes/golden/{entry['id']}.safetensors"
-    name = entry["id"] if block is None else f"{entry['id']}, as {entry['blocks'][block]['id']} has it"
+    block_id = entry["id"] if block is None else entry["blocks"][block]["id"]
+    name = entry["id"] if block is None else f"{entry['id']}, as {block_id} has it"
     fix = suite.again(entry["filename"], record)
     sizes = entry["d_model"], entry["d_hidden"]
     sae = open_weights(suite.file(entry["filename"]), entry["sha256"], sizes, f"the SAE of {name}", fix, verify, block)
+    sae.block_id = block_id
     if verify and suite.has_file(golden):
         check_golden(sae, suite.file(golden), f"the SAE of {entry['id']}", suite.again(golden, record), block)
     return sae

@@ -83,8 +83,7 @@ def _check_values(tensors: dict[str, torch.Tensor], name: str) -> None:
     for key, tensor in tensors.items():
         if bad := int((~torch.isfinite(tensor)).sum()):
             raise ValueError(f"{name}: expected {key} to be finite, found {bad} values that are not. Train it again.")
-    h = len(tensors["b_enc"])
-    if "k" in tensors and not 1 <= int(tensors["k"]) <= h:
+    if "k" in tensors and not 1 <= int(tensors["k"]) <= (h := len(tensors["b_enc"])):
         raise ValueError(f"{name}: expected k from 1 to d_hidden {h}, found {int(tensors['k'])}. Get the file again.")
     if "signed" in tensors and not bool(tensors["signed"]):
         raise ValueError(f"{name}: expected signed to be True, found False. Leave it out for topk.")
@@ -99,10 +98,8 @@ def _check_values(tensors: dict[str, torch.Tensor], name: str) -> None:
 def _check_unit(W_hd: torch.Tensor, name: str) -> None:
     far = float((torch.linalg.vector_norm(W_hd.detach().double(), dim=1) - 1).abs().max())
     if far > _UNIT:
-        raise ValueError(
-            f"{name}: expected rows of W_dec of unit norm, within {_UNIT:g}, since a pursuit takes out projections on them; found one "
-            f"{far:.3g} off. Divide rows of W_dec by their norms, or get the file again."
-        )
+        expected = f"rows of W_dec of unit norm, within {_UNIT:g}, since a pursuit takes out projections on them"
+        raise ValueError(f"{name}: expected {expected}; found one {far:.3g} off. Divide rows of W_dec by their norms, or get the file again.")
 
 
 def _largest(a_nh: torch.Tensor, k: int) -> torch.Tensor:
@@ -144,12 +141,13 @@ class AuroraSAE(nn.Module):
         l1_coeff: weight of the L1 term in training; not used in the forward.
 
     Attributes:
-        read_statistics: a function that gives what its features usually are; None where a file alone was opened.
+        block_id: the block that it was trained on, and read_statistics, a function that gives what its features usually are, for an SAE
+            that a suite has opened; None where a file alone was.
     """
 
     def __init__(self, d_model: int = 2048, expansion_factor: int = 8, l1_coeff: float = 3e-4) -> None:
         super().__init__()
-        self.architecture, self._name, self.read_statistics = "relu", "AuroraSAE", None
+        self.architecture, self._name, self.block_id, self.read_statistics = "relu", "AuroraSAE", None, None
         self.d_model, self.d_hidden, self.l1_coeff = d_model, d_model * expansion_factor, l1_coeff
         self.W_enc = nn.Parameter(torch.zeros(d_model, self.d_hidden))
         self.b_enc = nn.Parameter(torch.zeros(self.d_hidden))
@@ -217,7 +215,7 @@ class AuroraSAE(nn.Module):
             raise ValueError(f"{self._name}: expected {kinds}; found {self.architecture}. Take an SAE that sae_index.json names so.")
         if k not in range(1, int(self.k) + 1):
             raise ValueError(f"{self._name}: expected k from 1 to {int(self.k)}, which it was trained with; found {k!r}. Choose such a k.")
-        return AuroraSAE.from_tensors({**self.state_dict(), "k": torch.tensor(int(k))}, self._name)
+        return self._of_same_block({**self.state_dict(), "k": torch.tensor(int(k))})
 
     def prune(self, importance: list[float], d_hidden: int) -> tuple["AuroraSAE", torch.Tensor]:
         """The autoencoder of the `d_hidden` features of most importance, a number a feature, as a hierarchical SAE's record has it;
@@ -239,7 +237,12 @@ class AuroraSAE(nn.Module):
         tensors = {**self.state_dict(), **{key: tensor.detach().contiguous() for key, tensor in parts.items()}}
         if "k" in tensors:
             tensors["k"] = tensors["k"].clamp(max=d_hidden)
-        return AuroraSAE.from_tensors(tensors, self._name), kept
+        return self._of_same_block(tensors), kept
+
+    def _of_same_block(self, tensors: dict[str, torch.Tensor]) -> "AuroraSAE":
+        sae = AuroraSAE.from_tensors(tensors, self._name)
+        sae.block_id = self.block_id
+        return sae
 
     def statistics(self) -> object:
         """What its features usually are, the table of `aurorascope.Suite.statistics`, for an SAE that a suite has opened.
@@ -267,10 +270,8 @@ class AuroraSAE(nn.Module):
         n = len(golden["x"]) if "x" in golden and golden["x"].ndim else 0
         expected = {key: ((n, width), torch.float32) for key, width in widths.items()}
         if found != expected or n == 0:
-            raise ValueError(
-                f"{self._name}: expected golden vectors x (n, {self.d_model}), features (n, {self.d_hidden}) and x_hat "
-                f"(n, {self.d_model}), float32, n > 0; found {found}. Take the golden file of the same block."
-            )
+            wanted = f"x (n, {self.d_model}), features (n, {self.d_hidden}) and x_hat (n, {self.d_model}), float32, n > 0"
+            raise ValueError(f"{self._name}: expected golden vectors {wanted}; found {found}. Take the golden file of the same block.")
         with torch.inference_mode():
             x_hat, features = self(golden["x"].to(self.b_dec.device))
         self._compare("features", features, golden["features"])
@@ -298,8 +299,7 @@ class AuroraSAE(nn.Module):
         `block` is the place of a block in the file of a stage, from 0; golden vectors have a row a block there, too.
 
         Raises:
-            ValueError: a tensor is missing, unknown, of the wrong shape, dtype or value, there is no such block or none is named, or
-                the golden vectors are not met.
+            ValueError: a tensor is missing, unknown or wrong, there is no such block or none is named, or golden vectors are not met.
         """
         sae = cls.from_tensors(torch.load(path, map_location=map_location, weights_only=True), str(path), block)
         if golden is not None:
