@@ -8,6 +8,7 @@ import subprocess
 import pytest
 from aurorascope.backbone.model import checkpoint_path
 from aurorascope.backbone.static import static_path
+from aurorascope.files import write_json
 from aurorascope.records import KINDS
 from aurorascope.units import size
 
@@ -149,6 +150,17 @@ def test_tables_and_other_files_of_the_release_are_verified_and_the_commands_men
     finished.result("SHA256SUMS").unlink()
     lines, last = verify(finished, ok=False)
     assert lines[1].startswith("results/SHA256SUMS: ") and "1 damaged, named above. Next: snakemake results/SHA256SUMS" in last
+    # A number that was changed by hand would be digested anew.
+    record = finished.record(f"evaluation/{BLOCKS[0]}.json")
+    write_json(finished.result(f"evaluation/{BLOCKS[0]}.json"), {**record, "metrics": {**record["metrics"], "fve": 0.999}})
+    lines, last = verify(finished, ok=False)
+    path = f"results/evaluation/{BLOCKS[0]}.json"
+    assert lines[1].startswith(f"{path}: expected fve {record['metrics']['fve']}, as results/sae_index.json has it, found 0.999. Next: rm -f {path}")
+    assert lines[2].startswith("results/SHA256SUMS: ") and "2 damaged, named above. Next: rm -f" in last
+    for line in lines[1:3]:
+        mend(finished, line)
+    verify(finished)
+    assert finished.result("SHA256SUMS").read_bytes() == suite.result("SHA256SUMS").read_bytes()
 
 
 def test_live_dropped_and_unfinished_stores_are_not_damaged(finished):
