@@ -17,6 +17,8 @@ from aurorascope.figures.style import STAGE_COLOURS, save
 METRICS = {"fve": "FVE (%)", "fve_anom": "anomaly FVE (%)"}
 COLUMNS = ["recipe", "architecture", *METRICS, "l0", "frac_dead"]
 
+if len(sys.argv) != 4:
+    sys.exit(f"expected two folders of results and a picture to write, found {len(sys.argv) - 1} words\n\n{__doc__}")
 first, second = (Suite.open(folder) for folder in sys.argv[1:3])
 png = Path(sys.argv[3])
 for section, key in (("base_model", "checkpoint_sha256"), ("activations", "held_out_snapshots")):

@@ -74,6 +74,10 @@ def test_wrong_values_are_refused_by_name(demo_raw, key, value):
     ("key", "value", "words"),
     [
         ("sae.orthogonality", -1.0, "expected a number of 0 or more, found -1.0. Next: correct it in your config ("),
+        ("blocks", "encoder_s1_b5", "found 'encoder_s1_b5'. Next: write it as a list, [encoder_s1_b5] (The blocks that"),
+        ("evaluation.stability.blocks", "encoder_s1_b5", "Next: write it as a list, [encoder_s1_b5] (Blocks that"),
+        ("cams.levels", 850, "Next: write it as a list, [850] ("), ("cams.levels", "top", "Next: correct it in your config ("),
+        ("blocks", [], "Next: correct it in your config ("),
         ("sae.epochs", 1.5, "expected a whole number of 1 or more, found 1.5"),
         ("sae.epochs", "three", "expected a whole number of 1 or more, found 'three'"),
         ("sae.epochs", True, "expected a whole number of 1 or more, found true"),

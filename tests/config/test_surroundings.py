@@ -17,7 +17,7 @@ RESULTS = Path("results")
 
 @pytest.mark.parametrize(("word", "near"), [
     ("results/saes/sae_encoder_s1_b55.pt", "encoder_s1_b5"), ("results/evaluation/encoder_s9_b0.json", "encoder_s2_b0"),
-    ("results/figures/feature_decoder_s0b7.png", "decoder_s0_b7"),
+    ("results/figures/feature_decoder_s0b7.png", "decoder_s0_b7"), ("results/saes/sae_Encoder_s1_b5.pt", "encoder_s1_b5"),
 ])
 def test_a_misspelt_block_names_those_that_may_be_meant(word, near):
     with pytest.raises(UserError, match=f"one of the 48 blocks.*did you mean .*{near}"):
@@ -25,11 +25,18 @@ def test_a_misspelt_block_names_those_that_may_be_meant(word, near):
 
 
 @pytest.mark.parametrize(("word", "near"), [
-    ("results/saes/sae_encoder_s7.pt", "encoder_s2"), ("results/evaluation/decoders1.json", "decoder_s1"),
+    ("results/saes/sae_encoder_s7.pt", "encoder_s2"), ("results/saes/sae_ENCODER_S1.pt", "encoder_s1"), ("results/evaluation/decoders1.json", "decoder_s1"),
 ])
 def test_a_misspelt_stage_names_those_that_may_be_meant(word, near):
     with pytest.raises(UserError, match=f"one of the six stages.*did you mean .*{near}"):
         check_words([word, "--cores", "2"], RESULTS)
+
+
+@pytest.mark.parametrize(("ending", "words"), [(".pth", "the ending .pth"), ("", "no ending"), (".safetensors", "the ending .safetensors")])
+def test_another_ending_of_an_sae_names_its_weights(ending, words):
+    with pytest.raises(UserError, match=rf"weights, \.pt, or their record, \.json, found {words}\. Next: did you mean results/saes/sae_encoder_s1_b5\.pt\?"):
+        check_words([f"results/saes/sae_encoder_s1_b5{ending}"], RESULTS)
+    check_words(["results/saes/sae_encoder_s1_b5.json", "results/saes/golden/encoder_s1_b5.safetensors"], RESULTS)
 
 
 def test_a_boost_of_a_stage_names_the_blocks_of_it():

@@ -12,6 +12,7 @@ from aurorascope.errors import UserError
 from aurorascope.files import sha256_file, write_json
 from aurorascope.interventions import Band, Clamp, Levels, Normal, Scale, intervene, reference
 from aurorascope.interventions.places import Place
+from aurorascope.perturbations.inputs import Inputs
 
 from tests.backbone import small
 from tests.interventions.linear import features_of, rows_of, sae_of
@@ -161,5 +162,14 @@ def test_the_model_of_a_results_folder_is_opened(model, tmp_path):
     checkpoint_path(record).write_bytes(b"another")
     with pytest.raises(UserError, match="sha256"):
         aurorascope.load_model(str(tmp_path))
+    (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="checkpoint.json"):
-        aurorascope.load_model(tmp_path / "elsewhere")
+        aurorascope.load_model(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("load", [aurorascope.load_model, lambda folder: aurorascope.load_batch("2022-06-01", results=folder),
+                                  lambda folder: Inputs.load("2022-06-01", results=folder)], ids=["model", "batch", "inputs"])
+def test_where_no_folder_of_results_is_nothing_is_proposed_to_be_made(tmp_path, load):
+    with pytest.raises(UserError, match=r"result: expected the results folder of a run, found no such folder\. Next: run this in the clone") as caught:
+        load(tmp_path / "result")
+    assert "snakemake" not in str(caught.value)

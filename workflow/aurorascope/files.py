@@ -237,6 +237,17 @@ def read_record(path: Path | str, kind: str) -> dict[str, Any]:
     return value
 
 
+def results_folder(path: Path | str) -> Path:
+    """A folder of results that a user names.
+
+    Raises:
+        UserError: there is no such folder.
+    """
+    if not Path(path).is_dir():
+        raise UserError(path, "the results folder of a run", "no such folder", f"run this in the clone, not in {Path.cwd()}, or give results=")
+    return Path(path)
+
+
 def find_record(path: Path | str, kind: str) -> dict[str, Any] | None:
     """As `read_record`, for whoever can do without: None where the record is missing, damaged or of another kind."""
     try:

@@ -12,6 +12,7 @@ from aurorascope.cams.states import open_states
 from aurorascope.cams.variables import ATMOS, STATIC, SURFACE
 from aurorascope.config.calendar import STEP, iso, moment_of, parse
 from aurorascope.errors import UserError
+from aurorascope.files import results_folder
 
 
 def make_batch(previous: xr.Dataset, current: xr.Dataset, *, time: str, static: dict[str, np.ndarray]) -> Batch:
@@ -78,8 +79,8 @@ def load_batch(date: str, *, hour: int = 12, results: Path | str = "results") ->
         Aurora's batch, float32 on the CPU, batch size 1.
 
     Raises:
-        UserError: a state or the static fields are missing; the message names the target that makes them.
+        UserError: there is no such folder, or a state or the static fields are missing; the message names the target that makes them.
     """
-    scratch = Path(results) / "scratch"
+    scratch = results_folder(results) / "scratch"
     moment = moment_of(date, hour)
     return snapshot_batch(scratch, iso(moment), iso(moment - STEP), load_static(scratch / "static" / "static.json"))

@@ -12,7 +12,7 @@ from aurora import AuroraAirPollution
 
 from aurorascope import spec
 from aurorascope.errors import UserError
-from aurorascope.files import check_file, read_record
+from aurorascope.files import check_file, read_record, results_folder
 
 
 def head_arguments(embed_dim: int) -> dict[str, Any]:
@@ -86,6 +86,6 @@ def open_model(results: Path | str = "results", *, autocast: bool = False, devic
         device: where it runs.
 
     Raises:
-        UserError: the checkpoint's record or file is missing or altered.
+        UserError: there is no such folder, or the checkpoint's record or file is missing or altered.
     """
-    return load_model(Path(results) / "scratch" / "checkpoint" / "checkpoint.json", autocast=autocast, device=torch.device(device))
+    return load_model(results_folder(results) / "scratch" / "checkpoint" / "checkpoint.json", autocast=autocast, device=torch.device(device))

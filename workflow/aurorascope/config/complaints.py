@@ -28,7 +28,16 @@ def complaint(error: jsonschema.ValidationError) -> UserError:
         prefix = "" if where == "config" else f"{where}."
         return UserError(f"config key {prefix}{unknown}", "a known key", "an unknown one", _hint(unknown, prefix, known))
     about = node.get("description", "see workflow/aurorascope/schemas/config.schema.yaml")
-    return UserError(f"config key {where}", expectation(node), _found(error.instance), f"correct it in your config ({about})")
+    fix = f"write it as a list, [{error.instance}]" if _is_one_of_list(node, error.instance) else "correct it in your config"
+    return UserError(f"config key {where}", expectation(node), _found(error.instance), f"{fix} ({about})")
+
+
+def _is_one_of_list(node: Mapping[str, Any], value: Any) -> bool:
+    """Whether a list of values was asked for, and is one of them."""
+    node = deref(dict(node))
+    if "oneOf" in node:
+        return any(_is_one_of_list(choice, value) for choice in node["oneOf"])
+    return node.get("type") == "array" and jsonschema.Draft202012Validator(deref(node["items"])).is_valid(value)
 
 
 def expectation(node: Mapping[str, Any]) -> str:

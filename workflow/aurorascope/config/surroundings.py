@@ -13,8 +13,9 @@ from pathlib import Path
 from aurorascope.blocks import BLOCK_IDS, STAGE_IDS, similar_ids
 from aurorascope.errors import UserError
 
-_BLOCK = re.compile(r"(?:en|de)coder_?s\d+_?b\d+")
-_STAGE = re.compile(r"(?:en|de)coder_?s\d+(?![\d_]*b?\d)")
+_BLOCK = re.compile(r"(?:en|de)coder_?s\d+_?b\d+", re.IGNORECASE)
+_STAGE = re.compile(r"(?:en|de)coder_?s\d+(?![\d_]*b?\d)", re.IGNORECASE)
+_OF_SAE = (".pt", ".json")
 
 
 def check_place(paths: Sequence[Path], results: Path, memory: Path) -> None:
@@ -49,7 +50,7 @@ def check_words(words: Sequence[str], results: Path) -> None:
     """Check the words of the command.
 
     Raises:
-        UserError: a target names no block or stage, or the profile for SLURM is used where there is none.
+        UserError: a target names no block or stage, or no file of an SAE, or the profile for SLURM is used where there is none.
     """
     for word in words:
         for form, ids, what in ((_BLOCK, BLOCK_IDS, "48 blocks"), (_STAGE, STAGE_IDS, "six stages")):
@@ -58,8 +59,12 @@ def check_words(words: Sequence[str], results: Path) -> None:
                     fix = f"name one of its blocks, {', '.join(block for block in BLOCK_IDS if block.startswith(f'{name}_'))}"
                     raise UserError(word, "a boost of one of the 48 blocks", f"the stage {name}", fix)
                 if word.startswith(str(results)) and name not in ids:
-                    near = ", ".join(similar_ids(name, ids))
+                    near = ", ".join(similar_ids(name.lower(), ids))
                     raise UserError(word, f"a file of one of the {what}", name, f"did you mean {near}?")
+        path = Path(word)
+        if path.parent == results / "saes" and path.name.startswith("sae_") and path.suffix not in _OF_SAE:
+            found = f"the ending {path.suffix}" if path.suffix else "no ending"
+            raise UserError(word, "weights, .pt, or their record, .json", found, f"did you mean {path.with_suffix('.pt')}?")
     if _wants_slurm(words) and shutil.which("sbatch") is None:
         raise UserError(
             "the profile slurm", "the program sbatch", "none on PATH",

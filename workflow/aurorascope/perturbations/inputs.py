@@ -16,6 +16,7 @@ from aurorascope.cams.states import load_state
 from aurorascope.cams.variables import ATMOS, STATIC, SURFACE, Variable
 from aurorascope.config.calendar import STEP, iso, moment_of, parse
 from aurorascope.errors import UserError, nearest
+from aurorascope.files import results_folder
 from aurorascope.sphere import AREA_UNITS, RADIUS_M, cell_areas
 
 TIMES = ("both", "latest")
@@ -58,7 +59,7 @@ class Inputs:
         Raises:
             UserError: a state or the static fields are missing; the message names the target that makes them.
         """
-        scratch = Path(results) / "scratch"
+        scratch = results_folder(results) / "scratch"
         moment = moment_of(date, hour)
         states = [load_state(scratch / "cams", iso(when)) for when in (moment - STEP, moment)]
         return cls(*states, iso(moment), load_static(scratch / "static" / "static.json"))
