@@ -96,11 +96,14 @@ def test_one_block_by_its_name_after_a_crash(recovered, suite):
     project, *_ = recovered
     assert project.hashes() == {ONE: suite.hashes()[ONE]}
     assert stores(project) == [f"{ONE}/train"]
+    train = project.job(f"rule_train_sae_wildcards_{ONE}")
+    assert train["TresPerJob"] == "gres:gpu:1" and train["JobState"] == "COMPLETED"
 
 
-def test_the_rest_of_the_suite(recovered, suite):
+def test_the_rest_of_a_suite_of_that_block(recovered, suite):
     """A site that takes only --gres; stores filled together are verified without a GPU; the same hashes."""
     project, *_ = recovered
+    project.configure(tiny_config(aurora__device="auto", blocks=[ONE]))
     site = {"GPU_FLAG": "gres", "GPU_TYPE": "h200", "ACCOUNT": "lab"}
     project.submit("fill_activations", **{f"AURORASCOPE_SLURM_{name}": value for name, value in site.items()})
     fill = project.job("rule_fill_activations")
@@ -108,12 +111,12 @@ def test_the_rest_of_the_suite(recovered, suite):
     assert fill["TresPerNode"] == "gres:gpu:h200:1" and fill["Partition"] == "gpu"
     before = set(project.jobs())
     project.submit("results/sae_index.json")
-    assert project.hashes() == {block: suite.hashes()[block] for block in (ONE, OTHER)}
+    assert project.hashes() == {ONE: suite.hashes()[ONE]}
     jobs = [job for key, job in project.jobs().items() if key not in before]
     dumps = [job for job in jobs if job["Comment"].startswith("rule_dump_activations")]
     rest = [job for job in jobs if job not in dumps]
-    assert len(dumps) == 3 and all(job["Partition"] == "cpu" for job in dumps)
+    assert len(dumps) == 1 and all(job["Partition"] == "cpu" for job in dumps)
     assert not any("TresPerJob" in job or "TresPerNode" in job for job in dumps)
-    assert {job["Comment"].split("_wildcards")[0] for job in rest} == {"rule_train_sae", "rule_evaluate_sae"}
+    assert {job["Comment"].split("_wildcards")[0] for job in rest} == {"rule_evaluate_sae"}
     assert all(job["TresPerJob"] == "gres:gpu:1" for job in rest)
     assert all(job["JobState"] == "COMPLETED" for job in jobs)

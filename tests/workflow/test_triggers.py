@@ -31,6 +31,7 @@ from aurorascope.stage_saes.claim import configured_stage
 from aurorascope.stage_saes.train import train_stage_sae
 from aurorascope.studies.make import make_study
 from aurorascope.waiting import Waiting
+from matplotlib.figure import Figure
 
 from tests.workflow.project import ROOT
 
@@ -191,6 +192,8 @@ def test_keys_that_a_verb_reads_are_its_parameters(scratch_copy, verb, monkeypat
     project, mapping, made = scratch_copy
     monkeypatch.chdir(project.path)
     monkeypatch.setattr(dataclasses, "replace", recording_replace)
+    # Pictures are put together, but not rendered: seconds each, in which no key is read.
+    monkeypatch.setattr(Figure, "savefig", lambda figure, file, **how: file.write(b"a picture"))
     for name in NEEDS.get(verb, ()):
         if name not in made:
             MAKERS[name](from_mapping(mapping), project.result(""))
