@@ -1,11 +1,12 @@
 # make demo: the embedded demo, from a clean clone, or from where it was cut off. make test: the test suite.
+# make test-long: tests of real commands in processes of their own, which CI runs, too.
 # make report: results/report.zip.
 PYTHON ?= python3
 VENV := .venv
 SNAKEMAKE := $(VENV)/bin/snakemake
 export HF_HUB_OFFLINE := 1
 
-.PHONY: demo test report lint
+.PHONY: demo test test-long report lint
 
 demo: $(VENV)/.ready
 	$(SNAKEMAKE) days_together make_checkpoint fill_activations labels_together labels --resources days=1000 --cores all --rerun-incomplete
@@ -18,6 +19,9 @@ demo: $(VENV)/.ready
 # each process compiles all tests as long as it is not.
 test: $(VENV)/.ready
 	PYTHONDONTWRITEBYTECODE= $(VENV)/bin/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+
+test-long: $(VENV)/.ready
+	PYTHONDONTWRITEBYTECODE= $(VENV)/bin/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m long
 
 report: $(VENV)/.ready
 	$(SNAKEMAKE) --report results/report.zip

@@ -93,6 +93,7 @@ def disturb(raw, tmp_path, undisturbed, n_kills, seed):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_dump_killed_at_any_moment_loses_only_what_was_in_flight(demo_raw, tmp_path, undisturbed):
     """No snapshot that was there is computed again, and the bytes are those of an undisturbed dump."""
     assert disturb(demo_raw, tmp_path, undisturbed, 4, seed=0) == 4

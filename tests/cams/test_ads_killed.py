@@ -43,6 +43,7 @@ def undisturbed(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
+@pytest.mark.long
 def test_killed_at_random_moments(tmp_path, undisturbed, seed):
     """Five kills within the first seconds, then a run to the end."""
     chance = random.Random(seed)

@@ -56,6 +56,7 @@ def check(said, run, server):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_two_weeks_with_faults(tmp_path):
     said, run, server = soak(tmp_path, "2022-06-01", "2022-06-12", 0.1)
     dates = check(said, run, server)

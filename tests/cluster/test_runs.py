@@ -9,7 +9,7 @@ import pytest
 from tests.cluster.project import ALIVE, ClusterProject, recovery, scontrol, wait_for
 from tests.workflow.project import BLOCKS, SNAKEMAKE, tiny_config
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 ONE, OTHER = BLOCKS[1], BLOCKS[2]
 ONE_PT = f"results/saes/sae_{ONE}.pt"
 DUMP = f"rule_dump_activations_wildcards_{ONE}_train"

@@ -157,6 +157,7 @@ def run(*words, **changes):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_wheel_opens_a_release_with_the_core_dependencies_alone(sources, release, tmp_path):
     """In a fresh environment, away from the clone, whose schemas it brings; the command is there, too."""
     pip("wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", tmp_path / "wheels", sources)
@@ -171,6 +172,7 @@ def test_the_wheel_opens_a_release_with_the_core_dependencies_alone(sources, rel
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_clone_runs_its_own_code_where_another_is_installed(sources, tmp_path):
     """An editable install of one clone is found, and PYTHONPATH, as the rules set it, comes before it."""
     python = environment_at(tmp_path / "shared", closure([Requirement("setuptools"), Requirement("packaging")]))
@@ -183,6 +185,7 @@ def test_a_clone_runs_its_own_code_where_another_is_installed(sources, tmp_path)
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_batch_and_an_edited_forecast_need_the_extra_aurora_and_no_other(suite, tmp_path):
     """The batch of a date of a run, the model, and the splice, with what core and extra bring."""
     python = environment_at(tmp_path / "fresh", closure([*declared(), *declared("aurora")]))

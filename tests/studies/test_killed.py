@@ -79,6 +79,7 @@ def driver(small, root):
     made.close()
 
 
+@pytest.mark.long
 def test_five_kills_leave_the_bytes_of_none(small, driver):
     """Each job goes on after the arms that were kept; nothing of them is left in the end."""
     content, rng = folder.given(small.feature, dates=["2022-06-20"]), random.Random(0)
@@ -97,6 +98,7 @@ def test_five_kills_leave_the_bytes_of_none(small, driver):
     assert not (small.path / "results/scratch/studies/arms/killed").exists()
 
 
+@pytest.mark.long
 def test_kills_of_a_study_of_changed_inputs_leave_the_bytes_of_none(small, driver):
     """One that replaces by the mean of quiet dates, which each job finds anew."""
     perturb, rng = [{"replace_by_mean": {"variables": ["no2"], "region": folder.DISK}}], random.Random(3)

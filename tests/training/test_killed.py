@@ -80,6 +80,7 @@ def history(manifest, folder, expected, kills, rng):
     return sum(line.startswith("resumed") for line in lines(folder))
 
 
+@pytest.mark.long
 def test_three_kills(manifest, straight, tmp_path):
     """Killed three times at random moments, the training ends with the same bytes, having gone on each time it could."""
     assert history(manifest, tmp_path / "run", straight, 3, random.Random(0)) >= 2

@@ -20,6 +20,7 @@ N_KILLS = 48
 LONG = ("dump_activations", "train_sae", "evaluate_sae")
 
 
+@pytest.mark.long
 def test_three_kills_of_making_one_sae_again(finished, suite):
     """In another folder, another zone, on one core: Snakemake killed with a job running on, everything killed, an end asked for."""
     shutil.rmtree(finished.result(f"scratch/activations/{ONE}/train"))

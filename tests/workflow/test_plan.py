@@ -167,6 +167,7 @@ fill roomy
 """
 
 
+@pytest.mark.long
 def test_a_dump_that_does_not_fit_does_not_begin(finished):
     """On a small disk: refused for bytes and for inodes, one block's store still fits, and with room all are filled."""
     if not can_unshare("-rm"):

@@ -47,6 +47,7 @@ def portable(checkpoint, tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_switches_are_overridden_for_the_jobs_alone_and_recorded(portable):
     """Snakemake and every job name what was set otherwise; provenance has all switches, and a kind that all CPUs share."""
     line = "MKL_CBWR=AVX2 of the environment is overridden, for this process only"
@@ -60,6 +61,7 @@ def test_switches_are_overridden_for_the_jobs_alone_and_recorded(portable):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_an_older_cpu_gives_the_same_files_and_reproduces_them(portable, checkpoint, tmp_path):
     """The override of what emulates it is off, and the log says so."""
     project = PortableProject.create(tmp_path / "project", portable_config(checkpoint))
@@ -82,6 +84,7 @@ def test_a_machine_that_gives_other_bits_is_refused_before_anything_is_made(chec
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_default_configuration_does_not_reproduce_it(portable):
     """The key is a setting like any other."""
     line = portable.fail(f"results/reproduced/{BLOCK}.json", "--config", "compute={portable: false}")

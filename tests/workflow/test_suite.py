@@ -154,6 +154,7 @@ def test_a_later_held_out_date_leaves_training_alone(finished):
     assert "train_sae" not in jobs and jobs["dump_activations"] == len(BLOCKS)
 
 
+@pytest.mark.long
 def test_the_demo_runs_without_any_network(bare, suite):
     """In a network namespace of its own, without even loopback, one block gives the same hash."""
     import shutil
