@@ -302,6 +302,17 @@ def test_broken_golden_vectors_are_refused(change):
         sae.check(golden)
 
 
+@pytest.mark.parametrize("content", [b"", b'{"kind": "sae"}', b"PK", b"\x80\x02}q\x00"], ids=["empty", "JSON", "cut", "another"])
+def test_what_is_no_file_of_weights_is_refused_without_a_word_on_reading_it_all_the_same(tmp_path, content):
+    (tmp_path / "sae.pt").write_bytes(content)
+    with pytest.raises(ValueError, match=r"sae\.pt: expected weights as torch\.save writes them; found an unreadable file\. Give a \.pt file") as caught:
+        AuroraSAE.from_file(tmp_path / "sae.pt")
+    assert "weights_only" not in str(caught.value)
+    for path, error in ((tmp_path / "none.pt", FileNotFoundError), (tmp_path, IsADirectoryError)):
+        with pytest.raises(error):
+            AuroraSAE.from_file(path)
+
+
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_architecture_of(architecture):
     """The name is told by the tensors, in whatever order they come."""

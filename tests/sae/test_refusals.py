@@ -108,7 +108,7 @@ def test_file_that_would_run_code_is_refused(tmp_path, capsys):
     """A file with a function to call is refused before the call."""
     path = tmp_path / "sae.pt"
     torch.save({**tensors(), "W_enc": Evil()}, path)
-    with pytest.raises(pickle.UnpicklingError):
+    with pytest.raises(ValueError, match="found an unreadable file"):
         AuroraSAE.from_file(str(path))
     assert capsys.readouterr().out == ""
 

@@ -83,8 +83,8 @@ def _check_values(tensors: dict[str, torch.Tensor], name: str) -> None:
     for key, tensor in tensors.items():
         if bad := int((~torch.isfinite(tensor)).sum()):
             raise ValueError(f"{name}: expected {key} to be finite, found {bad} values that are not. Train it again.")
-    if "k" in tensors and not 1 <= int(tensors["k"]) <= (h := len(tensors["b_enc"])):
-        raise ValueError(f"{name}: expected k from 1 to d_hidden {h}, found {int(tensors['k'])}. Get the file again.")
+    if "k" in tensors and not 1 <= int(tensors["k"]) <= len(tensors["b_enc"]):
+        raise ValueError(f"{name}: expected k from 1 to d_hidden {len(tensors['b_enc'])}, found {int(tensors['k'])}. Get the file again.")
     if "signed" in tensors and not bool(tensors["signed"]):
         raise ValueError(f"{name}: expected signed to be True, found False. Leave it out for topk.")
     if "threshold" in tensors and (lowest := float(tensors["threshold"].min())) < 0:
@@ -226,10 +226,9 @@ class AuroraSAE(nn.Module):
         """
         ranks, sizes = torch.as_tensor(importance, dtype=torch.float64), range(self.d_model, self.d_hidden + 1, self.d_model)
         if ranks.shape != (self.d_hidden,) or ranks.isnan().any() or not hasattr(d_hidden, "__index__") or d_hidden not in sizes:
-            raise ValueError(
-                f"{self._name}: expected {self.d_hidden} numbers and a d_hidden up to that, a multiple of {self.d_model}; found {len(ranks)}, "
-                f"{int(ranks.isnan().sum())} of them NaN, and {d_hidden!r}. Take the importance of the same SAE's record, and such a d_hidden."
-            )
+            expected = f"{self.d_hidden} numbers and a d_hidden up to that, a multiple of {self.d_model}"
+            found = f"{len(ranks)}, {int(ranks.isnan().sum())} of them NaN, and {d_hidden!r}. Take the importance of the same SAE's record"
+            raise ValueError(f"{self._name}: expected {expected}; found {found}, and such a d_hidden.")
         # Of equal ones the first stay.
         kept = ranks.argsort(descending=True, stable=True)[:d_hidden].sort().values
         parts = {key: tensor[kept] for key, tensor in self.state_dict().items() if key in ("b_enc", "W_dec", "threshold")}
@@ -252,8 +251,7 @@ class AuroraSAE(nn.Module):
         """
         if self.read_statistics is None:
             why = "since a file of weights has no statistics; found one from a file, or changed by keep or prune"
-            how = 'Open it with aurorascope.Suite.open("results")["encoder_s1_b5"].'
-            raise ValueError(f"{self._name}: expected an SAE as a suite has opened it, {why}. {how}")
+            raise ValueError(f'{self._name}: expected an SAE as a suite has opened it, {why}. Open it with aurorascope.Suite.open("results")[block].')
         return self.read_statistics()
 
     def check(self, golden: dict[str, torch.Tensor]) -> None:
@@ -262,8 +260,7 @@ class AuroraSAE(nn.Module):
         `golden` is x (n, d_model), features (n, d_hidden) and x_hat (n, d_model), float32, of saes/golden/.
 
         Raises:
-            ValueError: a tensor is missing or of the wrong form, or features or reconstruction differ by more than 1e-5 of the largest
-                magnitude; a feature on in only one of the two, and above that, does.
+            ValueError: a tensor is missing or wrong, or features or reconstruction differ by more than 1e-5 of the largest magnitude.
         """
         widths = {"x": self.d_model, "features": self.d_hidden, "x_hat": self.d_model}
         found = {key: (tuple(value.shape), value.dtype) for key, value in golden.items()}
@@ -284,11 +281,9 @@ class AuroraSAE(nn.Module):
         if not worst <= _GOLDEN_RTOL * largest:
             flipped = int((((found != 0) != (golden != 0)) & (difference > _GOLDEN_RTOL * largest)).sum())
             relative = worst / largest if largest else float("inf")
-            raise ValueError(
-                f"{self._name}: {what} differ from the golden vectors by {relative:.3g} of the largest magnitude, expected at most "
-                f"{_GOLDEN_RTOL:g}; {flipped} are zero in only one of the two. The file is altered or of another block, or torch "
-                "computes with less than float32 (TF32, autocast): get both files again, and compare on the CPU."
-            )
+            by = f"{relative:.3g} of the largest magnitude, expected at most {_GOLDEN_RTOL:g}; {flipped} are zero in only one of the two"
+            why = "The file is altered or of another block, or torch computes with less than float32 (TF32, autocast)"
+            raise ValueError(f"{self._name}: {what} differ from the golden vectors by {by}. {why}: get both files again, and compare on the CPU.")
 
     @classmethod
     def from_file(
@@ -301,7 +296,12 @@ class AuroraSAE(nn.Module):
         Raises:
             ValueError: a tensor is missing, unknown or wrong, there is no such block or none is named, or golden vectors are not met.
         """
-        sae = cls.from_tensors(torch.load(path, map_location=map_location, weights_only=True), str(path), block)
+        try:
+            tensors = torch.load(path, map_location=map_location, weights_only=True)
+        except Exception as error:  # torch's own words advise to read such a file without safety
+            is_no_file = f"{path}: expected weights as torch.save writes them; found an unreadable file. Give a .pt file, or get it again."
+            raise error if isinstance(error, OSError) else ValueError(is_no_file) from None
+        sae = cls.from_tensors(tensors, str(path), block)
         if golden is not None:
             sae.check(golden if block is None else {key: value[block] for key, value in golden.items()})
         return sae
