@@ -1,5 +1,7 @@
 """What features usually are: against sums over all dates and tokens, in any order of dates."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -57,6 +59,20 @@ def test_the_order_of_dates_features_and_threads_changes_no_bit(line, batches):
         assert np.array_equal(one, other)
 
 
+@pytest.mark.parametrize("edit", [Normal, Mean])
+def test_of_another_sae_or_with_other_features_on_it_is_refused(line, batches, edit):
+    """Feature 3 of one is not feature 3 of the other. A copy of the same weights is the same SAE."""
+    sae, copy = sae_of("topk"), sae_of("topk")
+    for other in (sae_of("topk", seed=1), sae.keep(1), sae_of("jumprelu")):
+        for made_with, edited in ((sae, other), (other, sae)):
+            usual = reference(line, {SECOND: made_with}, [3, 5], batches)
+            refused = f"{edit.__name__} at {SECOND}: expected a reference of the feature .3, 1. of the SAE that is edited, found one of another SAE's"
+            with pytest.raises(UserError, match=refused), intervene(line, {SECOND: edited}, edit(3, usual)):
+                raise AssertionError("the block of the with was entered")
+    with warnings.catch_warnings(action="ignore"), intervene(line, {SECOND: copy}, edit(3, reference(line, {SECOND: sae}, [5, 3], batches))):
+        line(batches[0])
+
+
 def test_several_blocks_come_from_one_pass(line, batches):
     saes = {LAST: sae_of(seed=2), FIRST: sae_of(seed=1)}
     ran = []
@@ -72,14 +88,14 @@ def test_several_blocks_come_from_one_pass(line, batches):
 def test_a_feature_that_is_never_on_is_normally_off(line, batches):
     sae = sae_of()
     with torch.no_grad():
-        sae.b_enc[4] = -1e3
-    known = reference(line, {SECOND: sae}, [4], batches)
+        most = [float(((output_of(line, each, SECOND).float() - sae.b_dec) @ sae.W_enc[:, 4]).max()) for each in batches]
+        sae.b_enc[4] = -(min(most) + max(most)) / 2
+    quiet, loud = batches[int(np.argmin(most))], batches[int(np.argmax(most))]
+    known = reference(line, {SECOND: sae}, [4], [quiet])
     assert known[SECOND].mean_f == 0 and np.isnan([known[SECOND].active_mean_f[0], known[SECOND].p99_f[0]]).all()
-    with torch.no_grad():
-        sae.b_enc[4] = 0.05
-    x = output_of(line, batches[0], SECOND)
+    x = output_of(line, loud, SECOND)
     with intervene(line, {SECOND: sae}, Normal(4, known)):
-        restored = output_of(line, batches[0], SECOND)
+        restored = output_of(line, loud, SECOND)
     assert (features_of(sae, x)[:, 4] > 0).any()
     assert torch.allclose(restored, x - features_of(sae, x)[:, [4]] * sae.W_dec.detach()[4].double(), atol=1e-6)
     with pytest.raises(UserError, match=r"features that are on somewhere on the reference's dates, found \(4, 1\) never on"), \

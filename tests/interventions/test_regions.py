@@ -119,7 +119,7 @@ def test_where_active_is_everywhere_until_features_are_known(place):
 
 
 @pytest.mark.parametrize("make, words", [
-    (lambda: Disk(100, 0, km=10), "latitudes from -90 to 90"), (lambda: Disk(0, 0, km=0), "km above 0"), (lambda: Disk(0, 0, km=99999), "up to 20015"),
+    (lambda: Disk(100, 0, km=10), "latitudes from -90 to 90.*give latitude, then longitude"), (lambda: Band(30, 120), "give south and north"), (lambda: Disk(0, 0, km=0), "km above 0"), (lambda: Disk(0, 0, km=99999), "up to 20015"),
     (lambda: Disk(0, float("nan"), km=9), "longitudes"), (lambda: Disk(50, 5000, km=100), "longitudes"), (lambda: Box(25, 60, -900, 10), "longitudes"),
     (lambda: Box(25, 60, 90, 500), "up to 360 degrees from 90"),
     (lambda: Box(40, 30, 0, 10), "southern latitude first"), (lambda: Band(10, -10), "southern latitude first"),

@@ -129,7 +129,9 @@ class BlockEdits:
         """Those of the edit's features, if it refers to any: of its reference, or else what the SAE's suite says."""
         found = getattr(one.edit, "reference", None)
         if found is not None:
-            return found[self.block.id].of(self._name(one.edit), one.ids)
+            usual = found[self.block.id].of(self._name(one.edit), one.ids)
+            usual.check_weights(self._name(one.edit), self._sae)
+            return usual
         if isinstance(one.edit, FeatureEdit) and one.edit.takes_released:
             return Released.of(self._name(one.edit), self.block.id, self._sae, one.ids)
         return None

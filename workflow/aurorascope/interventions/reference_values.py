@@ -18,7 +18,7 @@ from aurorascope.features.statistics import active_p99
 from aurorascope.interventions.ids import FeatureId, Features, read_features, resolve_features
 from aurorascope.interventions.places import Place
 from aurorascope.interventions.sites import check_saes
-from aurorascope.interventions.values import ROWS, Values
+from aurorascope.interventions.values import ROWS, Values, weights_of
 from aurorascope.sae.architectures import RELEASED
 from aurorascope.sae.aurora_sae import AuroraSAE
 
@@ -36,6 +36,7 @@ class Statistics:
         p99_f: the least value that at least 99 % of the area where and when the feature is on does not exceed; NaN for one that never is.
         total_nf: sum over dates at each token, (n_tokens, features) float64.
         n_active_nf: dates that the feature is on at, (n_tokens, features) int64.
+        weights: `weights_of` the SAE for each.
         dates: what messages call the dates.
     """
 
@@ -49,6 +50,7 @@ class Statistics:
     p99_f: np.ndarray
     total_nf: np.ndarray
     n_active_nf: np.ndarray
+    weights: tuple[str, ...]
 
     def position_mean_nf(self) -> np.ndarray:
         """Mean over dates at each token, (n_tokens, features) float64."""
@@ -73,7 +75,14 @@ class Statistics:
             )
         at = [self.ids.index(each) for each in ids]
         arrays = (self.mean_f[at], self.active_mean_f[at], self.p99_f[at], self.total_nf[:, at], self.n_active_nf[:, at])
-        return Statistics(ids, self.times, self.place, *arrays)
+        return Statistics(ids, self.times, self.place, *arrays, tuple(self.weights[each] for each in at))
+
+    def check_weights(self, where: str, sae: AuroraSAE) -> None:
+        """Refuse an SAE whose features are others than those of the dates."""
+        for feature, mine, theirs in zip(self.ids, self.weights, weights_of(sae, self.ids), strict=True):
+            if mine != theirs:
+                found = "one of another SAE's, or of the same with other features on (keep)"
+                raise UserError(where, f"a reference of the feature {feature} of the SAE that is edited", found, "make the reference with that SAE")
 
     def check_place(self, where: str, place: Place) -> None:
         """Refuse another grid than that of the dates."""
@@ -142,7 +151,7 @@ def reference(
         run_to_blocks(model, batch, sites, keep)
     if not places:
         raise UserError("reference, batches", "at least one", "none", "give batches of the dates to compare with")
-    return Reference({block.id: _summed(places[block], values[block].ids, seen[block]) for block in sites})
+    return Reference({block.id: _summed(places[block], values[block].ids, seen[block], sae) for block, sae in sites.items()})
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +168,7 @@ class _Sparse:
         return cls([each.astype(np.int32) for each in tokens], [v_nf[at, f] for f, at in enumerate(tokens)])
 
 
-def _summed(place: Place, ids: tuple[FeatureId, ...], by_time: dict[str, _Sparse]) -> Statistics:
+def _summed(place: Place, ids: tuple[FeatureId, ...], by_time: dict[str, _Sparse], sae: AuroraSAE) -> Statistics:
     """The statistics, from what is on at each time."""
     times, area_n = tuple(sorted(by_time)), place.area_n
     total_nf, n_active_nf = np.zeros((len(area_n), len(ids))), np.zeros((len(area_n), len(ids)), np.int64)
@@ -172,7 +181,7 @@ def _summed(place: Place, ids: tuple[FeatureId, ...], by_time: dict[str, _Sparse
         values = np.concatenate([by_time[time].values[f] for time in times])
         p99_f[f] = active_p99(values, np.concatenate([area_n[by_time[time].tokens[f]] for time in times]))
     mean_f = summed_f / (int(area_n.sum()) * len(times))
-    return Statistics(ids, times, place, mean_f, _quotient(summed_f, active_f), p99_f, total_nf, n_active_nf)
+    return Statistics(ids, times, place, mean_f, _quotient(summed_f, active_f), p99_f, total_nf, n_active_nf, weights_of(sae, ids))
 
 
 def _by_area(area_n: np.ndarray, values_nf: np.ndarray) -> np.ndarray:

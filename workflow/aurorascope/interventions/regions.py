@@ -260,9 +260,12 @@ class Active(Region):
         return place.area_n > 0
 
 
+_ORDER = {"Disk": "latitude, then longitude", "Box": "south, north, west, east", "Band": "south and north"}
+
+
 def _check_latitudes(name: str, *latitudes: float) -> None:
     if not all(-90 <= lat <= 90 for lat in latitudes):
-        raise UserError(name, "latitudes from -90 to 90", ", ".join(map(str, latitudes)), "give degrees north, then degrees east")
+        raise UserError(name, "latitudes from -90 to 90", ", ".join(map(str, latitudes)), f"give {_ORDER[name]}, in degrees")
 
 
 def _check_band(name: str, south: float, north: float) -> None:

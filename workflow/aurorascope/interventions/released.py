@@ -39,7 +39,7 @@ class Released:
         """
         if sae.read_statistics is None:
             raise UserError(
-                where, "an SAE that a suite has opened, or reference=", f"one of {block_id} from elsewhere",
+                where, "an SAE that a suite has opened, or reference=", f"one of {block_id} from elsewhere, or changed by keep or prune",
                 f'open it with Suite.open("results")["{block_id}"], or give '
                 "reference=aurorascope.interventions.reference(model, {block: sae}, features, batches)",
             )

@@ -3,6 +3,7 @@
 import torch
 
 from aurorascope.features.forward import encode, of_chosen
+from aurorascope.files import sha256_bytes
 from aurorascope.interventions.ids import FeatureId
 from aurorascope.sae.architectures import RELEASED
 from aurorascope.sae.aurora_sae import AuroraSAE
@@ -18,6 +19,14 @@ def on_device(sae: AuroraSAE, device: torch.device) -> AuroraSAE:
     found = AuroraSAE.from_tensors({name: tensor.detach().to(device) for name, tensor in sae.state_dict().items()})
     found.block_id, found.read_statistics = sae.block_id, sae.read_statistics
     return found
+
+
+def weights_of(sae: AuroraSAE, ids: tuple[FeatureId, ...]) -> tuple[str, ...]:
+    """A digest of what computes each feature: architecture, how many are on, b_dec, and its own weights."""
+    tensors = {name: tensor.detach().cpu() for name, tensor in sae.state_dict().items()}
+    shared = [sae.architecture.encode(), tensors["b_dec"].numpy().tobytes(), str(tensors.get("k")).encode()]
+    own = [tensors["W_enc"].T, tensors["W_dec"], *(tensors[name] for name in ("b_enc", "threshold") if name in tensors)]
+    return tuple(sha256_bytes(b"".join([*shared, *(each[feature].numpy().tobytes() for each in own)])) for feature, _ in ids)
 
 
 class Values:
