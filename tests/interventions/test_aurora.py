@@ -162,14 +162,16 @@ def test_the_model_of_a_results_folder_is_opened(model, tmp_path):
     checkpoint_path(record).write_bytes(b"another")
     with pytest.raises(UserError, match="sha256"):
         aurorascope.load_model(str(tmp_path))
-    (tmp_path / "empty").mkdir()
+    (tmp_path / "results").mkdir()
     with pytest.raises(UserError, match="checkpoint.json"):
-        aurorascope.load_model(tmp_path / "empty")
+        aurorascope.load_model(tmp_path / "results")
 
 
 @pytest.mark.parametrize("load", [aurorascope.load_model, lambda folder: aurorascope.load_batch("2022-06-01", results=folder),
                                   lambda folder: Inputs.load("2022-06-01", results=folder)], ids=["model", "batch", "inputs"])
 def test_where_no_folder_of_results_is_nothing_is_proposed_to_be_made(tmp_path, load):
-    with pytest.raises(UserError, match=r"result: expected the results folder of a run, found no such folder\. Next: run this in the clone") as caught:
-        load(tmp_path / "result")
-    assert "snakemake" not in str(caught.value)
+    (tmp_path / "saes").mkdir()
+    for name, found in (("result", "no such folder"), ("saes", "a folder without scratch and run.json")):
+        with pytest.raises(UserError, match=rf"{name}: expected the results folder of a run, found {found}\. Next: give results=") as caught:
+            load(tmp_path / name)
+        assert "snakemake" not in str(caught.value)

@@ -241,11 +241,14 @@ def results_folder(path: Path | str) -> Path:
     """A folder of results that a user names.
 
     Raises:
-        UserError: there is no such folder.
+        UserError: there is no such folder, or it is another one of a clone.
     """
-    if not Path(path).is_dir():
-        raise UserError(path, "the results folder of a run", "no such folder", f"run this in the clone, not in {Path.cwd()}, or give results=")
-    return Path(path)
+    folder = Path(path)
+    if not folder.is_dir() or not ((folder / "scratch").exists() or (folder / "run.json").exists() or folder.resolve().name == "results"):
+        found = "a folder without scratch and run.json" if folder.is_dir() else "no such folder"
+        fix = f"give results=, the folder `results` of a clone; by itself it is looked for in {Path.cwd()}"
+        raise UserError(path, "the results folder of a run", found, fix)
+    return folder
 
 
 def find_record(path: Path | str, kind: str) -> dict[str, Any] | None:

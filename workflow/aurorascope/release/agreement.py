@@ -31,6 +31,6 @@ def compare_index(index: Path) -> list[UserError]:
             if differing:
                 name = differing[0]
                 more = f" (and {len(differing) - 1} more)" if differing[1:] else ""
-                expected = f"{name} {sae['metrics'][name]}, as {index} has it"
+                expected = f"{name} {sae['metrics'][name]}, as {index} has it, since one of the two was changed"
                 faults.append(UserError.stale(path, expected, f"{found.get(name)}{more}"))
     return faults
