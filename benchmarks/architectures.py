@@ -1,7 +1,7 @@
 """Held-out quality of every architecture at matched L0, and of the card's recipe against ours, on a demo's activations.
 
     python benchmarks/architectures.py [results] [--l0 8 16 32] [--blocks ID ...] [--only NAME ...] [--peers 8] [--seeds 3] [--labels]
-                                       [--processes 2] [--set KEY=VALUE ...]
+                                       [--processes 2] [--keep ROWS.md] [--set KEY=VALUE ...]
     python benchmarks/architectures.py [results] --many-k 64 [--blocks ID ...] [--set KEY=VALUE ...]
 
 One block of each stage. First the card's recipe, then what config.yaml says, then all architectures with the tuned recipe at the
@@ -10,6 +10,9 @@ same targets, and `itda`, tokens as they are; `--only mutual` is top-k with anot
 the last 30 training snapshots; "silent" those that fire for no held-out token. With --labels, "F1" is the mean over the atlas's labels of
 the test score of each one's best feature, chosen on other dates; "events" are features that follow events beyond both nulls, "labelled"
 those that got a label.
+
+With --keep, rows go into that file as they are made, and those that it has are not made again: a call that was stopped goes on. The table
+is printed in the end.
 
 With --many-k, one hierarchical SAE with each of its numbers of features, beside a top-k SAE trained for that number, and beside the
 top-k SAE of the largest number cut down to it.
@@ -166,24 +169,59 @@ def headings(options: argparse.Namespace) -> list[str]:
     return ["FVE", "anomaly FVE", "PCA", "L0", "dead", "silent", *seeds, *labels, "CPU s"]
 
 
+def place_of(row: str) -> tuple[str, str, str, bool]:
+    """Which row it is: number aimed at, block, method, and whether it is a peer's, whose version and rate follow the method."""
+    target, block_id, name = (cell.strip() for cell in row.strip("| ").split("|")[:3])
+    method = name.partition(" of ")[0].partition(":")[0]
+    return target, block_id, method, method != name
+
+
+def title(options: argparse.Namespace) -> str:
+    """The table's first two lines."""
+    columns = ["L0 aimed at", "block", "SAE", *headings(options)]
+    return f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|"
+
+
+def begin_keeping(options: argparse.Namespace) -> None:
+    """Begin the file that keeps rows, or leave of one that is there what is whole: the last line may have been cut."""
+    text = options.keep.read_text() if options.keep.exists() else f"{title(options)}\n"
+    if not text.startswith(f"{title(options)}\n"):
+        sys.exit(f"{options.keep}: expected rows with the columns of this call, {', '.join(headings(options))}. Keep these rows in another file.")
+    options.keep.write_text(text[: text.rindex("\n") + 1])
+
+
+def kept_rows(options: argparse.Namespace) -> dict[tuple[str, str, str, bool], str]:
+    """Rows of the file that keeps them, if there is one."""
+    lines = options.keep.read_text().splitlines()[2:] if options.keep else []
+    return {place_of(line): line for line in lines}
+
+
 def block_rows(block_id: str, options: argparse.Namespace, changes: dict) -> Iterator[str]:
     """The rows of one block, as each is there."""
+    def target(l0: float | None) -> str:
+        return f"{l0:g}" if l0 else "–"
+
     def row(l0: float | None, name: str, cells: dict[str, str]) -> str:
-        told = [f"{l0:g}" if l0 else "–", block_id, name, *(cells.get(heading, "–") for heading in headings(options))]
-        return f"| {' | '.join(told)} |"
+        told = f"| {' | '.join([target(l0), block_id, name, *(cells.get(heading, '–') for heading in headings(options))])} |"
+        if options.keep is not None:
+            with options.keep.open("a") as file:
+                file.write(f"{told}\n")
+        return told
 
     torch.set_num_threads(1)
+    kept = kept_rows(options)
     labels = LabelScores(options.results, [block_id]) if options.labels else None
     held = Held(options.results / "scratch" / "activations", block_id)
     for l0 in options.l0:
         for name in options.only:
             config = config_of(name, l0, options, changes)
-            yield row(config.target_l0, name, held.cells(name, config, options.seeds, labels))
+            found = kept.get((target(config.target_l0), block_id, name, False))
+            yield found or row(config.target_l0, name, held.cells(name, config, options.seeds, labels))
     if options.peers:
         peers = Peers(held.feed.reader, held.block, held.x.numpy(), held.feed.reader.d_model * options.expansion, options.epochs)
     for k in options.peers:
         for method in METHODS:
-            yield row(k, *peer_cells(peers, method, k))
+            yield kept.get((target(k), block_id, method, True)) or row(k, *peer_cells(peers, method, k))
 
 
 def all_rows(block_id: str, options: argparse.Namespace, changes: dict) -> list[str]:
@@ -210,6 +248,7 @@ def main() -> None:
     parser.add_argument("--mutual-weight", type=float, default=0.1, help="of the row `mutual`")
     parser.add_argument("--many-k", type=int, metavar="K", help="compare hierarchical with top-k at an eighth, a quarter, half and all of K")
     parser.add_argument("--processes", type=int, default=1, help="blocks at once; with 2 or more, a block's rows come when all are there")
+    parser.add_argument("--keep", type=Path, metavar="ROWS.md", help="a file that takes rows as they are made; those that it has are not made again")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="keys of sae for the tuned recipe")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -221,8 +260,9 @@ def main() -> None:
         return
     if options.peers:
         make_environment()
-    columns = ["L0 aimed at", "block", "SAE", *headings(options)]
-    print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|", flush=True)
+    if options.keep:
+        begin_keeping(options)
+    print(title(options), flush=True)
     if options.processes == 1:
         for block_id in options.blocks:
             for row in block_rows(block_id, options, changes):
