@@ -23,10 +23,11 @@ def on_device(sae: AuroraSAE, device: torch.device) -> AuroraSAE:
 
 def weights_of(sae: AuroraSAE, ids: tuple[FeatureId, ...]) -> tuple[str, ...]:
     """A digest of what computes each feature: architecture, how many are on, b_dec, and its own weights."""
-    tensors = {name: tensor.detach().cpu() for name, tensor in sae.state_dict().items()}
-    shared = [sae.architecture.encode(), tensors["b_dec"].numpy().tobytes(), str(tensors.get("k")).encode()]
+    tensors = sae.state_dict()
+    k = int(tensors["k"]) if "k" in tensors else None
+    shared = [f"{sae.architecture} {k}".encode(), tensors["b_dec"].cpu().numpy().tobytes()]
     own = [tensors["W_enc"].T, tensors["W_dec"], *(tensors[name] for name in ("b_enc", "threshold") if name in tensors)]
-    return tuple(sha256_bytes(b"".join([*shared, *(each[feature].numpy().tobytes() for each in own)])) for feature, _ in ids)
+    return tuple(sha256_bytes(b"".join([*shared, *(each[feature].cpu().numpy().tobytes() for each in own)])) for feature, _ in ids)
 
 
 class Values:
