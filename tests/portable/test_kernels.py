@@ -61,6 +61,7 @@ def test_this_machine_gives_the_recorded_answers(root):
     recorded.check_interpreter()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("switch", SWITCHES)
 def test_answers_see_each_switch(root, switch):
     """A machine wide enough gives others without it, and the error names an operation; on one that is not, none is needed."""

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +59,8 @@ class Project:
         path.mkdir(parents=True)
         for name in ("Snakefile", "requirements.lock"):
             shutil.copy2(ROOT / name, path / name)
-        shutil.copytree(ROOT / "workflow", path / "workflow", ignore=shutil.ignore_patterns("__pycache__"))
+        # With what is compiled, which Python takes for what it is: times of change are copied, too.
+        shutil.copytree(ROOT / "workflow", path / "workflow")
         for name in ("envs", "slurm"):
             shutil.copytree(ROOT / name, path / name)
         (path / "results").mkdir()
@@ -72,7 +74,10 @@ class Project:
 
     def copy(self, path):
         """A second copy with its results, Snakemake's memory and all times of change."""
-        shutil.copytree(self.path, path, symlinks=True)
+        # A third less work than shutil's, for thousands of files in each of a hundred copies.
+        assert not path.exists(), path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["cp", "-a", str(self.path), str(path)], check=True)
         return Project(path)
 
     def run(self, *words, **environment):

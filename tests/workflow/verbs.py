@@ -32,6 +32,21 @@ def with_forked_verbs(environment: Mapping[str, str], is_usual: bool) -> dict[st
     return {**environment, **found}
 
 
+def _start_compiler() -> None:
+    """What numba makes ready when it compiles for the first time, a second of a verb that scores an atlas."""
+    numba, numpy = importlib.import_module("numba"), importlib.import_module("numpy")
+
+    @numba.njit(nogil=True)
+    def add(x_nm: Any, y_n: Any) -> int:
+        total = 0
+        for i in range(len(y_n)):
+            if x_nm[i, 0] > 0:
+                total += max(numpy.int64(y_n[i]), 1)
+        return total
+
+    add(numpy.ones((2, 1)), numpy.ones(2, numpy.uint8))
+
+
 def _run(asked: Mapping[str, Any]) -> None:
     sys.orig_argv = [sys.executable, *asked["words"]]
     sys.path[:1] = [asked["cwd"], *filter(None, asked["environment"].get("PYTHONPATH", "").split(":"))]
@@ -41,4 +56,5 @@ def _run(asked: Mapping[str, Any]) -> None:
 if __name__ == "__main__":
     for _name in _LIBRARIES:
         importlib.import_module(_name)
+    _start_compiler()
     serve(socket.socket(fileno=int(sys.argv[1])), _run, lambda words: [sys.executable, *words[2:]])
