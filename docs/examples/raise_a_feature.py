@@ -6,7 +6,7 @@ Block, feature, date, latitude and longitude of the disk's centre, and, where th
 suite says what the feature's percentile is on its held-out dates.
 """
 
-import sys
+import argparse
 
 import torch
 from aurora import AuroraAirPollution, Batch
@@ -26,13 +26,16 @@ def change(
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (6, 7):
-        sys.exit(__doc__)
-    block, feature, date, lat, lon, *sign = sys.argv[1:]
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    words = {"block": str, "feature": int, "date": str, "lat": float, "lon": float}
+    for name, kind in words.items():
+        parser.add_argument(name, type=kind)
+    parser.add_argument("sign", type=int, nargs="?", choices=(1, -1), default=1)
+    given = parser.parse_args()
     suite = Suite.open("results")
-    print(suite.statistics(block).query(f"feature == {feature}").to_string(index=False))
-    disk = Disk(float(lat), float(lon), km=2500)
-    found, log = change(suite, load_model("results"), block, int(feature), load_batch(date), disk, sign=int(*sign or (1,)))
+    print(suite.statistics(given.block).query(f"feature == {given.feature}").to_string(index=False))
+    disk = Disk(given.lat, given.lon, km=2500)
+    found, log = change(suite, load_model("results"), given.block, given.feature, load_batch(given.date), disk, sign=given.sign)
     print(log.table().T.to_string())
     for name, field in found.items():
         print(f"{name}: largest change {float(field.abs().max()):.3g}")

@@ -6,7 +6,7 @@ Block, feature, date, latitude and longitude of the disk's centre, and dates to 
 elsewhere, a model and batches of one's own do as well: `change` needs nothing else.
 """
 
-import sys
+import argparse
 
 import torch
 from aurora import AuroraAirPollution, Batch
@@ -28,12 +28,15 @@ def change(
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 7:
-        sys.exit(__doc__)
-    block, feature, date, lat, lon, *quiet = sys.argv[1:]
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    words = {"block": str, "feature": int, "date": str, "lat": float, "lon": float}
+    for name, kind in words.items():
+        parser.add_argument(name, type=kind)
+    parser.add_argument("quiet", nargs="+")
+    given = parser.parse_args()
     found, log = change(
-        load_model("results"), {block: Suite.open("results")[block]}, int(feature), load_batch(date),
-        [load_batch(each) for each in quiet], Disk(float(lat), float(lon), km=2500),
+        load_model("results"), {given.block: Suite.open("results")[given.block]}, given.feature, load_batch(given.date),
+        [load_batch(each) for each in given.quiet], Disk(given.lat, given.lon, km=2500),
     )
     print(log.table().T.to_string())
     for name, field in found.items():

@@ -194,6 +194,22 @@ def test_golden_vectors_are_met_or_absent(release):
     assert opened[ONE].architecture == "relu"
 
 
+def test_the_folder_that_is_meant_is_named(release, tmp_path, monkeypatch):
+    """A clone, a folder within the release, a clone without results, and nothing near."""
+    clone = tmp_path / "clone"
+    shutil.copytree(release, clone / "results")
+    (clone / "results" / "run.json").unlink(missing_ok=True)
+    for each in (clone, clone / "results" / "saes", clone / "results" / "saes" / "nothing"):
+        refused(lambda each=each: Suite.open(each), "no such file", f"Next: give {clone / 'results'}")
+    monkeypatch.chdir(tmp_path)
+    refused(lambda: Suite.open("reslts"), f"that of a copied release; 'reslts' is looked for in {tmp_path}")
+    (clone / "Snakefile").touch()
+    shutil.rmtree(clone / "results")
+    monkeypatch.chdir(clone)
+    refused(lambda: Suite.open(), "snakemake results/sae_index.json")
+    refused(lambda: Suite.open(None), "the path of a folder", "found None")
+
+
 def test_an_index_that_cannot_be_read_is_said_so(release, tmp_path):
     """No folder, no index, no JSON, a newer version, and one that its schema does not allow."""
     refused(lambda: Suite.open(tmp_path / "nowhere"), "nowhere/sae_index.json", "no such file")

@@ -7,6 +7,7 @@ A token lies in a region where the centre of its real cells does; in a label's w
 the atlas. Rows and columns that Aurora pads hold no cell and lie in no region.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,6 +97,7 @@ class Disk(Region):
 
     def __post_init__(self) -> None:
         """Refuse a point off the globe, or no distance."""
+        _check_numbers("Disk", self.lat, self.lon, self.km)
         _check_latitudes("Disk", self.lat)
         _check_longitudes("Disk", self.lon)
         most = np.pi * RADIUS_M / 1000
@@ -125,6 +127,7 @@ class Box(Region):
 
     def __post_init__(self) -> None:
         """Refuse latitudes off the globe or in the wrong order."""
+        _check_numbers("Box", self.south, self.north, self.west, self.east)
         _check_band("Box", self.south, self.north)
         _check_longitudes("Box", self.west, self.east)
         # Edges in tenths of a degree that are 360 apart are so up to rounding.
@@ -154,6 +157,7 @@ class Band(Region):
 
     def __post_init__(self) -> None:
         """Refuse latitudes off the globe or in the wrong order."""
+        _check_numbers("Band", self.south, self.north)
         _check_band("Band", self.south, self.north)
 
     def holds(self, place: Place) -> np.ndarray:
@@ -228,6 +232,15 @@ class Labelled(Region):
         from aurorascope.labels.all import LABELS
         from aurorascope.labels.read import read_day
 
+        if not isinstance(time, str) or not re.match(r"\d{4}-\d\d-\d\d", time):
+            raise UserError("Labelled.read, time", "YYYY-MM-DDTHH:00:00Z", repr(time), "give a time of the run's dates")
+        folder = Path(folder)
+        # Where a run has made no labels, the command that makes them is told; it helps nobody elsewhere.
+        is_of_run = folder.parts[-2:] == ("scratch", "labels") and folder.parents[1].is_dir()
+        if not is_of_run and not any(folder.glob("????-??-??.json")):
+            found = "a folder without any" if folder.is_dir() else "no such folder"
+            fix = f"give results/scratch/labels of a clone; a relative path is looked for in {Path.cwd()}"
+            raise UserError(folder, "the days of labels of a run", found, fix)
         mask_yx = read_day(folder, time[:10]).read(label, time)[0]
         return cls(mask_yx > 0, label in LABELS and "line_km" in LABELS[label].thresholds, label, time)
 
@@ -261,6 +274,13 @@ class Active(Region):
 
 
 _ORDER = {"Disk": "latitude, then longitude", "Box": "south, north, west, east", "Band": "south and north"}
+
+
+def _check_numbers(name: str, *values: object) -> None:
+    # Also scalars of NumPy and xarray, as coordinates of a dataset are.
+    if not all(np.ndim(value) == 0 and np.issubdtype(np.asarray(value).dtype, np.number) for value in values):
+        more = ", then km" if name == "Disk" else ""
+        raise UserError(name, "numbers, in degrees and km" if more else "numbers, in degrees", ", ".join(map(repr, values)), f"give {_ORDER[name]}{more}")
 
 
 def _check_latitudes(name: str, *latitudes: float) -> None:

@@ -10,6 +10,7 @@ Neither Aurora nor the activations are needed; a folder needs no network either.
 """
 
 import functools
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,10 +69,12 @@ class Suite:
         Raises:
             UserError: there is no index, it is no valid one, or it is of a newer version than this code knows.
         """
+        if not isinstance(path, str | os.PathLike):
+            raise UserError("Suite.open", "the path of a folder", repr(path), "give results, or the folder of a copied release")
         root = Path(path)
         if root.name == _INDEX and root.is_file():
             root = root.parent
-        return cls(root, read_index(root / _INDEX, _again(root, _INDEX, _INDEX)))
+        return cls(root, read_index(root / _INDEX, _other_folder(root) or _again(root, _INDEX, _INDEX)))
 
     @classmethod
     def from_hub(cls, repository: str, revision: str | None = None) -> "Suite":
@@ -276,9 +279,27 @@ class Suite:
         return "\n".join([title, *notes, "", *table])
 
 
+def _is_of_clone(root: Path) -> bool:
+    return (root / "run.json").is_file() or (root.name == "results" and (root.resolve().parent / "Snakefile").is_file())
+
+
+def _other_folder(root: Path) -> str | None:
+    """What to give where a folder is neither that of a run nor has an index, if that can be told."""
+    if _is_of_clone(root) or (root / _INDEX).exists():
+        return None
+    whole = root.resolve()
+    for near in (whole / "results", *whole.parents):
+        if (near / _INDEX).is_file():
+            return f"give {near}"
+    if root.is_dir():
+        return None
+    where = "" if root.is_absolute() else f"; {str(root)!r} is looked for in {Path.cwd()}"
+    return f"give the folder results of a clone, or that of a copied release{where}"
+
+
 def _again(root: Path, name: str, record: str) -> str:
     """How a file comes back: made again where the folder is that of a run, fetched where it is a copy."""
-    if not (root / "run.json").is_file():
+    if not _is_of_clone(root):
         return f"get {name} again from where this release came from, or give the folder that holds sae_index.json"
     folder = root.resolve().parent
     where = "" if folder == Path.cwd() else f"in {folder}: "
