@@ -204,6 +204,9 @@ def test_the_folder_that_is_meant_is_named(release, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     refused(lambda: Suite.open("reslts"), f"that of a copied release; 'reslts' is looked for in {tmp_path}")
     (clone / "Snakefile").touch()
+    # A copied release in a clone's folder is not what that clone makes.
+    (clone / "results" / "saes" / f"sae_{ONE}.pt").unlink()
+    refused(lambda: Suite.open(clone / "results")[ONE], "again from where this release came from")
     shutil.rmtree(clone / "results")
     monkeypatch.chdir(clone)
     refused(lambda: Suite.open(), "snakemake results/sae_index.json")

@@ -59,8 +59,8 @@ class Project:
         path.mkdir(parents=True)
         for name in ("Snakefile", "requirements.lock"):
             shutil.copy2(ROOT / name, path / name)
-        # With what is compiled, which Python takes for what it is: times of change are copied, too.
-        shutil.copytree(ROOT / "workflow", path / "workflow")
+        # With what is compiled, which Python takes for what it is, since times of change are copied; not what others just write, which goes.
+        shutil.copytree(ROOT / "workflow", path / "workflow", ignore=shutil.ignore_patterns("*.pyc.*"))
         for name in ("envs", "slurm"):
             shutil.copytree(ROOT / name, path / name)
         (path / "results").mkdir()

@@ -279,8 +279,7 @@ _ORDER = {"Disk": "latitude, then longitude", "Box": "south, north, west, east",
 def _check_numbers(name: str, *values: object) -> None:
     # Also scalars of NumPy and xarray, as coordinates of a dataset are.
     if not all(np.ndim(value) == 0 and np.issubdtype(np.asarray(value).dtype, np.number) for value in values):
-        more = ", then km" if name == "Disk" else ""
-        raise UserError(name, "numbers, in degrees and km" if more else "numbers, in degrees", ", ".join(map(repr, values)), f"give {_ORDER[name]}{more}")
+        raise UserError(name, "numbers", ", ".join(map(repr, values)), f"give {_ORDER[name]}, in degrees{', then km' * (name == 'Disk')}")
 
 
 def _check_latitudes(name: str, *latitudes: float) -> None:

@@ -279,18 +279,16 @@ class Suite:
         return "\n".join([title, *notes, "", *table])
 
 
-def _is_of_clone(root: Path) -> bool:
-    return (root / "run.json").is_file() or (root.name == "results" and (root.resolve().parent / "Snakefile").is_file())
-
-
 def _other_folder(root: Path) -> str | None:
-    """What to give where a folder is neither that of a run nor has an index, if that can be told."""
-    if _is_of_clone(root) or (root / _INDEX).exists():
+    """What to do about a folder without an index that is not that of a run, if more can be told than to fetch it again."""
+    if (root / "run.json").is_file() or (root / _INDEX).exists():
         return None
     whole = root.resolve()
     for near in (whole / "results", *whole.parents):
         if (near / _INDEX).is_file():
             return f"give {near}"
+    if whole.name == "results" and (whole.parent / "Snakefile").is_file():
+        return _make(root, _INDEX)
     if root.is_dir():
         return None
     where = "" if root.is_absolute() else f"; {str(root)!r} is looked for in {Path.cwd()}"
@@ -299,8 +297,12 @@ def _other_folder(root: Path) -> str | None:
 
 def _again(root: Path, name: str, record: str) -> str:
     """How a file comes back: made again where the folder is that of a run, fetched where it is a copy."""
-    if not _is_of_clone(root):
+    if not (root / "run.json").is_file():
         return f"get {name} again from where this release came from, or give the folder that holds sae_index.json"
+    return _make(root, record)
+
+
+def _make(root: Path, record: str) -> str:
     folder = root.resolve().parent
     where = "" if folder == Path.cwd() else f"in {folder}: "
     return f"{where}{remake(f'results/{record}')}{as_then()}"
